@@ -1,0 +1,68 @@
+"""TryOnBatch: the one contract between data and model.
+
+Shape legend: B batch, H = W resolution of the crop in pixels.
+"""
+
+from typing import Literal, TypedDict, get_args
+
+import torch
+from torch import Tensor
+
+Category = Literal["bracelet", "ring", "earring", "necklace"]
+CATEGORIES: tuple[str, ...] = get_args(Category)
+
+
+class TryOnBatch(TypedDict):
+    """A batch of triplets, cropped around the box and resized.
+
+    Attributes:
+        ornament_image: Reference picture of the ornament, (B, 3, H, W) in [-1, 1].
+        ornament_mask: Where the ornament is in ``ornament_image``, (B, 1, H, W) in [0, 1].
+        person_image: The person wearing the ornament, (B, 3, H, W) in [-1, 1].
+        wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
+        box_mask: 1 inside the user's coarse box and 0 outside, (B, 1, H, W). The model erases the box from
+            ``person_image`` before it looks at the person.
+        category: One of :data:`CATEGORIES` for each sample.
+        key: Unique name of each sample.
+        sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
+            it, so that they depend on neither batch size, rank, worker nor global random state.
+    """
+
+    ornament_image: Tensor
+    ornament_mask: Tensor
+    person_image: Tensor
+    wearing_mask: Tensor
+    box_mask: Tensor
+    category: list[str]
+    key: list[str]
+    sample_seed: Tensor
+
+
+IMAGES = ("ornament_image", "person_image")
+MASKS = ("ornament_mask", "wearing_mask", "box_mask")
+
+
+def check_batch(batch: TryOnBatch) -> None:
+    """Check keys and shapes of a batch.
+
+    Raises:
+        ValueError: If a key is absent or a tensor has another shape than :class:`TryOnBatch` says.
+    """
+    absent = [key for key in TryOnBatch.__annotations__ if key not in batch]
+    if absent:
+        raise ValueError(f"a batch needs the keys of TryOnBatch; {', '.join(absent)} absent, got {sorted(batch)}")
+    reference = batch["person_image"]
+    if reference.ndim != 4:
+        raise ValueError(f"person_image must be (B, 3, H, W), got {tuple(reference.shape)}; see TryOnBatch")
+    size, (height, width) = reference.shape[0], reference.shape[-2:]
+    tensors: dict[str, Tensor] = {name: batch[name] for name in (*IMAGES, *MASKS)}  # type: ignore[literal-required]
+    for name, tensor in tensors.items():
+        expected = (size, 3 if name in IMAGES else 1, height, width)
+        if tuple(tensor.shape) != expected:
+            raise ValueError(f"{name} must be {expected}, as person_image is, got {tuple(tensor.shape)}; see TryOnBatch")
+    for name, count in (("category", len(batch["category"])), ("key", len(batch["key"]))):
+        if count != size:
+            raise ValueError(f"{name} must have one entry a sample ({size}), got {count}")
+    if batch["sample_seed"].shape != (size,) or batch["sample_seed"].dtype != torch.int64:
+        seeds = batch["sample_seed"]
+        raise ValueError(f"sample_seed must be ({size},) int64, got {tuple(seeds.shape)} {seeds.dtype}")
