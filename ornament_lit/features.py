@@ -32,7 +32,7 @@ class ReferenceFeatures:
         context_tokens: Optional (B, L, D) tokens appended to the image tokens of the cross-attention, for
             token-only references.
         skip_residuals: Optional residuals added to the skip connections of the denoiser's encoder, from the
-            highest resolution to the lowest, for ControlNet-like references.
+            highest resolution to the lowest and then of its middle block, for ControlNet-like references.
     """
 
     ornament_map: Tensor

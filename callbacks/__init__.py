@@ -1,0 +1,8 @@
+"""Callbacks of the training: loss weights, averaged weights, pictures and reports."""
+
+from callbacks.ema import TrainableEMA
+from callbacks.loss_weight_decay import LossWeightDecay
+from callbacks.mask_report import MaskReport
+from callbacks.mask_visualizer import MaskVisualizer
+
+__all__ = ["LossWeightDecay", "MaskReport", "MaskVisualizer", "TrainableEMA"]

@@ -1,0 +1,175 @@
+"""TrainableEMA: exponential moving average of the weights that train, and of nothing else."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class TrainableEMA(Callback):
+    """Average the trainable weights, and use the average wherever the model is looked at.
+
+    Validation, test and predict run on the average; training goes on from the raw weights. ``state_dict`` of a
+    checkpoint is the average, so that whoever loads the file gets it without further code; the raw weights lie in
+    the callback's state, from which a resumed run continues bit for bit. After the fit the module holds raw weights.
+
+    The average is kept in float32, of the parameters that require a gradient when the fit starts. Frozen parts and
+    buffers are neither copied nor averaged. It is updated once per optimizer step, also when gradients are
+    accumulated. The average is in the module from ``on_validation_start`` to ``on_validation_end``.
+
+    Args:
+        decay: Share of the old average that an update keeps, in [0, 1). Early on it is less:
+            ``min(decay, (1 + n) / (10 + n))`` after ``n`` updates, so that the initial weights are soon forgotten.
+
+    Raises:
+        ValueError: If ``decay`` is outside its range, or when the fit starts, if checkpoints shall hold weights only
+            or if the strategy shards the weights.
+    """
+
+    def __init__(self, decay: float = 0.9999) -> None:
+        """Check the decay."""
+        if not 0.0 <= decay < 1.0:
+            raise ValueError(f"decay must be in [0, 1), got {decay}; 0.999 suits short runs, 0.9999 long ones")
+        self.decay = decay
+        self._parameters: dict[str, nn.Parameter] = {}
+        self._averages: dict[str, Tensor] = {}
+        self._raw: dict[str, Tensor] = {}
+        self._num_updates = 0
+        self._step: int | None = None
+
+    def decay_at(self, num_updates: int) -> float:
+        """Share of the old average that the update after ``num_updates`` others keeps."""
+        return min(self.decay, (1 + num_updates) / (10 + num_updates))
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse what would write wrong checkpoints."""
+        if stage != "fit":
+            return
+        callbacks = trainer.checkpoint_callbacks
+        if any(isinstance(callback, ModelCheckpoint) and callback.save_weights_only for callback in callbacks):
+            raise ValueError(
+                "TrainableEMA needs checkpoints with the callbacks' state, got a ModelCheckpoint with "
+                "save_weights_only=True (it would hold the raw weights); set it to False"
+            )
+        if trainer.strategy.restore_checkpoint_after_setup:
+            raise ValueError(
+                f"TrainableEMA needs whole parameters on each rank, but {type(trainer.strategy).__name__} shards them; "
+                "use the strategy ddp, or leave TrainableEMA out"
+            )
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the raw weights back into the module, and take over the averages, where a fit goes on."""
+        self._forget()
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        state = checkpoint["callbacks"].get(self.state_key)
+        if state is None:
+            rank_zero_warn("the checkpoint was made without TrainableEMA: the average starts from its weights")
+            return
+        self._averages = {name: checkpoint["state_dict"][name].float().clone() for name in state["raw_parameters"]}
+        self._num_updates, self._step = state["num_updates"], state["step"]
+        parameters = dict(pl_module.named_parameters())
+        with torch.no_grad():
+            for name, raw in state["raw_parameters"].items():
+                parameters[name].copy_(raw)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the averages from the weights, or move those of a checkpoint to the device of the weights."""
+        resumed = self._averages if trainer.ckpt_path else {}
+        self._forget(keep_progress=bool(resumed))
+        self._parameters = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
+        for name, parameter in self._parameters.items():
+            average = resumed.get(name)
+            self._averages[name] = (
+                parameter.detach().float().clone() if average is None else average.to(parameter.device)
+            )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the step that the run starts from; catch up on a step whose checkpoint came before its update."""
+        self._step = trainer.global_step if self._step is None else self._step
+        self._follow(trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
+    ) -> None:
+        """Update the averages if the batch ended with an optimizer step."""
+        self._follow(trainer.global_step)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Swap the averages in."""
+        self._swap_in(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Swap the raw weights back in, before ModelCheckpoint saves."""
+        self._swap_out()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Swap the averages in."""
+        self._swap_in(trainer, pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Swap the raw weights back in."""
+        self._swap_out()
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Swap the averages in."""
+        self._swap_in(trainer, pl_module)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Swap the raw weights back in."""
+        self._swap_out()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave raw weights in the module when a validation is broken off."""
+        self._swap_out()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Raw weights and progress; the averages are the ``state_dict`` of the checkpoint."""
+        if not self._averages:
+            return {}
+        raw = self._raw or {name: parameter.detach() for name, parameter in self._parameters.items()}
+        return {"raw_parameters": raw, "num_updates": self._num_updates, "step": self._step}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Write the averages, in float32, over the weights in the checkpoint's ``state_dict``."""
+        averages = {id(self._parameters[name]): average for name, average in self._averages.items()}
+        for name, parameter in pl_module.named_parameters(remove_duplicate=False):
+            if id(parameter) in averages:
+                checkpoint["state_dict"][name] = averages[id(parameter)]
+
+    def _follow(self, global_step: int) -> None:
+        """Update the averages if an optimizer step was taken since the last call."""
+        if global_step == self._step:
+            return
+        raw = [self._parameters[name].detach().float() for name in self._averages]
+        update = get_ema_multi_avg_fn(self.decay_at(self._num_updates))
+        update(list(self._averages.values()), raw, None)
+        self._num_updates, self._step = self._num_updates + 1, global_step
+
+    def _swap_in(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the parameters point to their averages, unless the module's weights are not those of the fit."""
+        if trainer.state.fn != TrainerFn.FITTING and trainer.ckpt_path:
+            self._forget()
+        own = {id(parameter) for parameter in pl_module.parameters()}
+        for name, parameter in self._parameters.items():
+            if id(parameter) in own and name not in self._raw:
+                self._raw[name] = parameter.data
+                parameter.data = self._averages[name].to(parameter.device, parameter.dtype)
+
+    def _swap_out(self) -> None:
+        """Let the parameters point to their raw values again."""
+        for name, raw in self._raw.items():
+            self._parameters[name].data = raw.to(self._parameters[name].device)
+        self._raw = {}
+
+    def _forget(self, keep_progress: bool = False) -> None:
+        """Drop the averages of an earlier fit."""
+        self._parameters, self._averages, self._raw = {}, {}, {}
+        if not keep_progress:
+            self._num_updates, self._step = 0, None

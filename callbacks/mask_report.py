@@ -1,0 +1,222 @@
+"""MaskReport: a threshold from training samples, and the masks' IoU as a file and as a table."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor
+from torchmetrics import MaxMetric
+
+from callbacks.run_folder import run_folder, write_file
+from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.metrics.mask_iou import MaskIoU
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ornament_lit.module import TryOnModule
+
+
+class MaskReport(Callback):
+    """Fix the masks' threshold on training samples, write the IoU of each validation, and print it at the end.
+
+    Before each validation the masks of the data module's ``calibration_dataloader()`` are predicted; the threshold
+    with the best IoU over all iterations becomes the module's ``mask_threshold``, so that the validation's truth has
+    no part in it. After each validation ``result.json`` in the run's folder says the IoU of the box, of each
+    iteration and of the attention mass, for all samples and for each type.
+
+    A pixel of the attention mass counts where it exceeds half of the map's maximum; no truth has a part in that.
+
+    Args:
+        calibration_batches: Batches (of each process) to fix the threshold on; null for all.
+
+    Raises:
+        ValueError: If ``calibration_batches`` is less than 1, or when a run starts, if the data have no
+            ``calibration_dataloader``.
+    """
+
+    def __init__(self, calibration_batches: int | None = None) -> None:
+        """Check the number of batches."""
+        if calibration_batches is not None and calibration_batches < 1:
+            raise ValueError(f"calibration_batches must be at least 1, or null for all, got {calibration_batches}")
+        self.calibration_batches = calibration_batches
+        self._attention_iou = MaskIoU(1, (0.5,))
+        self._attention_peak = MaxMetric()
+        self._threshold_from = ""
+        self._folder: Path | None = None
+        self._result: dict[str, Any] = {}
+        self._seconds = 0.0
+        self._training_since: float | None = None
+        self._step = 0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse data that the threshold cannot be fixed on."""
+        data = getattr(trainer, "datamodule", None)
+        if stage in ("fit", "validate") and not hasattr(data, "calibration_dataloader"):
+            raise ValueError(
+                "MaskReport needs a data module with calibration_dataloader() (training samples as validation sees "
+                f"them), got {'none' if data is None else type(data).__name__}; use OrnamentDataModule, add the "
+                "method, or leave MaskReport out"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Training time and step, so that a resumed run adds to them and a later validation states them."""
+        return {"seconds": self._training_seconds(), "step": self._step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take training time and step over."""
+        self._seconds, self._step = state_dict["seconds"], state_dict["step"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._training_since = time.monotonic()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._seconds, self._training_since = self._training_seconds(), None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: TryOnBatch, batch_idx: int
+    ) -> None:
+        """Note the step."""
+        self._step = trainer.global_step
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock, and fix the threshold; averaged weights, if any, have been swapped in just before."""
+        if trainer.sanity_checking:
+            return
+        self._seconds, self._training_since = self._training_seconds(), None
+        self._attention_iou = MaskIoU(1, (0.5,)).to(pl_module.device)
+        self._attention_peak = MaxMetric().to(pl_module.device)
+        module = cast("TryOnModule", pl_module)
+        if module.mask_iou.num_iterations:
+            self._calibrate(trainer, module)
+        else:
+            self._threshold_from = "no mask is predicted"
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: TryOnBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure the attention mass."""
+        if trainer.sanity_checking:
+            return
+        mass = cast("Mapping[str, Tensor]", outputs)["attention_mask"].float()
+        relative = mass / mass.amax(dim=(-3, -2, -1), keepdim=True).clamp(min=torch.finfo(mass.dtype).tiny)
+        self._attention_peak.update(mass)
+        self._attention_iou.update(relative[None], batch["box_mask"], batch["wearing_mask"], batch["category"])
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write ``result.json``."""
+        if trainer.sanity_checking:
+            return
+        self._result = self._collect(cast("TryOnModule", pl_module))
+        self._folder = run_folder(trainer)
+        if trainer.is_global_zero:
+            content = json.dumps(self._result, indent=2)
+            write_file(self._folder / "result.json", f"{content}\n".encode())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock again, or print the table where only a validation was asked for."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._training_since = time.monotonic()
+        else:
+            self._print(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the table of the last validation."""
+        self._print(trainer)
+
+    def _training_seconds(self) -> float:
+        """Seconds spent in training so far, validations left out."""
+        running = 0.0 if self._training_since is None else time.monotonic() - self._training_since
+        return self._seconds + running
+
+    def _calibrate(self, trainer: Trainer, module: "TryOnModule") -> None:
+        """Fix ``mask_threshold`` on training samples."""
+        from rich.progress import track
+
+        data = cast("Any", trainer).datamodule
+        metric = MaskIoU(module.mask_iou.num_iterations, module.mask_iou.thresholds).to(module.device)
+        limit = 1 if cast("Any", trainer).fast_dev_run else self.calibration_batches
+        hidden = not trainer.is_global_zero or trainer.progress_bar_callback is None
+        batches = islice(data.calibration_dataloader(), limit)
+        with torch.no_grad(), trainer.precision_plugin.val_step_context():
+            for batch in track(batches, "fixing the mask threshold", limit, transient=True, disable=hidden):
+                batch = trainer.strategy.batch_to_device(batch, module.device)
+                masks = module.predict_masks(batch)
+                metric.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
+        module.mask_threshold.fill_(metric.best_threshold())
+        self._threshold_from = f"{int(metric.compute()['num_samples'][0])} training samples"
+
+    def _collect(self, module: "TryOnModule") -> dict[str, Any]:
+        """What ``result.json`` holds."""
+        masks = module.mask_iou.summary(float(module.mask_threshold))
+        attention, peak = self._attention_iou.summary(0.5), float(self._attention_peak.compute())
+        per_type = {name: row["1"] for name, row in attention["iou_per_type"].items()}
+        return {
+            "iou": masks["iou"],
+            "iou_per_type": masks["iou_per_type"],
+            "attention_iou": attention["iou"]["1"] if peak > 0.0 else None,
+            "attention_iou_per_type": per_type if peak > 0.0 else {},
+            "threshold": masks["threshold"],
+            "threshold_from": self._threshold_from,
+            "attention_threshold": "half of each map's maximum",
+            "num_samples": masks["num_samples"],
+            "step": self._step,
+            "seconds": round(self._seconds, 1),
+        }
+
+    def _print(self, trainer: Trainer) -> None:
+        """Print the table and say where the files are."""
+        from rich.console import Console
+
+        if not self._result or self._folder is None or not trainer.is_global_zero:
+            return
+        console = Console()
+        console.print(build_table(self._result))
+        for name in ("grid.png", "result.json"):
+            if (self._folder / name).exists():
+                console.print(f"{self._folder / name}", soft_wrap=True, highlight=False)
+
+
+def build_table(result: Mapping[str, Any]) -> "Table":
+    """Lay a result out as a table: stages down, all samples and the types across.
+
+    Args:
+        result: What ``result.json`` holds.
+    """
+    from rich.table import Table
+
+    table = Table(
+        title=f"IoU of the wearing mask, {result['num_samples']} validation samples",
+        caption=f"threshold {result['threshold']:.2f}, best on {result['threshold_from']}; "
+        f"attention mass above {result['attention_threshold']}",
+    )
+    for column in ("", "all", *CATEGORIES):
+        table.add_column(column, justify="right" if column else "left")
+    for stage, value in result["iou"].items():
+        types = [result["iou_per_type"].get(name, {}).get(stage) for name in CATEGORIES]
+        name = stage if stage == "box" else f"iteration {stage}"
+        table.add_row(name, *(_format(entry) for entry in (value, *types)))
+    types = [result["attention_iou_per_type"].get(name) for name in CATEGORIES]
+    table.add_row("attention mass", *(_format(entry) for entry in (result["attention_iou"], *types)))
+    return table
+
+
+def _format(value: float | None) -> str:
+    """Three digits, or a dash where there is nothing."""
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

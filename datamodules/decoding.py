@@ -1,0 +1,132 @@
+"""Raw samples to triplets: the shard schema ends here.
+
+A sample is ``{key}.ornament.jpg``, ``.ornament_mask.png``, ``.person.jpg``, ``.wearing_mask.png`` and ``.json``; a
+``.bare.jpg`` (the person without the ornament) may be there and is not read. Images are decoded by Pillow, each in
+the one format that its name says, and the metadata by json. webdataset's own decoders are never used: they unpickle.
+"""
+
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, SupportsFloat
+
+from PIL import Image
+
+from datamodules.faults import Reason, SampleError
+from ornament_lit.batch import CATEGORIES
+from ornament_lit.geometry import Box, clip_box, mask_to_box
+
+IMAGES = ("ornament.jpg", "person.jpg")
+MASKS = ("ornament_mask.png", "wearing_mask.png")
+ENTRIES = (*IMAGES, *MASKS, "json")
+FORMATS = {"jpg": "JPEG", "png": "PNG"}
+GREY_MODES = ("1", "L")
+MAX_PIXELS = 8192 * 8192
+
+
+class Description(NamedTuple):
+    """What the metadata say.
+
+    Attributes:
+        category: One of :data:`ornament_lit.batch.CATEGORIES`.
+        box: Where the ornament is worn, in pixels of the person image.
+    """
+
+    category: str
+    box: Box
+
+
+class Triplet(NamedTuple):
+    """A decoded sample.
+
+    Attributes:
+        ornament: The ornament alone, ``RGB``.
+        ornament_mask: Where it is in ``ornament``, ``L``.
+        person: The person wearing it, ``RGB``.
+        wearing_mask: Its visible part in ``person``, ``L``.
+        box: Box of the worn ornament, inside ``person``.
+        category: One of :data:`ornament_lit.batch.CATEGORIES`.
+        key: Unique name.
+    """
+
+    ornament: Image.Image
+    ornament_mask: Image.Image
+    person: Image.Image
+    wearing_mask: Image.Image
+    box: Box
+    category: str
+    key: str
+
+
+def describe(sample: Mapping[str, Any]) -> Description:
+    """Check that a raw sample is complete and read its metadata; no image is decoded.
+
+    Raises:
+        SampleError: ``missing_entry`` or ``bad_metadata``.
+    """
+    absent = [entry for entry in ENTRIES if entry not in sample]
+    if absent:
+        raise _fault(sample, "missing_entry", f"no entry {', '.join(absent)}")
+    try:
+        metadata = json.loads(sample["json"])
+        return Description(_category(metadata["type"]), _box(metadata["box"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise _fault(sample, "bad_metadata", f"json: {type(error).__name__}: {error}") from error
+
+
+def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
+    """Decode the images of a raw sample.
+
+    Raises:
+        SampleError: ``undecodable``, ``size_mismatch``, ``empty_mask``, or ``bad_metadata`` where the box lies
+            outside the person image.
+    """
+    ornament, person = (_image(sample, entry).convert("RGB") for entry in IMAGES)
+    ornament_mask = _mask(sample, MASKS[0], ornament.size)
+    wearing_mask = _mask(sample, MASKS[1], person.size)
+    try:
+        box = clip_box(description.box, *person.size)
+    except ValueError as error:
+        raise _fault(sample, "bad_metadata", str(error)) from error
+    return Triplet(ornament, ornament_mask, person, wearing_mask, box, description.category, sample["__key__"])
+
+
+def _fault(sample: Mapping[str, Any], reason: Reason, detail: str) -> SampleError:
+    return SampleError(f"{sample['__url__']}: {sample['__key__']}: {detail}", reason)
+
+
+def _category(name: object) -> str:
+    if not isinstance(name, str) or name not in CATEGORIES:
+        raise ValueError(f"type must be one of {', '.join(CATEGORIES)}, got {name!r}")
+    return name
+
+
+def _box(values: Iterable[SupportsFloat]) -> Box:
+    x0, y0, x1, y1 = (float(value) for value in values)
+    if not all(math.isfinite(value) for value in (x0, y0, x1, y1)) or x0 >= x1 or y0 >= y1:
+        raise ValueError(f"box must be [x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {values!r}")
+    return x0, y0, x1, y1
+
+
+def _image(sample: Mapping[str, Any], entry: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(sample[entry]), formats=(FORMATS[entry[-3:]],))
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}; pack smaller images")
+        image.load()
+    except Exception as error:
+        raise _fault(sample, "undecodable", f"{entry}: {type(error).__name__}: {error}") from error
+    return image
+
+
+def _mask(sample: Mapping[str, Any], entry: str, size: tuple[int, int]) -> Image.Image:
+    mask = _image(sample, entry)
+    if mask.mode not in GREY_MODES:
+        raise _fault(sample, "undecodable", f"{entry}: a mask must be 8-bit or 1-bit grey, got mode {mask.mode}")
+    if mask.size != size:
+        raise _fault(sample, "size_mismatch", f"{entry} has {mask.size} pixels, its image {size}")
+    mask = mask.convert("L")
+    if mask_to_box(mask) is None:
+        raise _fault(sample, "empty_mask", f"{entry} has no pixel above 127")
+    return mask

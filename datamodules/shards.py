@@ -1,0 +1,88 @@
+"""Where the shards are: from what a user writes to a list of files and URLs.
+
+Security: data and configurations must not be able to run a command. webdataset runs what follows ``pipe:`` in a
+shell, also where a file of such a name turns up in a folder. So ``pipe:`` and unknown schemes are refused here,
+local shards are opened with :func:`open` (never by webdataset's ``gopen``), and remote ones by webdataset's
+openers for the schemes in :data:`REMOTE`, which start ``curl``, ``gsutil`` or ``ais`` with a list of arguments and
+no shell. (``GOPEN_REWRITE``, ``USE_AIS_FOR`` belong to the user's environment and are left as they are.)
+"""
+
+import glob
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from braceexpand import braceexpand
+from webdataset.gopen import Pipe, gopen, gopen_schemes
+
+BUNDLED = "bundled:"
+REMOTE = ("http", "https", "s3", "gs", "hf", "ais")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
+def resolve_shards(specification: str | Sequence[str]) -> list[str]:
+    """List the shards that a specification means.
+
+    Args:
+        specification: One of, or a list of: a path; a pattern with braces (``train-{000000..000003}.tar``) or
+            wildcards (``train-*.tar``); a folder (all its ``*.tar``); ``bundled:`` and a path or pattern in this
+            package (``bundled:rendered_128/train-*.tar``); a URL of http, https, s3, gs, hf or ais, with braces.
+
+    Returns:
+        Absolute paths and URLs, each once, in the order of the specification and sorted within a pattern.
+
+    Raises:
+        ValueError: If nothing is given or a URL has a scheme that is not supported.
+        FileNotFoundError: If a path or pattern matches nothing.
+    """
+    patterns = [specification] if isinstance(specification, str) else list(specification)
+    shards = [shard for pattern in patterns for item in braceexpand(pattern) for shard in _resolve(item)]
+    if not shards:
+        raise ValueError("at least one shard is needed, got none; give a path, a pattern, a folder or a URL")
+    return list(dict.fromkeys(shards))
+
+
+def _resolve(item: str) -> list[str]:
+    if item.startswith(BUNDLED):
+        return _match(Path(str(files(__package__))) / item.removeprefix(BUNDLED), item)
+    scheme = SCHEME.match(item)
+    if scheme is None:
+        return _match(Path(item).expanduser().absolute(), item)
+    if scheme[1].lower() not in REMOTE:
+        raise ValueError(
+            f"a shard is a path, {BUNDLED}..., or a URL of {', '.join(REMOTE)}, got {item!r}; pipe: is refused "
+            "because it runs a shell: copy the shards to a disk, and write ./ before a path with a colon"
+        )
+    return [item]
+
+
+def _match(path: Path, item: str) -> list[str]:
+    if path.is_dir():
+        found = sorted(path.glob("*.tar"))
+    else:
+        found = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    if not found:
+        raise FileNotFoundError(f"no shard matches {item!r} ({path}); give a path, pattern or folder of *.tar")
+    return [str(name) for name in found]
+
+
+def open_shard(shard: str) -> BinaryIO:
+    """Open a shard that :func:`resolve_shards` listed, for reading from its start to its end.
+
+    Args:
+        shard: Absolute path or URL.
+
+    Returns:
+        A binary stream.
+
+    Raises:
+        OSError: If the file cannot be opened.
+    """
+    scheme = SCHEME.match(shard)
+    if scheme is None:
+        return open(shard, "rb")
+    if scheme[1].lower() == "s3" and "s3" not in gopen_schemes:
+        return cast(BinaryIO, Pipe(["aws", "s3", "cp", "--only-show-errors", shard, "-"], mode="rb"))
+    return cast(BinaryIO, gopen(shard, "rb"))

@@ -1,0 +1,120 @@
+"""``python -m ornament_lit COMMAND``: looks at the first word before anything heavy is imported."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+from typing import NamedTuple
+
+from ornament_lit import __doc__ as about
+from ornament_lit import __version__
+
+
+class Command(NamedTuple):
+    """A command that is a plain function: its arguments are the options, its docstring is the help.
+
+    Attributes:
+        function: ``"module:function"``, imported when the command is called.
+        summary: One line for the list of commands.
+    """
+
+    function: str
+    summary: str
+
+
+TRAINER_COMMANDS = {
+    "fit": "train: --config configs/quickstart.yaml",
+    "validate": "measure a checkpoint on the validation data: --config ... --ckpt_path ...",
+    "test": "measure a checkpoint on the test data: --config ... --ckpt_path ...",
+    "predict": "draw with a checkpoint: --config ... --ckpt_path ...",
+}
+COMMANDS: dict[str, Command] = {}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Dispatch a command.
+
+    Args:
+        args: Words after ``python -m ornament_lit``; None for those of the process.
+
+    Returns:
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        print(f"ornament_lit {__version__}")
+        return 0
+    try:
+        return _dispatch(words, args)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(words: list[str], args: Sequence[str] | None) -> int:
+    if words[0] in TRAINER_COMMANDS:
+        from ornament_lit.cli import main as run_trainer
+
+        return run_trainer(None if args is None else words)
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return run_function(name, words[length:])
+    print(f"error: {unknown(words[0])}", file=sys.stderr)
+    return 2
+
+
+def run_function(name: str, args: list[str]) -> int:
+    """Call the function of a command with options parsed by its signature.
+
+    Args:
+        name: A key of :data:`COMMANDS`.
+        args: The words after it.
+
+    Returns:
+        The exit code.
+    """
+    from jsonargparse import auto_cli
+
+    from ornament_lit.cli_errors import end_well
+    from ornament_lit.cli_parser import ShortErrors
+
+    module, _, function = COMMANDS[name].function.partition(":")
+    target = getattr(import_module(module), function)
+    prog = f"python -m ornament_lit {name}"
+    run = partial(auto_cli, target, args=args, as_positional=False, parser_class=ShortErrors)
+    return end_well(lambda: run(prog=prog, allow_abbrev=False))
+
+
+def overview() -> str:
+    """The list of commands."""
+    summaries = TRAINER_COMMANDS | {name: command.summary for name, command in COMMANDS.items()}
+    width = max(map(len, summaries))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]
+    return "\n".join(
+        [
+            about or "",
+            "",
+            "usage: python -m ornament_lit COMMAND [options]",
+            "",
+            *lines,
+            "",
+            "python -m ornament_lit COMMAND --help lists the options of a command; --version prints the version.",
+        ]
+    )
+
+
+def unknown(name: str) -> str:
+    """Say that there is no such command, and which one may be meant or which ones there are."""
+    known = [*TRAINER_COMMANDS, *COMMANDS]
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(known)}"
+    return f"there is no command {name!r}; {hint}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Attention of the denoiser on a reference, and its mass on the ornament without the attention map.
+
+Shape legend: B batch, Q queries, K keys, N tokens of a layer, C channels, heads x d = C, m value columns.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from torch import Tensor
+
+from ornament_lit.features import LayerTokens
+
+COLUMNS = 8
+
+
+def attention_with_mass(
+    query: Tensor, key: Tensor, value: Tensor, columns: Tensor, scale: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """Attend, and sum the attention of each query over weighted keys, at the cost of fused attention.
+
+    The sum ``sum_j softmax(QK^T)_ij m_j`` is attention whose value is ``m``. The columns are appended to the value,
+    and query, key and value are all padded by the same 8 channels: unequal widths or a width that is no multiple of
+    8 would make `torch.nn.functional.scaled_dot_product_attention` fall back to the quadratic map without a word.
+
+    Args:
+        query: (B, heads, Q, d).
+        key: (B, heads, K, d).
+        value: (B, heads, K, d).
+        columns: (B, K, m) weights of the keys, m at most 8; the same for all heads.
+        scale: Factor of the scores; 1 / sqrt(d) by default.
+
+    Returns:
+        The attention's output, (B, heads, Q, d), and the mass, (B, Q, m), averaged over heads. Both are
+        differentiable in query and key, the output in value too.
+
+    Raises:
+        ValueError: If there are more than 8 columns.
+    """
+    batch, heads, num_keys, dim = key.shape
+    num_columns = columns.shape[-1]
+    if num_columns > COLUMNS:
+        raise ValueError(f"at most {COLUMNS} columns fit beside the value, got {num_columns}; call it twice")
+    extra = F.pad(columns.to(value.dtype), (0, COLUMNS - num_columns))
+    wide_value = torch.cat([value, extra[:, None].expand(batch, heads, num_keys, COLUMNS)], dim=-1)
+    wide_query, wide_key = F.pad(query, (0, COLUMNS)), F.pad(key, (0, COLUMNS))
+    scale = 1 / math.sqrt(dim) if scale is None else scale
+    wide = F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=scale)
+    return wide[..., :dim], wide[..., dim : dim + num_columns].mean(dim=1)
+
+
+def mask_to_tokens(mask: Tensor, num_tokens: int) -> Tensor:
+    """Bring a mask to the tokens of a layer by area averaging.
+
+    Args:
+        mask: (B, 1, h, w), at the size of the latents.
+        num_tokens: N, tokens of a layer whose map is h x w divided by a power of two.
+
+    Returns:
+        (B, N, 1), row by row.
+    """
+    factor = math.sqrt(mask.shape[-2] * mask.shape[-1] / num_tokens)
+    size = (round(mask.shape[-2] / factor), round(mask.shape[-1] / factor))
+    return F.interpolate(mask, size=size, mode="area").flatten(2).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class AttentionContext:
+    """What the self-attention layers of one call of a UNet read and write; nothing is left on the modules.
+
+    Attributes:
+        tokens: Tokens appended to the keys and values, by layer name.
+        ornament_mask: (B, 1, h, w) in [0, 1]; where the ornament is in its own picture.
+        mass_layers: Layers whose attention mass on the ornament is wanted.
+        visible_from: Ablation: (B, 1, h, w); only queries where it exceeds 0.5 may attend to the ornament, and
+            only to its unmasked part. None leaves the attention free, as the paper does.
+        captured: Written: normalised input tokens of every layer, (B, N, C), if it is not None.
+        mass: Written: attention mass on the masked ornament keys, (B, N, 1), for ``mass_layers``.
+    """
+
+    tokens: dict[str, LayerTokens] = field(default_factory=dict)
+    ornament_mask: Tensor | None = None
+    mass_layers: frozenset[str] = frozenset()
+    visible_from: Tensor | None = None
+    captured: dict[str, Tensor] | None = None
+    mass: dict[str, Tensor] = field(default_factory=dict)
+
+
+class ReferenceAttnProcessor:
+    """Self-attention with keys and values [self ; ornament ; person]; queries come from the layer alone.
+
+    It computes what diffusers' `AttnProcessor2_0` computes where the context has no tokens for the layer.
+
+    Args:
+        name: Name of the layer in its UNet, as :func:`self_attention_layers` gives it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.plain = AttnProcessor2_0()
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        context: AttentionContext | None = None,
+    ) -> Tensor:
+        """Attend from ``hidden_states``, (B, N, C), to itself and to the context's tokens of this layer."""
+        if context is not None and context.captured is not None:
+            context.captured.setdefault(self.name, hidden_states)
+        tokens = context.tokens.get(self.name) if context is not None else None
+        if context is None or tokens is None:
+            plain: Tensor = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+            return plain
+        keys = torch.cat([hidden_states, tokens.ornament, tokens.person], dim=1)
+        query = attn.head_to_batch_dim(attn.to_q(hidden_states), out_dim=4)
+        key = attn.head_to_batch_dim(attn.to_k(keys), out_dim=4)
+        value = attn.head_to_batch_dim(attn.to_v(keys), out_dim=4)
+        attended = self.attend(query, key, value, tokens, context)
+        projected: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2).to(hidden_states.dtype))
+        return projected / attn.rescale_output_factor
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, tokens: LayerTokens, context: AttentionContext
+    ) -> Tensor:
+        """Choose the plain, the directly masked or the mass-measuring attention; (B, heads, N, d)."""
+        if context.visible_from is not None:
+            allowed = direct_mask(context, query.shape[2], tokens)
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        if self.name not in context.mass_layers:
+            return F.scaled_dot_product_attention(query, key, value)
+        output, mass = attention_with_mass(query, key, value, ornament_columns(context, query.shape[2], tokens))
+        context.mass.setdefault(self.name, mass)
+        return output
+
+
+class CrossAttnProcessor(AttnProcessor2_0):
+    """Diffusers' attention for the cross-attention layers, which have no part in the context."""
+
+    def __call__(  # type: ignore[override]
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        context: AttentionContext | None = None,
+    ) -> Tensor:
+        """Attend from ``hidden_states``, (B, N, C), to ``encoder_hidden_states``, (B, L, D)."""
+        output: Tensor = super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        return output
+
+
+def ornament_columns(context: AttentionContext, num_queries: int, tokens: LayerTokens) -> Tensor:
+    """Value column that is the ornament's mask on the ornament's keys and 0 on all others, (B, K, 1)."""
+    assert context.ornament_mask is not None
+    mask = mask_to_tokens(context.ornament_mask, tokens.ornament.shape[1])
+    return F.pad(mask, (0, 0, num_queries, tokens.person.shape[1]))
+
+
+def direct_mask(context: AttentionContext, num_queries: int, tokens: LayerTokens) -> Tensor:
+    """Which query may attend to which key when the attention itself is masked, (B, 1, N, K) bool."""
+    assert context.visible_from is not None
+    inside = mask_to_tokens(context.visible_from, num_queries) > 0.5
+    on_ornament = ornament_columns(context, num_queries, tokens).transpose(1, 2) > 0.5
+    is_ornament = torch.zeros_like(on_ornament)
+    is_ornament[..., num_queries : num_queries + tokens.ornament.shape[1]] = True
+    return (~is_ornament | (on_ornament & inside))[:, None]
+
+
+def self_attention_layers(unet: UNet2DConditionModel) -> list[str]:
+    """Names of the self-attention layers of a diffusers UNet, from its input to its output."""
+    names = [name.removesuffix(".processor") for name in unet.attn_processors]
+    return sorted((name for name in names if name.endswith("attn1")), key=_depth)
+
+
+def _depth(name: str) -> tuple[int, list[int]]:
+    """Sort key that follows the data through a UNet: down blocks, middle block, up blocks."""
+    part, *rest = name.split(".")
+    return ("down_blocks", "mid_block", "up_blocks").index(part), [int(word) for word in rest if word.isdigit()]
+
+
+def highest_resolution_layers(unet: UNet2DConditionModel) -> list[str]:
+    """Self-attention layers of the highest resolution in the encoder and in the decoder (METHOD of the paper)."""
+    layers = self_attention_layers(unet)
+    blocks = [name.rsplit(".attentions.", 1)[0] for name in layers]
+    encoder = [block for block in blocks if block.startswith("down_blocks")]
+    decoder = [block for block in blocks if block.startswith("up_blocks")]
+    wanted = {*encoder[:1], *decoder[-1:]}
+    return [name for name, block in zip(layers, blocks, strict=True) if block in wanted]
+
+
+def install_processors(unet: UNet2DConditionModel) -> None:
+    """Let the self-attention layers of a UNet read an :class:`AttentionContext` from ``cross_attention_kwargs``."""
+    unet.set_attn_processor(
+        {
+            name: ReferenceAttnProcessor(name.removesuffix(".processor"))
+            if name.endswith("attn1.processor")
+            else CrossAttnProcessor()
+            for name in unet.attn_processors
+        }
+    )

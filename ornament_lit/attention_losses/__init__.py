@@ -1,0 +1,7 @@
+"""Attention losses: what the denoiser's attention on the ornament is asked for."""
+
+from ornament_lit.attention_losses.base import AttentionLoss
+from ornament_lit.attention_losses.mask_guided import MaskGuidedAttentionLoss
+from ornament_lit.attention_losses.zero import ZeroAttentionLoss
+
+__all__ = ["AttentionLoss", "MaskGuidedAttentionLoss", "ZeroAttentionLoss"]

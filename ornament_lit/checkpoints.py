@@ -1,0 +1,60 @@
+"""Checkpoints without frozen weights, which rebuild the module that they hold."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters, _given_hyperparameters_context
+from torch import Tensor, nn
+
+
+def save_configuration(module: LightningModule) -> None:
+    """Keep the configuration that the CLI or a checkpoint builds a module from, for its own checkpoints.
+
+    A module built by hand keeps none: its parts themselves would be copied and pickled. Its checkpoints hold the
+    weights, and the parts are given again when they are loaded.
+    """
+    if _given_hyperparameters.get() is not None:
+        module.save_hyperparameters(logger=False)
+
+
+def configuration_of(path: str | Path) -> AbstractContextManager[None]:
+    """Build, within this context, modules that keep the configuration in a checkpoint.
+
+    Args:
+        path: A checkpoint; it is read without unpickling.
+    """
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    configuration = dict(checkpoint.get("hyper_parameters", {}))
+    instantiator = configuration.pop("_instantiator", None)
+    return _given_hyperparameters_context(configuration, instantiator) if instantiator else nullcontext()
+
+
+def frozen_state(module: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers of every sub-module whose parameters are all frozen, by name."""
+    frozen = {name for name, part in module.named_modules() if name and _is_frozen(part)}
+    return {key: value for key, value in module.state_dict().items() if _inside(key, frozen)}
+
+
+def _is_frozen(part: nn.Module) -> bool:
+    """Whether a module has parameters and none of them trains."""
+    parameters = list(part.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _inside(key: str, names: set[str]) -> bool:
+    """Whether an entry of a state dictionary belongs to one of the named modules."""
+    words = key.split(".")
+    return any(".".join(words[:depth]) in names for depth in range(1, len(words)))
+
+
+def drop_frozen(module: nn.Module, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave the weights of frozen parts out of a state dictionary."""
+    frozen = frozen_state(module)
+    return {key: value for key, value in state_dict.items() if key not in frozen}
+
+
+def restore_frozen(module: nn.Module, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Complete a state dictionary by the module's own frozen weights."""
+    return {**frozen_state(module), **state_dict}

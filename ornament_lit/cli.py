@@ -1,0 +1,135 @@
+"""The command line ``python -m ornament_lit fit|validate|test|predict``, and the same from Python.
+
+Importing the families, ``datamodules`` and ``callbacks`` here is the registry of short names: a class that they
+export is named in YAML and on the command line by its name alone.
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+import callbacks
+import datamodules
+import ornament_lit
+from datamodules import OrnamentDataModule
+from ornament_lit import attention_losses, autoencoders, image_encoders, mask_heads, reference_nets
+from ornament_lit.cli_errors import end_well
+from ornament_lit.cli_parser import ShortErrors
+from ornament_lit.imports import import_plugins, restrict_imports
+from ornament_lit.module import TryOnModule
+
+FAMILIES = (attention_losses, autoencoders, image_encoders, mask_heads, reference_nets, datamodules, callbacks)
+DEFAULT_SEED = 0
+
+
+def check_ours(*packages: ModuleType) -> None:
+    """Check that packages with common names are the ones that lie beside ``ornament_lit``.
+
+    Args:
+        packages: Imported packages, such as ``callbacks``.
+
+    Raises:
+        ImportError: If one was imported from elsewhere.
+    """
+    home = Path(ornament_lit.__path__[0]).resolve().parent
+    for package in packages:
+        folder = Path(package.__path__[0]).resolve()
+        if folder.parent != home:
+            raise ImportError(
+                f"the package {package.__name__!r} must be the one in {home}, but {folder} was imported; "
+                f"uninstall the foreign package or run from {home}"
+            )
+
+
+check_ours(callbacks, datamodules)
+
+
+class TryOnParser(ShortErrors, LightningArgumentParser):
+    """Lightning's parser with errors of one line."""
+
+
+class TryOnCLI(LightningCLI):
+    """LightningCLI of :class:`TryOnModule` and :class:`OrnamentDataModule` (or a subclass of it).
+
+    Args:
+        args: Command-line words; None for those of the process, as the launcher of DDP needs it.
+        run: False to build ``model``, ``datamodule`` and ``trainer`` only.
+    """
+
+    def __init__(self, args: ArgsType = None, run: bool = True) -> None:
+        restrict_imports()
+        import_plugins()
+        super().__init__(
+            TryOnModule,
+            OrnamentDataModule,
+            subclass_mode_data=True,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=DEFAULT_SEED,
+            parser_class=TryOnParser,
+            parser_kwargs={"prog": "python -m ornament_lit", "description": ornament_lit.__doc__, "allow_abbrev": False}
+            | {command: {"allow_abbrev": False} for command in self.subcommands()},
+            args=args,
+            run=run,
+            auto_configure_optimizers=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Make ``OrnamentDataModule`` the default of ``data``."""
+        parser.set_defaults({"data": {"class_path": "datamodules.OrnamentDataModule"}})
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse the command line; given ``args`` are meant, so do not warn that the process has some too."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().parse_arguments(parser, args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as it is: hyperparameters in a checkpoint must not override the command line."""
+
+    def before_instantiate_classes(self) -> None:
+        """Keep the config of a training run from being overwritten when its checkpoint is validated."""
+        if self.subcommand not in (None, "fit"):
+            self.save_config_kwargs["config_filename"] = f"config_{self.subcommand}.yaml"
+
+    def after_fit(self) -> None:
+        """Tell where the run is."""
+        folder = self.trainer.log_dir  # a broadcast: every rank takes part
+        if folder and self.trainer.is_global_zero:
+            print(f"run folder: {folder.rstrip('/')}")
+
+
+def build(args: Sequence[str]) -> TryOnCLI:
+    """Build model, data and trainer without running anything, for notebooks and scripts.
+
+    Args:
+        args: Command-line words without the command, such as ``["--config", "configs/quickstart.yaml"]``.
+
+    Returns:
+        An object with ``model``, ``datamodule`` and ``trainer``.
+
+    Raises:
+        ValueError: If the configuration is wrong.
+    """
+    return TryOnCLI(args=list(args), run=False)
+
+
+def main(args: ArgsType = None) -> int:
+    """Run a command.
+
+    Args:
+        args: Command-line words; None for those of the process.
+
+    Returns:
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+    """
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_interrupt)
+    return end_well(lambda: TryOnCLI(args=args))
+
+
+def _is_no_interrupt(record: Any) -> bool:  # noqa: ANN401
+    return "KeyboardInterrupt" not in record.getMessage()

@@ -1,0 +1,143 @@
+"""Which errors are the user's, and how they end: one or two lines and exit code 2, without a traceback.
+
+The rule, in the order of :data:`RULES`. A mistake of the user is
+
+1. what Lightning calls a misconfiguration;
+2. a ValueError or OSError while the configuration is read and the parts are built from it;
+3. a failure to read a checkpoint, or to fit its weights to the model;
+4. a ValueError or OSError that one of our packages raises outside of the model's steps: our packages raise it with
+   rule, value and way out, be it in ``setup`` or about a sample in a worker of the data loader.
+
+Everything else is a bug and keeps its traceback. The environment variable ORNAMENT_LIT_DEBUG=1 shows it always.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
+from traceback import walk_tb
+from types import FrameType
+
+from ornament_lit.cli_messages import shorten
+from ornament_lit.cli_parser import DEBUG_VARIABLE, debugging
+from ornament_lit.imports import OWN_PACKAGES, plugins
+
+INTERRUPTED = 130
+USER_ERROR = 2
+
+_PARSING = "parse_args"
+_BUILDING = {_PARSING, "parse_object", "instantiate_classes", "import_plugins", "restrict_imports"}
+_STEPS = {"training_step", "validation_step", "test_step", "predict_step"}
+_CHECKPOINTS = "lightning.pytorch.trainer.connectors.checkpoint_connector"
+
+
+def end_well(command: Callable[[], object]) -> int:
+    """Run a command and turn the user's mistakes into a line on stderr.
+
+    Args:
+        command: What to run.
+
+    Returns:
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+    """
+    try:
+        command()
+    except KeyboardInterrupt:
+        return interrupted()
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return interrupted()
+        raise
+    except Exception as error:
+        if debugging() or not is_user_error(error):
+            raise
+        say(f"error: {describe(error)}")
+        return USER_ERROR
+    return 0
+
+
+def interrupted() -> int:
+    """Say that the user has stopped the command."""
+    say("\ninterrupted")
+    return INTERRUPTED
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, once a machine: of several processes there only the first one speaks."""
+    local_rank = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    if local_rank == "0":
+        print(line, file=sys.stderr)
+
+
+def is_user_error(error: Exception) -> bool:
+    """Whether an error is the user's mistake, by the rule at the head of this file."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return any(rule(error, frames) for rule in RULES)
+
+
+def _functions(error: Exception) -> set[str]:
+    """Names of the functions that an error has passed through."""
+    return {frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)}
+
+
+def _misconfigured(error: Exception, frames: list[FrameType]) -> bool:
+    return type(error).__name__ == "MisconfigurationException"
+
+
+def _while_building(error: Exception, frames: list[FrameType]) -> bool:
+    return isinstance(error, ValueError | OSError) and any(frame.f_code.co_name in _BUILDING for frame in frames)
+
+
+def _while_reading_checkpoint(error: Exception, frames: list[FrameType]) -> bool:
+    kinds = RuntimeError | ValueError | OSError | UnpicklingError | EOFError
+    return isinstance(error, kinds) and any(frame.f_globals.get("__name__") == _CHECKPOINTS for frame in frames)
+
+
+def _raised_by_us(error: Exception, frames: list[FrameType]) -> bool:
+    if not isinstance(error, ValueError | OSError) or any(frame.f_code.co_name in _STEPS for frame in frames):
+        return False
+    in_worker = re.findall(r'File "([^"]+)", line \d+', str(error))
+    source = in_worker[-1] if in_worker else frames[-1].f_code.co_filename
+    return any(Path(source).is_relative_to(folder) for folder in _our_folders())
+
+
+RULES = (_misconfigured, _while_building, _while_reading_checkpoint, _raised_by_us)
+
+
+def _our_folders() -> list[Path]:
+    """Folders of our packages and of the user's own."""
+    modules = [sys.modules.get(name) for name in (*OWN_PACKAGES, *plugins())]
+    return [Path(path) for module in modules for path in getattr(module, "__path__", ())]
+
+
+def describe(error: Exception) -> str:
+    """One or two lines for an error; the second one tells how to see more, where the parser has not said all."""
+    if _PARSING in _functions(error):
+        return str(error)
+    text = str(_of_first_member(error))
+    if "Error(s) in loading state_dict" in text:
+        text = _describe_misfit(text)
+    elif "Original Traceback" in text:
+        text = re.split(r"^\w[\w.]*: ", text, flags=re.MULTILINE)[-1]
+    return f"{shorten(text) or type(error).__name__}\n       ({DEBUG_VARIABLE}=1 shows where this comes from)"
+
+
+def _of_first_member(error: BaseException) -> BaseException:
+    """What the first member of a union of types says, where jsonargparse reports that none of them can be built."""
+    while str(error).startswith("Does not validate against any of the Union") and error.__cause__:
+        error = error.__cause__
+    return error
+
+
+def _describe_misfit(text: str) -> str:
+    """Count the weights that a checkpoint lacks, has too many, or has in another size; name the first of each."""
+    kinds = {
+        "missing": r"Missing key\(s\) in state_dict: (.*)",
+        "unexpected": r"Unexpected key\(s\) in state_dict: (.*)",
+    }
+    found = {kind: re.findall(r'"([^"]+)"', match[1]) for kind, p in kinds.items() if (match := re.search(p, text))}
+    found["of another size"] = re.findall(r"size mismatch for ([^:]+):", text)
+    counts = [f"{len(names)} {kind} ({names[0]}, ...)" for kind, names in found.items() if names]
+    return f"the checkpoint is of another model; weights: {'; '.join(counts)}; take the config that lies beside it"

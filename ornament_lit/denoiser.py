@@ -1,0 +1,137 @@
+"""Denoiser: a diffusers UNet that looks at the erased person, at the mask and at reference features.
+
+Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer, L image tokens of D channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from ornament_lit.attention import (
+    AttentionContext,
+    highest_resolution_layers,
+    install_processors,
+    self_attention_layers,
+)
+from ornament_lit.features import ReferenceFeatures
+from ornament_lit.unet_surgery import fold_cross_attention, widen_input
+
+
+@dataclass(frozen=True)
+class DenoiserOutput:
+    """What the denoiser returns.
+
+    Attributes:
+        prediction: (B, c, h, w): noise, latents or velocity, as the noise scheduler's ``prediction_type`` says.
+        mass: Attention mass of each query on the masked ornament, (B, N, 1), by layer; only the layers asked for.
+    """
+
+    prediction: Tensor
+    mass: dict[str, Tensor]
+
+
+class Denoiser(nn.Module):
+    """Predict the noise from concat[noisy latents, mask, erased-person latents] and from reference features.
+
+    The order of the channels is that of Stable Diffusion's inpainting UNet, so that its weights fit as they are; a
+    UNet with latent channels only is widened, and the new channels start at zero.
+
+    Args:
+        unet: A UNet of diffusers: `diffusers.UNet2DConditionModel` for random weights or
+            `ornament_lit.pretrained.pretrained_unet` for pretrained ones.
+        gradient_checkpointing: Recompute activations in the backward pass to save memory.
+        direct_masking: Ablation that the paper rejects: mask the attention itself, so that only queries inside the
+            current wearing mask attend to the ornament. Not to be used with an attention loss.
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, gradient_checkpointing: bool = False, direct_masking: bool = False
+    ) -> None:
+        super().__init__()
+        self.unet = unet
+        self.latent_channels: int = unet.config.out_channels
+        self.direct_masking = direct_masking
+        self._check_input_channels()
+        if unet.config.in_channels == self.latent_channels:
+            widen_input(unet, 2 * self.latent_channels + 1, keep=self.latent_channels)
+        install_processors(unet)
+        if gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
+
+    def _check_input_channels(self) -> None:
+        allowed = (self.latent_channels, 2 * self.latent_channels + 1)
+        if self.unet.config.in_channels not in allowed:
+            raise ValueError(
+                f"the UNet must have {allowed[0]} input channels (latents) or {allowed[1]} (noisy latents, mask, "
+                f"erased person), got in_channels={self.unet.config.in_channels}"
+            )
+
+    @property
+    def cross_attention_dim(self) -> int:
+        """Channels of an image token, D."""
+        dim = self.unet.config.cross_attention_dim
+        return int(dim if isinstance(dim, int) else dim[0])
+
+    def drop_cross_attention(self) -> None:
+        """Remove the cross-attention layers, because there are no image tokens."""
+        fold_cross_attention(self.unet)
+
+    def self_attention_layers(self) -> list[str]:
+        """Names of all self-attention layers, from the input to the output."""
+        return self_attention_layers(self.unet)
+
+    def highest_resolution_layers(self) -> list[str]:
+        """Names of the self-attention layers of the highest resolution in encoder and decoder."""
+        return highest_resolution_layers(self.unet)
+
+    def forward(
+        self,
+        noisy_latents: Tensor,
+        timesteps: Tensor,
+        erased_latents: Tensor,
+        input_mask: Tensor,
+        image_tokens: Tensor,
+        features: ReferenceFeatures,
+        ornament_mask: Tensor,
+        mass_layers: Sequence[str] = (),
+    ) -> DenoiserOutput:
+        """Predict one denoising step.
+
+        Args:
+            noisy_latents: (B, c, h, w).
+            timesteps: (B,) int64.
+            erased_latents: Latents of the person with the box erased, (B, c, h, w).
+            input_mask: Current wearing mask, (B, 1, h, w) in [0, 1].
+            image_tokens: (B, L, D); L may be 0.
+            features: Features of the reference net.
+            ornament_mask: Where the ornament is in its own picture, (B, 1, h, w) in [0, 1].
+            mass_layers: Layers whose attention mass on the ornament is wanted.
+
+        Returns:
+            The prediction and the mass; differentiable in latents, mask, tokens and features.
+        """
+        context = AttentionContext(
+            tokens=features.tokens,
+            ornament_mask=ornament_mask,
+            mass_layers=frozenset(mass_layers),
+            visible_from=input_mask if self.direct_masking else None,
+        )
+        residuals = features.skip_residuals
+        prediction: Tensor = self.unet(
+            torch.cat([noisy_latents, input_mask, erased_latents], dim=1),
+            timesteps,
+            encoder_hidden_states=_join_tokens(image_tokens, features.context_tokens),
+            cross_attention_kwargs={"context": context},
+            down_block_additional_residuals=residuals[:-1] or None,
+            mid_block_additional_residual=residuals[-1] if residuals else None,
+            return_dict=False,
+        )[0]
+        return DenoiserOutput(prediction, context.mass)
+
+
+def _join_tokens(image_tokens: Tensor, context_tokens: Tensor | None) -> Tensor:
+    """Append the reference's context tokens, if it has any, to the image tokens."""
+    return image_tokens if context_tokens is None else torch.cat([image_tokens, context_tokens], dim=1)

@@ -1,0 +1,106 @@
+"""PoseAwareMaskHead: the iterative mask head of the paper.
+
+Shape legend: B batch, C feature channels, h, w size of the feature maps, u up-scaling of the head.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ornament_lit.features import ReferenceFeatures
+from ornament_lit.mask_heads.base import MaskHead
+from ornament_lit.mask_refinement import MaskRefinement, ReferenceFunction, blend, resize_mask
+from ornament_lit.schedules import ramp
+
+
+class PoseAwareMaskHead(MaskHead):
+    """Predict M_hat^t = MLP([f_m * M^(t-1), f_o]) T times, with M^t = alpha M_hat^t + (1 - alpha) M_box between.
+
+    Args:
+        num_iterations: T, at least 1.
+        hidden_channels: Width of the MLP; 0 for one linear layer.
+        kernel_size: Odd; 1 is the paper's head, which looks at each token alone; with more, every iteration also
+            passes what it found on to its neighbours.
+        upscale: u, predicted mask pixels per token along a side.
+        alpha_start: Alpha at the beginning, in [0, 1]; it grows linearly to 1.
+        alpha_over: ``training``: alpha grows with the training step, within ``alpha_steps``; ``iterations``: it
+            grows from the first iteration to the last.
+        alpha_steps: Training steps until alpha is 1, for ``training``; 0 for alpha = 1 from the start.
+        rerun_reference: Run the reference net again with every new mask, instead of the head alone.
+    """
+
+    mlp: nn.Sequential
+
+    def __init__(
+        self,
+        num_iterations: int = 3,
+        hidden_channels: int = 256,
+        kernel_size: int = 1,
+        upscale: int = 1,
+        alpha_start: float = 0.1,
+        alpha_over: Literal["training", "iterations"] = "training",
+        alpha_steps: int = 0,
+        rerun_reference: bool = False,
+    ) -> None:
+        super().__init__()
+        if num_iterations < 1:
+            raise ValueError(f"num_iterations must be at least 1, got {num_iterations}; use BoxMaskHead for none")
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {kernel_size}")
+        if not 0 <= alpha_start <= 1:
+            raise ValueError(f"alpha_start must lie in [0, 1], got {alpha_start}")
+        self.num_iterations = num_iterations
+        self.hidden_channels = hidden_channels
+        self.kernel_size = kernel_size
+        self.upscale = upscale
+        self.alpha_start = alpha_start
+        self.alpha_over = alpha_over
+        self.alpha_steps = alpha_steps
+        self.rerun_reference = rerun_reference
+
+    def attach(self, feature_channels: int) -> None:
+        """Build the MLP.
+
+        Raises:
+            ValueError: If the reference net has no feature maps.
+        """
+        if feature_channels == 0:
+            raise ValueError("PoseAwareMaskHead needs the feature maps of a reference net; use BoxMaskHead without one")
+        widths = [2 * feature_channels, self.hidden_channels, self.upscale**2]
+        widths = [width for width in widths if width > 0]
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(widths, widths[1:], strict=False):
+            layers += [nn.SiLU(), nn.Conv2d(inputs, outputs, self.kernel_size, padding=self.kernel_size // 2)]
+        self.mlp = nn.Sequential(*layers[1:])
+
+    def alpha(self, iteration: int, step: int) -> float:
+        """Trust in the prediction of an iteration (from 1) at a training step."""
+        if self.alpha_over == "iterations":
+            return ramp(self.alpha_start, iteration - 1, self.num_iterations - 1)
+        return ramp(self.alpha_start, step, self.alpha_steps)
+
+    def forward(self, reference: ReferenceFunction, box_mask: Tensor, step: int) -> MaskRefinement:
+        """Iterate from the box, (B, 1, h, w)."""
+        features = reference(box_mask)
+        fine_box = F.interpolate(box_mask, scale_factor=self.upscale, mode="nearest")
+        mask, logits = fine_box, []
+        for iteration in range(1, self.num_iterations + 1):
+            if self.rerun_reference and iteration > 1:
+                features = reference(resize_mask(mask, like=box_mask).detach())
+            logits.append(self.predict(features, mask))
+            mask = blend(logits[-1].sigmoid(), fine_box, self.alpha(iteration, step))
+        return MaskRefinement(tuple(logits), resize_mask(mask, like=box_mask).detach(), features)
+
+    def predict(self, features: ReferenceFeatures, mask: Tensor) -> Tensor:
+        """Logits of M_hat, (B, 1, h u, w u), from the features and the current mask, (B, 1, h u, w u)."""
+        visible = features.person_map * resize_mask(mask, like=features.person_map)
+        tokens: Tensor = self.mlp(torch.cat([visible, features.ornament_map], dim=1))
+        return F.pixel_shuffle(tokens, self.upscale)
+
+    def loss(self, refinement: MaskRefinement, wearing_mask: Tensor) -> Tensor:
+        """Mean squared error against M_gt, averaged over the iterations, so that each of them is trained."""
+        target = resize_mask(wearing_mask, like=refinement.logits[0])
+        errors = [F.mse_loss(prediction.float(), target) for prediction in refinement.predictions]
+        return torch.stack(errors).mean()

@@ -1,0 +1,1 @@
+"""Metrics, one a file; import each from its own, since some of them load large libraries."""

@@ -1,0 +1,304 @@
+"""TryOnModule: composes the parts of the method into training, validation, test and prediction steps.
+
+Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, T mask iterations.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from diffusers import SchedulerMixin
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from ornament_lit.attention_losses import AttentionLoss
+from ornament_lit.autoencoders import Autoencoder
+from ornament_lit.batch import TryOnBatch, check_batch
+from ornament_lit.checkpoints import configuration_of, drop_frozen, restore_frozen, save_configuration
+from ornament_lit.conditions import Conditions, encode_conditions
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.mask_heads import MaskHead
+from ornament_lit.mask_refinement import MaskRefinement
+from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.randomness import draw_timesteps_and_noise
+from ornament_lit.reference_nets import ReferenceNet
+from ornament_lit.sampling import denoise
+
+
+class TryOnModule(LightningModule):
+    """Ornament virtual try-on after "Shining Yourself" (CVPR 2025): L = L1 + lambda1 L2 + lambda2 L3.
+
+    Args:
+        autoencoder: Between pictures and latents.
+        image_encoder: Tokens of the ornament for the cross-attention.
+        denoiser: The UNet that is trained to denoise.
+        noise_scheduler: A scheduler of diffusers with ``add_noise``; its ``prediction_type`` is what the denoiser
+            predicts.
+        reference_net: Features of ornament and erased person.
+        mask_head: Refines the box to the wearing mask.
+        attention_loss: Constraint on the denoiser's attention.
+        optimizer: Optimizer of all trained parameters.
+        lr_scheduler: Learning-rate scheduler, stepped once a training step; none for a constant rate.
+        mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
+        attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
+        sampling_steps: Denoising steps of ``predict``.
+    """
+
+    mask_threshold: Tensor
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        image_encoder: ImageEncoder,
+        denoiser: Denoiser,
+        noise_scheduler: SchedulerMixin,
+        reference_net: ReferenceNet,
+        mask_head: MaskHead,
+        attention_loss: AttentionLoss,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        mask_loss_weight: float = 1.0,
+        attention_loss_weight: float = 1.0,
+        sampling_steps: int = 30,
+    ) -> None:
+        super().__init__()
+        save_configuration(self)
+        _check_fit(autoencoder, image_encoder, denoiser)
+        if image_encoder.num_tokens == 0:
+            denoiser.drop_cross_attention()
+        reference_net.attach(denoiser.unet)
+        mask_head.attach(reference_net.feature_channels)
+        self.autoencoder = autoencoder
+        self.image_encoder = image_encoder
+        self.denoiser = denoiser
+        self.noise_scheduler = noise_scheduler
+        self.reference_net = reference_net
+        self.mask_head = mask_head
+        self.attention_loss = attention_loss
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.sampling_steps = sampling_steps
+        self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
+        self.loss_weights = dict(self.initial_loss_weights)
+        self.steps_taken = 0
+        self.mask_iou = MaskIoU(mask_head.num_iterations)
+        self.register_buffer("mask_threshold", torch.tensor(0.5))
+
+    def refine(self, conditions: Conditions) -> MaskRefinement:
+        """Compute the reference features and refine the mask from the box alone."""
+        reference = partial(
+            self.reference_net,
+            conditions.ornament_latents,
+            conditions.ornament_mask,
+            conditions.erased_latents,
+        )
+        refinement: MaskRefinement = self.mask_head(reference, conditions.box_mask, self.steps_taken)
+        return refinement
+
+    def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Compute the three losses of a batch.
+
+        Args:
+            batch: See :class:`TryOnBatch`.
+
+        Returns:
+            The losses ``noise`` (L1), ``mask`` (L2) and ``attention`` (L3), scalars with gradients, and what is worth
+            looking at, without: ``erased_image`` (B, 3, H, W) in [-1, 1], ``mask_predictions`` (T, B, 1, H, W) and
+            ``attention_mask`` (B, 1, H, W) in [0, 1].
+
+        Raises:
+            ValueError: If the batch is not a :class:`TryOnBatch`.
+        """
+        check_batch(batch)
+        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+        latents = self.autoencoder.encode(batch["person_image"])
+        timesteps, noise = draw_timesteps_and_noise(
+            batch["sample_seed"], self.noise_scheduler.config.num_train_timesteps, like=latents
+        )
+        refinement = self.refine(conditions)
+        output = self.denoiser(
+            self.noise_scheduler.add_noise(latents, noise, timesteps),
+            timesteps,
+            conditions.erased_latents,
+            refinement.mask,
+            conditions.image_tokens,
+            refinement.features,
+            conditions.ornament_mask,
+            self.attention_loss.layers(self.denoiser),
+        )
+        target = self._target(latents, noise, timesteps)
+        attention, attention_mask = self.attention_loss(output.mass, batch["wearing_mask"])
+        losses = {
+            "noise": F.mse_loss(output.prediction.float(), target.float()),
+            "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
+            "attention": attention,
+        }
+        seen = {
+            "erased_image": conditions.erased_image,
+            "mask_predictions": _to_pictures(refinement, batch["wearing_mask"]),
+            "attention_mask": attention_mask.detach(),
+        }
+        return losses, seen
+
+    def _target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """What the denoiser should predict, (B, c, h, w), by the scheduler's ``prediction_type``."""
+        kind = self.noise_scheduler.config.prediction_type
+        if kind == "epsilon":
+            return noise
+        if kind == "sample":
+            return latents
+        velocity: Tensor = self.noise_scheduler.get_velocity(latents, noise, timesteps)
+        return velocity
+
+    def training_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
+        """Return the weighted loss and what is worth looking at."""
+        losses, seen = self.losses(batch)
+        loss = torch.stack([self.loss_weights[name] * value for name, value in losses.items()]).sum()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
+        self._log_losses("train", losses, batch)
+        return {"loss": loss, **seen}
+
+    def validation_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
+        """Return the loss at the initial weights and what is worth looking at; measure the masks."""
+        return self._evaluation_step("val", batch)
+
+    def test_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
+        """Do what the validation step does, on the test data."""
+        return self._evaluation_step("test", batch)
+
+    def _evaluation_step(self, stage: str, batch: TryOnBatch) -> dict[str, Any]:
+        losses, seen = self.losses(batch)
+        self._log_losses(stage, losses, batch)
+        self.mask_iou.update(seen["mask_predictions"], batch["box_mask"], batch["wearing_mask"], batch["category"])
+        return {"loss": sum(self.initial_loss_weights[name] * value for name, value in losses.items()), **seen}
+
+    def _log_losses(self, stage: str, losses: dict[str, Tensor], batch: TryOnBatch) -> None:
+        values = {f"{stage}/loss_{name}": value.detach() for name, value in losses.items()}
+        self.log_dict(values, batch_size=len(batch["key"]), sync_dist=stage != "train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the masks' IoU of the box and of every iteration."""
+        self._log_iou("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the masks' IoU of the box and of every iteration."""
+        self._log_iou("test")
+
+    def _log_iou(self, stage: str) -> None:
+        summary = self.mask_iou.summary(float(self.mask_threshold))
+        iou = {f"{stage}/iou_{name}": value for name, value in summary["iou"].items()}
+        self.log_dict(iou, prog_bar=True)
+        self.mask_iou.reset()
+
+    @torch.no_grad()
+    def predict_masks(self, batch: TryOnBatch) -> Tensor:
+        """Predict the wearing masks from ornament, erased person and box.
+
+        Args:
+            batch: See :class:`TryOnBatch`; the wearing mask serves for its size only.
+
+        Returns:
+            M_hat^1 ... M_hat^T at the size of the pictures, (T, B, 1, H, W) in [0, 1].
+        """
+        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+        return _to_pictures(self.refine(conditions), batch["box_mask"])
+
+    def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
+        """Draw the person wearing the ornament.
+
+        Args:
+            batch: See :class:`TryOnBatch`; of the person, only what lies outside the box is used.
+            batch_idx: Position of the batch.
+
+        Returns:
+            ``key``, ``image`` (B, 3, H, W) in [-1, 1], and ``mask`` (B, 1, H, W) in [0, 1], the mask of the last
+            iteration or the box.
+        """
+        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+        refinement = self.refine(conditions)
+        latents = denoise(
+            self.denoiser, self.noise_scheduler, conditions, refinement, batch["sample_seed"], self.sampling_steps
+        )
+        masks = _to_pictures(refinement, batch["box_mask"])
+        mask = masks[-1] if len(masks) else batch["box_mask"]
+        return {"key": batch["key"], "image": self.autoencoder.decode(latents).clamp(-1, 1), "mask": mask}
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""
+        optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
+        if self.lr_scheduler is None:
+            return {"optimizer": optimizer}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"},
+        }
+
+    def on_train_batch_start(self, batch: TryOnBatch, batch_idx: int) -> None:
+        """Note how far training is, for what is scheduled by the step."""
+        self.steps_taken = self.trainer.global_step
+
+    def on_after_backward(self) -> None:
+        """Check, in the first step, that every parameter that should train gets a gradient.
+
+        Raises:
+            RuntimeError: If one gets none.
+        """
+        if self.trainer.global_step == 0:
+            idle = [name for name, value in self.named_parameters() if value.requires_grad and value.grad is None]
+            if idle:
+                raise RuntimeError(f"trained parameters that got no gradient: {', '.join(idle)}")
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | Path, map_location: str | torch.device | None = None, **parts: Any
+    ) -> Self:
+        """Rebuild the module that a checkpoint holds, swapped parts included, without unpickling.
+
+        Args:
+            checkpoint_path: A checkpoint of this module.
+            map_location: Device of the weights.
+            parts: Arguments of the constructor that replace those of the checkpoint; all of them for a checkpoint of
+                a module that was built by hand.
+        """
+        with configuration_of(checkpoint_path):
+            module: Self = super().load_from_checkpoint(
+                checkpoint_path, map_location=map_location, weights_only=True, **parts
+            )
+        return module
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave frozen parts out of the checkpoint: they come from their own files."""
+        checkpoint["state_dict"] = drop_frozen(self, checkpoint["state_dict"])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take frozen parts from this module and the number of steps taken from the checkpoint."""
+        checkpoint["state_dict"] = restore_frozen(self, checkpoint["state_dict"])
+        self.steps_taken = checkpoint["global_step"]
+
+
+def _check_fit(autoencoder: Autoencoder, image_encoder: ImageEncoder, denoiser: Denoiser) -> None:
+    """Check that the widths of the parts fit each other."""
+    if denoiser.latent_channels != autoencoder.latent_channels:
+        raise ValueError(
+            f"the UNet must have out_channels={autoencoder.latent_channels}, the autoencoder's latent channels, "
+            f"got {denoiser.latent_channels}"
+        )
+    if image_encoder.num_tokens and image_encoder.token_dim != denoiser.cross_attention_dim:
+        raise ValueError(
+            f"image_encoder.token_dim={image_encoder.token_dim} must equal the UNet's "
+            f"cross_attention_dim={denoiser.cross_attention_dim}"
+        )
+
+
+def _to_pictures(refinement: MaskRefinement, like: Tensor) -> Tensor:
+    """Up-sample the predictions of a refinement to the size of the pictures, (T, B, 1, H, W), without gradient."""
+    size = (like.shape[-2], like.shape[-1])
+    masks = [
+        F.interpolate(prediction.detach().float(), size=size, mode="bilinear", align_corners=False)
+        for prediction in refinement.predictions
+    ]
+    return torch.stack(masks) if masks else like.new_zeros(0, *like.shape)

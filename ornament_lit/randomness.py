@@ -1,0 +1,24 @@
+"""Noise and timesteps as pure functions of each sample's seed."""
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+
+def draw_timesteps_and_noise(sample_seed: Tensor, num_timesteps: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw a timestep and noise for each sample from a generator of its own.
+
+    The draw depends on the seeds alone: not on batch size, rank, device or global random state.
+
+    Args:
+        sample_seed: (B,) int64.
+        num_timesteps: Timesteps are uniform in [0, num_timesteps).
+        like: (B, c, h, w); shape, device and dtype of the noise.
+
+    Returns:
+        Timesteps, (B,) int64, and standard normal noise, (B, c, h, w).
+    """
+    generators = [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
+    timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
+    noise = randn_tensor(tuple(like.shape), generator=generators, device=like.device, dtype=like.dtype)
+    return timesteps.to(like.device), noise

@@ -1,0 +1,93 @@
+"""UNetReferenceNet: the ReferenceNet of the paper, a copy of the denoiser's UNet.
+
+Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer, C its channels.
+"""
+
+import copy
+from typing import Literal
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from ornament_lit.attention import AttentionContext, install_processors
+from ornament_lit.features import LayerTokens, ReferenceFeatures
+from ornament_lit.reference_nets.base import ReferenceNet
+from ornament_lit.unet_surgery import cut_tail, fold_cross_attention, widen_input
+
+Layout = Literal["rows", "canvas"]
+
+
+class UNetReferenceNet(ReferenceNet):
+    """Run a copy of the denoiser's UNet on the ornament and on the erased person, at timestep 0.
+
+    Each picture has its mask as an additional input channel: the ornament its own, the person the current wearing
+    mask. The normalised input of every self-attention layer is handed to the denoiser's layer of the same name. The
+    cross-attention sees one zero token, which is a constant and is folded; what lies behind the last self-attention
+    is removed.
+
+    Args:
+        layout: ``canvas``: ornament and person side by side in one wide picture, so that they see each other in the
+            self-attention; ``rows``: two rows of the batch, which is cheaper, and they do not.
+        gradient_checkpointing: Recompute activations in the backward pass to save memory.
+    """
+
+    unet: UNet2DConditionModel
+
+    def __init__(self, layout: Layout = "canvas", gradient_checkpointing: bool = False) -> None:
+        super().__init__()
+        if layout not in ("rows", "canvas"):
+            raise ValueError(f"layout must be rows or canvas, got {layout!r}")
+        self.layout = layout
+        self.gradient_checkpointing = gradient_checkpointing
+
+    def attach(self, unet: UNet2DConditionModel) -> None:
+        """Copy the denoiser's UNet, weights included; the mask's input channel starts at zero."""
+        self.unet = copy.deepcopy(unet)
+        latent_channels = unet.config.out_channels
+        widen_input(self.unet, latent_channels + 1, keep=latent_channels)
+        if any(name.endswith("attn2.processor") for name in self.unet.attn_processors):
+            fold_cross_attention(self.unet)
+        last_block = cut_tail(self.unet)
+        install_processors(self.unet)
+        if self.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        self.feature_channels = self.unet.get_submodule(last_block).norm1.normalized_shape[0]
+
+    def forward(
+        self, ornament_latents: Tensor, ornament_mask: Tensor, erased_latents: Tensor, input_mask: Tensor
+    ) -> ReferenceFeatures:
+        """Compute tokens for every self-attention layer and, from the last of them, the maps for the mask head."""
+        ornament = torch.cat([ornament_latents, ornament_mask], dim=1)
+        person = torch.cat([erased_latents, input_mask], dim=1)
+        captured: dict[str, Tensor] = {}
+        pictures = torch.cat([ornament, person], dim=0 if self.layout == "rows" else 3)
+        self.unet(
+            pictures,
+            pictures.new_zeros((), dtype=torch.long),
+            encoder_hidden_states=None,
+            cross_attention_kwargs={"context": AttentionContext(captured=captured)},
+            return_dict=False,
+        )
+        height, width = ornament.shape[-2:]
+        tokens = {name: self._split(layer, height, width) for name, layer in captured.items()}
+        last = next(reversed(tokens.values()))
+        return ReferenceFeatures(
+            ornament_map=_to_map(last.ornament, height, width),
+            person_map=_to_map(last.person, height, width),
+            tokens=tokens,
+        )
+
+    def _split(self, tokens: Tensor, height: int, width: int) -> LayerTokens:
+        """Split a layer's tokens, (2B, N, C) or (B, 2N, C), into those of the ornament and of the person."""
+        if self.layout == "rows":
+            return LayerTokens(*tokens.chunk(2, dim=0))
+        rows = round((height / width * tokens.shape[1] / 2) ** 0.5)
+        ornament, person = tokens.unflatten(1, (rows, -1)).chunk(2, dim=2)
+        return LayerTokens(ornament.flatten(1, 2), person.flatten(1, 2))
+
+
+def _to_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Lay tokens, (B, N, C), out as a map, (B, C, N / columns, columns), of the aspect of height x width."""
+    rows = round((height / width * tokens.shape[1]) ** 0.5)
+    return tokens.unflatten(1, (rows, -1)).permute(0, 3, 1, 2)

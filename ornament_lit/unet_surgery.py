@@ -1,0 +1,113 @@
+"""Changes to a diffusers UNet at construction: input channels, cross-attention without tokens, unused tail."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from ornament_lit.attention import AttentionContext, self_attention_layers
+
+
+def widen_input(unet: UNet2DConditionModel, in_channels: int, keep: int) -> None:
+    """Change the number of input channels: the first ``keep`` stay as they are, the rest starts at zero.
+
+    Args:
+        unet: The UNet, changed in place.
+        in_channels: Input channels wanted.
+        keep: Channels whose weights are kept, at most what the UNet has.
+    """
+    old = unet.conv_in
+    new = nn.Conv2d(in_channels, old.out_channels, old.kernel_size, padding=old.padding)  # type: ignore[arg-type]
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, :keep] = old.weight[:, :keep]
+        assert new.bias is not None and old.bias is not None
+        new.bias.copy_(old.bias)
+    unet.conv_in = new.to(old.weight)
+    unet.register_to_config(in_channels=in_channels)
+
+
+class ConstantCrossAttention(nn.Module):
+    """Cross-attention to a single zero token, which is the output's bias whatever the query.
+
+    Args:
+        bias: (C,) bias of the output projection it stands for.
+    """
+
+    def __init__(self, bias: Tensor) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(bias.detach().clone())
+
+    def forward(self, hidden_states: Tensor, **unused: Any) -> Tensor:  # noqa: ANN401
+        """Return the bias, broadcast over (B, N, C)."""
+        return self.bias.expand_as(hidden_states)
+
+
+def fold_cross_attention(unet: UNet2DConditionModel) -> None:
+    """Replace every cross-attention by the constant that it gives for a single zero token."""
+    for block in _transformer_blocks(unet):
+        block.attn2 = ConstantCrossAttention(block.attn2.to_out[0].bias)
+        block.norm2 = nn.Identity()
+
+
+def _transformer_blocks(unet: UNet2DConditionModel) -> list[Any]:
+    """Every transformer block that holds a self-attention layer, from input to output."""
+    return [unet.get_submodule(name.removesuffix(".attn1")) for name in self_attention_layers(unet)]
+
+
+class CaptureBlock(nn.Module):
+    """Last transformer block of a reference net: normalises and captures its tokens, computes nothing more.
+
+    Args:
+        name: Name of the self-attention layer whose input it captures.
+        norm: The normalisation before that layer.
+    """
+
+    def __init__(self, name: str, norm: nn.Module) -> None:
+        super().__init__()
+        self.name = name
+        self.norm1 = norm
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        timestep: Tensor | None = None,
+        cross_attention_kwargs: dict[str, AttentionContext] | None = None,
+        class_labels: Tensor | None = None,
+    ) -> Tensor:
+        """Capture the normalised ``hidden_states``, (B, N, C), and pass them on."""
+        context = (cross_attention_kwargs or {}).get("context")
+        if context is not None and context.captured is not None:
+            context.captured.setdefault(self.name, self.norm1(hidden_states))
+        return hidden_states
+
+
+def cut_tail(unet: UNet2DConditionModel) -> str:
+    """Remove everything that a UNet computes after the input of its last self-attention layer.
+
+    What is not computed needs no gradient: under DDP no ``find_unused_parameters`` is needed.
+
+    Returns:
+        The name of the last transformer block, which is left with its first normalisation.
+
+    Raises:
+        ValueError: If no decoder block has a self-attention layer.
+    """
+    last = self_attention_layers(unet)[-1]
+    parts = last.split(".")
+    if parts[0] != "up_blocks":
+        raise ValueError(f"the UNet's decoder has no self-attention; the last one is {last}")
+    unet.up_blocks = unet.up_blocks[: int(parts[1]) + 1]
+    unet.up_blocks[-1].upsamplers = None
+    transformer = unet.get_submodule(last.split(".transformer_blocks.", maxsplit=1)[0])
+    blocks: Sequence[Any] = transformer.transformer_blocks  # type: ignore[assignment]
+    transformer.transformer_blocks = nn.ModuleList([*blocks[:-1], CaptureBlock(last, blocks[-1].norm1)])
+    transformer.proj_out = nn.Identity()
+    unet.conv_norm_out = None
+    unet.conv_out = nn.Identity()
+    return last.removesuffix(".attn1")

@@ -1,0 +1,102 @@
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+
+from datamodules.decoding import MAX_PIXELS, Triplet, decode, describe
+from datamodules.faults import SampleError
+
+Draw = Callable[..., dict[str, bytes]]
+
+
+def load(entries: dict[str, bytes]) -> Triplet:
+    sample = {"__key__": "k7", "__url__": "some.tar", **entries}
+    return decode(sample, describe(sample))
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """PNG of a few bytes whose header announces many pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1 << 20))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def metadata(**values: object) -> bytes:
+    return json.dumps({"type": "ring", "box": [1, 2, 30, 40], **values}).encode()
+
+
+def test_a_good_sample(draw_entries: Draw) -> None:
+    triplet = load(draw_entries(1))
+    assert triplet.category == "ring" and triplet.key == "k7" and triplet.box == (12, 16, 36, 32)
+    assert triplet.person.mode == "RGB" and triplet.wearing_mask.mode == "L"
+    assert triplet.ornament.size == triplet.wearing_mask.size == (48, 48)
+
+
+def test_the_box_is_clipped_to_the_picture(draw_entries: Draw) -> None:
+    assert load(draw_entries(json=metadata(box=[-3, 2, 30, 99]))).box == (0, 2, 30, 48)
+
+
+def test_a_bilevel_mask_is_read(draw_entries: Draw) -> None:
+    mask = Image.new("1", (48, 48), 1)
+    assert load(draw_entries(wearing_mask__png=png(mask))).wearing_mask.getpixel((0, 0)) == 255
+
+
+FAULTS = {
+    "cut jpeg": ("undecodable", {"person__jpg": "half"}),
+    "no jpeg at all": ("undecodable", {"ornament__jpg": b"nothing"}),
+    "empty file": ("undecodable", {"person__jpg": b""}),
+    "cut png": ("undecodable", {"wearing_mask__png": "half"}),
+    "a png called jpg": ("undecodable", {"person__jpg": png(Image.new("RGB", (48, 48)))}),
+    "bomb for Pillow": ("undecodable", {"wearing_mask__png": bomb(60000, 60000)}),
+    "bomb for us": ("undecodable", {"wearing_mask__png": bomb(8192, MAX_PIXELS // 8192 + 1)}),
+    "16 bit mask": ("undecodable", {"wearing_mask__png": png(Image.new("I;16", (48, 48), 65535))}),
+    "coloured mask": ("undecodable", {"ornament_mask__png": png(Image.new("RGB", (48, 48), (255, 255, 255)))}),
+    "no mask": ("missing_entry", {"wearing_mask__png": None}),
+    "no metadata": ("missing_entry", {"json": None}),
+    "black mask": ("empty_mask", {"wearing_mask__png": png(Image.new("L", (48, 48)))}),
+    "faint mask": ("empty_mask", {"ornament_mask__png": png(Image.new("L", (48, 48), 127))}),
+    "small mask": ("size_mismatch", {"wearing_mask__png": png(Image.new("L", (24, 24), 255))}),
+    "turned mask": ("size_mismatch", {"ornament_mask__png": png(Image.new("L", (48, 47), 255))}),
+    "no json": ("bad_metadata", {"json": b"{"}),
+    "no utf-8": ("bad_metadata", {"json": b"\xff\xfe\xfd"}),
+    "a list": ("bad_metadata", {"json": b"[]"}),
+    "deep json": ("bad_metadata", {"json": b"[" * 100000}),
+    "unknown type": ("bad_metadata", {"json": metadata(type="tiara")}),
+    "type is a list": ("bad_metadata", {"json": metadata(type=["ring"])}),
+    "no box": ("bad_metadata", {"json": b'{"type": "ring"}'}),
+    "null box": ("bad_metadata", {"json": metadata(box=None)}),
+    "three numbers": ("bad_metadata", {"json": metadata(box=[1, 2, 3])}),
+    "turned box": ("bad_metadata", {"json": metadata(box=[30, 2, 1, 40])}),
+    "nan box": ("bad_metadata", {"json": metadata(box=[1, 2, float("nan"), 40])}),
+    "huge number": ("bad_metadata", {"json": metadata(box=[1, 2, 10**400, 40])}),
+    "box outside": ("bad_metadata", {"json": metadata(box=[48, 2, 60, 40])}),
+}
+
+
+@pytest.mark.parametrize(("reason", "changes"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_faults_have_a_reason_and_name_shard_and_key(
+    draw_entries: Draw, reason: str, changes: dict[str, bytes | str | None]
+) -> None:
+    whole = draw_entries()
+    halves = {
+        name: whole[name.replace("__", ".")][: -200 if "jpg" in name else 40] if value == "half" else value
+        for name, value in changes.items()
+    }
+    with pytest.raises(SampleError, match=r"some\.tar: k7: ") as caught:
+        load(draw_entries(**halves))
+    assert caught.value.reason == reason

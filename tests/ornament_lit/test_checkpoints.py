@@ -1,0 +1,151 @@
+"""Checkpoints rebuild swapped parts, hold no frozen weights and go on where the run stopped."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+
+from ornament_lit.checkpoints import drop_frozen, restore_frozen
+from ornament_lit.cli import build, main
+from ornament_lit.mask_heads import BoxMaskHead, PoseAwareMaskHead
+from ornament_lit.module import TryOnModule
+
+TINY = """
+model:
+  autoencoder: {class_path: SpaceToDepthAutoencoder}
+  image_encoder: {class_path: NoImageEncoder}
+  denoiser:
+    unet:
+      class_path: diffusers.UNet2DConditionModel
+      init_args:
+        in_channels: 48
+        out_channels: 48
+        block_out_channels: [8, 8]
+        down_block_types: [CrossAttnDownBlock2D, CrossAttnDownBlock2D]
+        up_block_types: [CrossAttnUpBlock2D, CrossAttnUpBlock2D]
+        layers_per_block: 1
+        norm_num_groups: 4
+        attention_head_dim: 1
+        cross_attention_dim: 8
+  noise_scheduler:
+    class_path: diffusers.DDPMScheduler
+    init_args: {prediction_type: sample}
+  reference_net: {class_path: UNetReferenceNet}
+  mask_head:
+    class_path: PoseAwareMaskHead
+    init_args: {num_iterations: 2, hidden_channels: 8, alpha_start: 0.2, alpha_steps: 6}
+  attention_loss: {class_path: MaskGuidedAttentionLoss}
+  optimizer:
+    class_path: torch.optim.AdamW
+    init_args: {lr: 0.01}
+data:
+  class_path: OrnamentDataModule
+  init_args: {resolution: 32, batch_size: 4, shuffle_buffer: 4}
+trainer:
+  accelerator: cpu
+  enable_progress_bar: false
+  enable_model_summary: false
+  num_sanity_val_steps: 0
+  limit_val_batches: 0
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, shard_dir: Path) -> list[str]:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    shards = [f"--data.{split}_shards={shard_dir}/{split}-*.tar" for split in ("train", "val")]
+    return ["--config", str(tmp_path / "tiny.yaml"), *shards, f"--trainer.default_root_dir={tmp_path / 'run'}"]
+
+
+def save(module: TryOnModule, path: Path) -> Path:
+    import lightning.pytorch as pl
+
+    trainer = pl.Trainer(accelerator="cpu", logger=False, max_steps=0, enable_checkpointing=False)
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(path)
+    return path
+
+
+def test_swapped_parts_come_back_through_two_rounds(config: list[str], tiny_batch, tmp_path: Path) -> None:
+    module = build([*config, "--model.mask_head.hidden_channels=5", "--model.reference_net.layout=rows"]).model.eval()
+    expected = module.predict_masks(tiny_batch())
+    path = tmp_path / "first.ckpt"
+    for name in ("second.ckpt", "third.ckpt"):
+        save(module, path)
+        module = TryOnModule.load_from_checkpoint(path).eval()
+        assert isinstance(module.mask_head, PoseAwareMaskHead) and module.mask_head.hidden_channels == 5
+        assert module.reference_net.layout == "rows"
+        assert torch.equal(module.predict_masks(tiny_batch()), expected)
+        path = tmp_path / name
+
+
+def test_another_class_comes_back(config: list[str], tmp_path: Path) -> None:
+    module = build([*config, "--model.mask_head=BoxMaskHead"]).model
+    assert isinstance(TryOnModule.load_from_checkpoint(save(module, tmp_path / "a.ckpt")).mask_head, BoxMaskHead)
+
+
+def test_a_module_built_by_hand_is_rebuilt_by_hand(build_module, build_parts, tmp_path: Path) -> None:
+    module = build_module()
+    torch.nn.init.ones_(module.mask_head.mlp[0].bias)
+    path = save(module, tmp_path / "hand.ckpt")
+    assert "hyper_parameters" not in torch.load(path, weights_only=True)
+    loaded = TryOnModule.load_from_checkpoint(path, **build_parts())
+    assert torch.equal(loaded.mask_head.mlp[0].bias, module.mask_head.mlp[0].bias)
+
+
+def test_frozen_weights_are_dropped_and_restored(config: list[str], tmp_path: Path) -> None:
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8), down_block_types=["DownEncoderBlock2D"] * 3,
+        up_block_types=["UpDecoderBlock2D"] * 3, norm_num_groups=4, layers_per_block=1,
+    )
+    vae.save_pretrained(tmp_path / "sd" / "vae")
+    unet = "model.denoiser.unet.init_args"
+    module = build(
+        [*config, "--model.autoencoder=KLAutoencoder", f"--model.autoencoder.path={tmp_path / 'sd'}",
+         f"--{unet}.in_channels=4", f"--{unet}.out_channels=4"]
+    ).model
+    path = save(module, tmp_path / "a.ckpt")
+    saved = torch.load(path, weights_only=True)["state_dict"]
+    assert not any(name.startswith("autoencoder") for name in saved)
+    assert {name for name, value in module.named_parameters() if value.requires_grad} <= set(saved)
+    loaded = TryOnModule.load_from_checkpoint(path)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name]), name
+
+
+def test_drop_and_restore_by_hand() -> None:
+    module = torch.nn.ModuleDict({"frozen": torch.nn.BatchNorm1d(2), "trained": torch.nn.Linear(2, 2)})
+    module["frozen"].requires_grad_(False)
+    kept = drop_frozen(module, module.state_dict())
+    assert sorted(kept) == ["trained.bias", "trained.weight"]
+    assert restore_frozen(module, kept).keys() == module.state_dict().keys()
+
+
+@pytest.mark.slow
+def test_a_resumed_run_equals_an_uninterrupted_one(config: list[str], tmp_path: Path) -> None:
+    """Weights, averages, optimizer, lambda, alpha and the step go on as if nothing had happened."""
+    callbacks = tmp_path / "callbacks.yaml"
+    callbacks.write_text(
+        "trainer:\n  callbacks:\n    - class_path: LossWeightDecay\n      init_args: {num_steps: 8}\n"
+        "    - class_path: TrainableEMA\n      init_args: {decay: 0.9}\n"
+    )
+
+    def run(folder: str, max_epochs: int, *more: str) -> dict:
+        run_folder = tmp_path / folder
+        words = ["fit", *config, "--config", str(callbacks), f"--trainer.default_root_dir={run_folder}",
+                 "--trainer.logger=false", f"--trainer.max_epochs={max_epochs}", *more]
+        assert main(words) == 0
+        return torch.load(max(run_folder.rglob("*.ckpt"), key=lambda path: path.stat().st_mtime), weights_only=True)
+
+    whole = run("whole", 2)
+    half = run("half", 1)
+    checkpoint = next((tmp_path / "half").rglob("*.ckpt"))
+    resumed = run("resumed", 2, f"--ckpt_path={checkpoint}")
+    assert (half["global_step"], whole["global_step"], resumed["global_step"]) == (8, 16, 16)
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], value), name
+    assert any(not torch.equal(half["state_dict"][name], value) for name, value in whole["state_dict"].items())
+    torch.testing.assert_close(resumed["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
+    ema = next(name for name in whole["callbacks"] if name.startswith("TrainableEMA"))
+    torch.testing.assert_close(resumed["callbacks"][ema], whole["callbacks"][ema], rtol=0, atol=0)

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.features import ReferenceFeatures
+from ornament_lit.reference_nets import NoReferenceNet
+
+
+def call(denoiser: Denoiser, tokens: torch.Tensor, features: ReferenceFeatures | None = None) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noisy, erased = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))
+    mask = torch.rand(2, 1, 8, 8, generator=generator)
+    features = features or NoReferenceNet()(noisy, mask, erased, mask)
+    return denoiser(noisy, torch.tensor([3, 700]), erased, mask, tokens, features, mask).prediction
+
+
+def test_without_reference_and_at_the_start_it_is_the_stock_unet(build_unet) -> None:
+    tokens = torch.randn(2, 3, 24)
+    noisy = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = build_unet(channels=4)(noisy, torch.tensor([3, 700]), encoder_hidden_states=tokens).sample
+    assert torch.equal(call(Denoiser(build_unet(channels=4)), tokens), expected)
+
+
+def test_an_inpainting_unet_is_taken_as_it_is(build_unet) -> None:
+    unet = build_unet(channels=4, in_channels=9)
+    weight = unet.conv_in.weight.clone()
+    assert torch.equal(Denoiser(unet).unet.conv_in.weight, weight)
+
+
+def test_another_number_of_input_channels_is_refused(build_unet) -> None:
+    with pytest.raises(ValueError, match="4 input channels .* or 9 .*got in_channels=5"):
+        Denoiser(build_unet(channels=4, in_channels=5))
+
+
+def test_no_cross_attention_equals_one_zero_token(build_unet) -> None:
+    whole, folded = Denoiser(build_unet(channels=4)), Denoiser(build_unet(channels=4))
+    folded.drop_cross_attention()
+    torch.testing.assert_close(call(folded, torch.zeros(2, 0, 0)), call(whole, torch.zeros(2, 1, 24)))
+
+
+def test_context_tokens_are_appended_to_the_image_tokens(build_unet) -> None:
+    denoiser = Denoiser(build_unet(channels=4))
+    tokens = torch.randn(2, 5, 24)
+    empty = torch.zeros(2, 0, 8, 8)
+    split = ReferenceFeatures(empty, empty, context_tokens=tokens[:, 3:])
+    torch.testing.assert_close(call(denoiser, tokens[:, :3], split), call(denoiser, tokens))
+
+
+def test_skip_residuals_reach_the_unet(build_unet) -> None:
+    denoiser = Denoiser(build_unet(channels=4))
+    tokens, empty = torch.randn(2, 3, 24), torch.zeros(2, 0, 8, 8)
+    shapes = [(16, 8), (16, 8), (16, 4), (32, 4), (32, 4)]
+    zeros = tuple(torch.zeros(2, channels, size, size) for channels, size in shapes)
+    assert torch.equal(call(denoiser, tokens, ReferenceFeatures(empty, empty, skip_residuals=zeros)), call(denoiser, tokens))
+    ones = tuple(residual + 1 for residual in zeros)
+    changed = call(denoiser, tokens, ReferenceFeatures(empty, empty, skip_residuals=ones))
+    assert not torch.allclose(changed, call(denoiser, tokens))

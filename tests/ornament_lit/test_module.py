@@ -1,0 +1,218 @@
+"""Exactness of the training step: checkpointing, accumulation, processes, gradients, resume."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ornament_lit.attention_losses import ZeroAttentionLoss
+from ornament_lit.batch import TryOnBatch
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.mask_heads import BoxMaskHead
+from ornament_lit.module import TryOnModule
+from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
+
+class Samples(Dataset):
+    """The samples of one batch, one by one."""
+
+    def __init__(self, batch: TryOnBatch) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return len(self.batch["key"])
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {name: values[index] for name, values in self.batch.items()}
+
+
+def loader(batch: TryOnBatch, batch_size: int) -> DataLoader:
+    return DataLoader(Samples(batch), batch_size=batch_size)
+
+
+def fit(module: TryOnModule, loader: DataLoader, folder: Path, **options: Any) -> pl.Trainer:
+    trainer = pl.Trainer(
+        **{
+            "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False,
+            "enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": folder, **options,
+        }
+    )
+    trainer.fit(module, loader)
+    return trainer
+
+
+def gradients(module: TryOnModule, batch: TryOnBatch) -> dict[str, Tensor]:
+    module.zero_grad()
+    losses, _ = module.losses(batch)
+    torch.stack(list(losses.values())).sum().backward()
+    return {name: value.grad.clone() for name, value in module.named_parameters() if value.grad is not None}
+
+
+def test_every_trained_parameter_gets_a_gradient(build_module, tiny_batch) -> None:
+    module = build_module()
+    got = gradients(module, tiny_batch())
+    assert {name for name, value in module.named_parameters() if value.requires_grad} == set(got)
+    assert [name for name, gradient in got.items() if not gradient.any()] == []
+
+
+def test_a_parameter_without_gradient_is_reported(build_module, tiny_batch, tmp_path: Path) -> None:
+    module = build_module()
+    module.idle = torch.nn.Linear(1, 1)
+    with pytest.raises(RuntimeError, match=r"got no gradient: idle.weight, idle.bias"):
+        fit(module, loader(tiny_batch(), 2), tmp_path, max_steps=1)
+
+
+def test_gradients_are_equal_with_gradient_checkpointing(build_module, build_unet, tiny_batch) -> None:
+    plain = build_module().train()
+    checkpointed = build_module(
+        denoiser=Denoiser(build_unet(), gradient_checkpointing=True),
+        reference_net=UNetReferenceNet(gradient_checkpointing=True),
+    ).train()
+    checkpointed.load_state_dict(plain.state_dict())
+    expected, got = gradients(plain, tiny_batch()), gradients(checkpointed, tiny_batch())
+    assert expected.keys() == got.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(got[name], gradient, msg=name)
+
+
+def test_no_reference_is_the_stock_unet(build_module, build_unet, tiny_batch) -> None:
+    module = build_module(
+        denoiser=Denoiser(build_unet(channels=48)),
+        reference_net=NoReferenceNet(), mask_head=BoxMaskHead(), attention_loss=ZeroAttentionLoss(),
+    )
+    seen = {}
+    module.denoiser.unet.register_forward_hook(lambda _, args, output: seen.update(args=args, output=output[0]))
+    module.losses(tiny_batch())
+    noisy = seen["args"][0][:, :48]
+    stock = build_unet(channels=48)
+    expected = stock(noisy, seen["args"][1], encoder_hidden_states=torch.zeros(2, 1, 24)).sample
+    torch.testing.assert_close(seen["output"], expected)
+
+
+def trained(module: TryOnModule) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+def test_one_step_of_four_equals_four_accumulated_steps_of_one(build_module, tiny_batch, tmp_path: Path) -> None:
+    results = []
+    for batch_size, accumulate in ((4, 1), (1, 4)):
+        module = build_module(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+        fit(module, loader(tiny_batch(4), batch_size), tmp_path, max_steps=2, accumulate_grad_batches=accumulate)
+        results.append(trained(module))
+    for name, value in results[0].items():
+        torch.testing.assert_close(results[1][name], value, msg=name)
+
+
+class SaveAtEnd(pl.Callback):
+    """Write the trained parameters, since those of a forked process are lost with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: TryOnModule) -> None:
+        torch.save(trained(pl_module), self.folder / f"rank-{trainer.global_rank}-of-{trainer.world_size}.pt")
+
+
+def test_two_processes_equal_one_with_the_same_global_batch(build_module, tiny_batch, tmp_path: Path) -> None:
+    for strategy, devices, batch_size in (("auto", 1, 4), ("ddp_fork", 2, 2)):
+        module = build_module(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+        fit(
+            module, loader(tiny_batch(4), batch_size), tmp_path,
+            max_epochs=3, strategy=strategy, devices=devices, callbacks=[SaveAtEnd(tmp_path)],
+        )
+    single, first, second = (
+        torch.load(tmp_path / f"rank-{name}.pt", weights_only=True) for name in ("0-of-1", "0-of-2", "1-of-2")
+    )
+    initial = trained(build_module())
+    assert any(not torch.equal(single[name], initial[name]) for name in single)
+    for name, value in single.items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], value, msg=name)
+
+
+def test_the_loss_is_the_weighted_sum(build_module, tiny_batch) -> None:
+    module = build_module(mask_loss_weight=3.0, attention_loss_weight=0.5)
+    module.log = module.log_dict = lambda *args, **kwargs: None
+    losses, _ = module.losses(tiny_batch())
+    expected = losses["noise"] + 3 * losses["mask"] + 0.5 * losses["attention"]
+    torch.testing.assert_close(module.training_step(tiny_batch(), 0)["loss"], expected)
+    module.loss_weights["mask"] = 0.0
+    torch.testing.assert_close(module.training_step(tiny_batch(), 0)["loss"], expected - 3 * losses["mask"])
+
+
+def test_losses_do_not_depend_on_the_batch_a_sample_is_in(build_module, tiny_batch) -> None:
+    module = build_module()
+    batch = tiny_batch(4)
+    together = module.losses(batch)[0]
+    alone = [module.losses({name: values[i : i + 1] for name, values in batch.items()})[0] for i in range(4)]
+    for name, value in together.items():
+        torch.testing.assert_close(value, torch.stack([losses[name] for losses in alone]).mean(), msg=name)
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
+def test_the_target_is_what_the_scheduler_predicts(build_module, tiny_batch, prediction_type: str) -> None:
+    from diffusers import DDPMScheduler
+
+    module = build_module(noise_scheduler=DDPMScheduler(prediction_type=prediction_type))
+    latents, noise = torch.randn(2, 48, 8, 8), torch.randn(2, 48, 8, 8)
+    timesteps = torch.tensor([10, 900])
+    alpha = module.noise_scheduler.alphas_cumprod[timesteps].view(2, 1, 1, 1)
+    expected = {
+        "epsilon": noise,
+        "sample": latents,
+        "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * latents,
+    }[prediction_type]
+    torch.testing.assert_close(module._target(latents, noise, timesteps), expected)
+
+
+def test_steps_return_what_callbacks_look_at(build_module, tiny_batch) -> None:
+    module = build_module().eval()
+    module.log_dict = lambda *args, **kwargs: None
+    batch = tiny_batch()
+    outputs = module.validation_step(batch, 0)
+    assert outputs["mask_predictions"].shape == (2, 2, 1, 32, 32)
+    assert torch.equal(outputs["mask_predictions"], module.predict_masks(batch))
+    assert outputs["attention_mask"].shape == (2, 1, 32, 32)
+    assert 0 <= outputs["attention_mask"].min() and outputs["attention_mask"].max() <= 1
+    erased = outputs["erased_image"]
+    inside = batch["box_mask"].expand_as(erased) == 1
+    assert not erased[inside].any() and torch.equal(erased[~inside], batch["person_image"][~inside])
+
+
+def test_what_lies_in_the_box_is_never_seen(build_module, tiny_batch) -> None:
+    """The ornament must come from the reference: whatever the person wears in the box changes no prediction."""
+    module = build_module(sampling_steps=2).eval()
+    batch = tiny_batch()
+    changed = {**batch, "person_image": batch["person_image"] * (1 - 2 * batch["box_mask"])}
+    assert not torch.equal(changed["person_image"], batch["person_image"])
+    with torch.no_grad():
+        one, other = module.predict_step(batch, 0), module.predict_step(changed, 0)
+    assert torch.equal(one["image"], other["image"]) and torch.equal(one["mask"], other["mask"])
+
+
+def test_parts_that_do_not_fit_are_refused(build_module, build_unet) -> None:
+    with pytest.raises(ValueError, match="out_channels=48, the autoencoder's latent channels, got 4"):
+        build_module(denoiser=Denoiser(build_unet(channels=4)))
+    with pytest.raises(ValueError, match="use BoxMaskHead without one"):
+        build_module(reference_net=NoReferenceNet())
+
+
+def test_direct_masking_trains_without_attention_loss(build_module, build_unet, tiny_batch) -> None:
+    module = build_module(
+        denoiser=Denoiser(build_unet(), direct_masking=True), attention_loss=ZeroAttentionLoss()
+    )
+    assert all(gradient.isfinite().all() for gradient in gradients(module, tiny_batch()).values())
+    guided = build_module(denoiser=Denoiser(build_unet(), direct_masking=True))
+    with pytest.raises(ValueError, match="no direct_masking"):
+        guided.losses(tiny_batch())
+
+
+def test_the_mask_head_is_told_the_steps_taken(build_module, tiny_batch, tmp_path: Path) -> None:
+    module = build_module()
+    steps = []
+    module.mask_head.register_forward_pre_hook(lambda _, args: steps.append(args[2]))
+    fit(module, loader(tiny_batch(4), 2), tmp_path, max_epochs=2)
+    assert steps == [0, 1, 2, 3]

@@ -1,0 +1,353 @@
+"""The command line of the trainer, run in this process on a tiny model and the bundled triplets."""
+
+import signal
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import yaml
+from jsonargparse import capture_parser
+
+import callbacks
+import datamodules
+from ornament_lit import cli_known
+from ornament_lit.cli import TryOnCLI, build, check_ours, main
+from ornament_lit.cli_errors import end_well, say
+from ornament_lit.cli_messages import explain
+from ornament_lit.module import TryOnModule
+
+QUICKSTART = str(Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml")
+TINY = {
+    "model": {
+        "autoencoder": {"init_args": {"block_size": 8}},
+        "denoiser": {
+            "unet": {
+                "class_path": "diffusers.UNet2DConditionModel",
+                "init_args": {
+                    "in_channels": 192,
+                    "out_channels": 192,
+                    "block_out_channels": [8, 8],
+                    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+                    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+                    "layers_per_block": 1,
+                    "norm_num_groups": 4,
+                    "attention_head_dim": 1,
+                    "cross_attention_dim": 8,
+                },
+            }
+        },
+        "mask_head": {"init_args": {"hidden_channels": 8, "upscale": 1}},
+    },
+    "data": {"init_args": {"resolution": 32, "batch_size": 2, "val_batch_size": 2}},
+    "trainer": {
+        "max_steps": 2,
+        "limit_val_batches": 1,
+        "val_check_interval": 1.0,
+        "check_val_every_n_epoch": 1,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "callbacks": [{"class_path": "ModelCheckpoint", "init_args": {"filename": "last"}}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Words of a quick run: the quickstart made tiny."""
+    folder = tmp_path_factory.mktemp("tiny")
+    config = folder / "tiny.yaml"
+    config.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    return ["--config", QUICKSTART, "--config", str(config), f"--trainer.logger.save_dir={folder}"]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tiny: list[str]) -> Path:
+    """A finished run of two steps."""
+    assert main(["fit", *tiny]) == 0
+    return Path(tiny[-1].partition("=")[2]) / "quickstart"
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Give Ctrl-C back, which Lightning switches off once it has seen one."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.fixture(scope="module")
+def parse() -> Callable[[list[str]], int]:
+    """Parse a command line, as main does, without building the parser anew."""
+    parser = capture_parser(TryOnCLI)
+    return lambda args: end_well(lambda: parser.parse_args(args))
+
+
+def complaint(capsys: pytest.CaptureFixture[str], args: list[str], run: Callable[[list[str]], int] = main) -> str:
+    """Run a command that must fail as a mistake of the user, and return its message."""
+    capsys.readouterr()
+    assert run(args) == 2
+    text = capsys.readouterr().err
+    message = text[text.index("error: ") :]
+    assert "usage" not in text
+    assert "Traceback" not in text
+    assert message.count("\n") <= 2
+    return message
+
+
+MISTAKES = [
+    (["--model.mask_head=NopeHead"], ["model.mask_head", "'NopeHead'", "known: BoxMaskHead, PoseAwareMaskHead"]),
+    (["--model.mask_head=BoxMaskHaed"], ["did you mean BoxMaskHead?"]),
+    (["--model.mask_head=ZeroAttentionLoss"], ["'ZeroAttentionLoss'", "known: BoxMaskHead, PoseAwareMaskHead"]),
+    (["--model.mask_head=MaskHead"], ["'MaskHead'", "known: BoxMaskHead, PoseAwareMaskHead"]),
+    (["--model.mask_hed=BoxMaskHead"], ["no option --model.mask_hed", "did you mean --model.mask_head?"]),
+    (["--trainer.max_step=3"], ["did you mean --trainer.max_steps?"]),
+    (["--trainer.max_epoch=3"], ["did you mean --trainer.max_epochs?"]),
+    (["--model.mask_head.hiden_channels=3"], ["PoseAwareMaskHead has no option", "did you mean hidden_channels?"]),
+    (["--data.batchsize=3"], ["OrnamentDataModule has no option 'batchsize'", "did you mean batch_size?"]),
+    (["--model.optimizer=Adm"], ["did you mean Adam?", "known: ", "SGD"]),
+    (["--model.optimizer.lrr=3"], ["no option 'lrr'", "did you mean lr?"]),
+    (["--data.batch_size=x"], ["data.batch_size: expected int, got 'x'"]),
+    (["--trainer.max_steps=x"], ["trainer.max_steps: expected int, got 'x'"]),
+    (["--seed_everything=x"], ["seed_everything: expected bool or int, got 'x'"]),
+    (["--trainer.callbacks+=TrainableEMA", "--trainer.callbacks.decey=1"], ["TrainableEMA", "did you mean decay?"]),
+    (["--config=nope.yaml"], ["no file", "nope.yaml"]),
+    (["junk"], ["unexpected 'junk'"]),
+    (["--model.optimizer=antigravity.X"], ["'antigravity.X' may not be imported", "ORNAMENT_LIT_PLUGINS"]),
+]
+LATE_MISTAKES = [
+    (["--model.mask_head=NopeHead"], ["model.mask_head", "'NopeHead'", "known: BoxMaskHead, PoseAwareMaskHead"]),
+    (["--trainer.accelerator=abacus"], ["accelerator", "abacus", "cpu"]),
+    (["--data.batch_size=0"], ["batch_size", "got 0"]),
+    (["--trainer.callbacks+=TrainableEMA", "--trainer.callbacks.decay=3"], ["decay", "got 3"]),
+    (["--data.train_shards=nowhere-*.tar"], ["nowhere-*.tar"]),
+    (["--ckpt_path=nowhere.ckpt"], ["nowhere.ckpt"]),
+]
+
+
+@pytest.mark.parametrize(("args", "parts"), MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
+def test_mistake_on_the_command_line(
+    args: list[str],
+    parts: list[str],
+    tiny: list[str],
+    parse: Callable[[list[str]], int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    message = complaint(capsys, ["fit", *tiny, *args], parse)
+    assert all(part in message for part in parts), message
+
+
+@pytest.mark.parametrize(("args", "parts"), LATE_MISTAKES, ids=[args[-1] for args, _ in LATE_MISTAKES])
+def test_mistake_that_the_whole_command_finds(
+    args: list[str], parts: list[str], tiny: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = complaint(capsys, ["fit", *tiny, *args])
+    assert all(part in message for part in parts), message
+
+
+MISTAKES_IN_YAML = [
+    ("model: {mask_hed: {class_path: BoxMaskHead}}", ["no key model.mask_hed", "did you mean model.mask_head?"]),
+    ("trainer: {max_step: 3}", ["no key trainer.max_step", "did you mean trainer.max_steps?"]),
+    ("modle: 3", ["no key modle", "did you mean model?"]),
+    ("model: {mask_head: {class_path: Nope}}", ["model.mask_head", "known: BoxMaskHead, PoseAwareMaskHead"]),
+    ("model: {mask_head: {class_path: BoxMaskHead, x: 3}}", ["beside class_path stands only init_args"]),
+    ("model: {mask_head: {class_path: PoseAwareMaskHead, init_args: {itera: 3}}}", ["has no option 'itera'"]),
+    ("trainer: {callbacks: [{class_path: TrainableEMO}]}", ["did you mean TrainableEMA?", "MaskVisualizer"]),
+    ("trainer: {callbacks: [{class_path: TrainableEMA, init_args: {deca: 1}}]}", ["did you mean decay?"]),
+    ("model: [1", ["mistake.yaml, line 1", "not YAML"]),
+    ("- 1", ["mistake.yaml", "expected keys and values", "[1]"]),
+]
+
+
+@pytest.mark.parametrize(("text", "parts"), MISTAKES_IN_YAML, ids=[text for text, _ in MISTAKES_IN_YAML])
+def test_mistake_in_a_file(
+    text: str,
+    parts: list[str],
+    tiny: list[str],
+    parse: Callable[[list[str]], int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tmp_path / "mistake.yaml"
+    config.write_text(text, encoding="utf-8")
+    message = complaint(capsys, ["fit", *tiny, "--config", str(config)], parse)
+    assert all(part in message for part in parts), message
+
+
+def test_nothing_given(parse: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]) -> None:
+    message = complaint(capsys, ["fit"], parse)
+    assert "missing: " in message
+    assert "--config configs/quickstart.yaml" in message
+
+
+def test_later_config_and_command_line_win_and_short_names_are_known(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "box.yaml"
+    config.write_text("model: {mask_head: {class_path: BoxMaskHead}, mask_loss_weight: 7}", encoding="utf-8")
+    words = ["--config", str(config), "--model.attention_loss=ZeroAttentionLoss", "--print_config"]
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *tiny, *words])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert stop.value.code == 0
+    assert printed["model"]["mask_head"]["class_path"].endswith("BoxMaskHead")
+    assert printed["model"]["attention_loss"]["class_path"].endswith("ZeroAttentionLoss")
+    assert printed["model"]["mask_loss_weight"] == 7
+    assert printed["model"]["sampling_steps"] == 30
+    assert printed["seed_everything"] == 0
+
+
+def test_help_of_a_class(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--model.mask_head.help=PoseAwareMaskHead"])
+    assert stop.value.code == 0
+    assert "--model.mask_head.num_iterations" in capsys.readouterr().out
+
+
+def test_build_gives_parts_and_runs_nothing(tiny: list[str]) -> None:
+    cli = build([*tiny, "--model.mask_head=BoxMaskHead", "--data.batch_size=3"])
+    assert type(cli.model.mask_head).__name__ == "BoxMaskHead"
+    assert isinstance(cli.datamodule, datamodules.OrnamentDataModule)
+    assert cli.datamodule.batch_size == 3
+    assert cli.trainer.max_steps == 2
+    assert cli.trainer.global_step == 0
+
+
+def test_build_raises_the_short_message(tiny: list[str]) -> None:
+    with pytest.raises(ValueError, match="known: BoxMaskHead, PoseAwareMaskHead"):
+        build([*tiny, "--model.mask_head=NopeHead"])
+
+
+def test_same_seed_same_weights(tiny: list[str]) -> None:
+    first, second = (build(tiny).model.state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_config_lies_beside_the_checkpoints_and_reproduces_the_run(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (run_folder / "checkpoints" / "last.ckpt").is_file()
+    saved = yaml.safe_load((run_folder / "config.yaml").read_text())
+    assert saved["model"]["mask_head"]["init_args"]["hidden_channels"] == 8
+    assert main(["fit", "--config", str(run_folder / "config.yaml")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"run folder: {run_folder}"
+
+
+def test_validate_leaves_the_config_of_the_run_alone(run_folder: Path, tiny: list[str]) -> None:
+    before = (run_folder / "config.yaml").read_text()
+    checkpoint = run_folder / "checkpoints" / "last.ckpt"
+    assert main(["validate", *tiny, f"--ckpt_path={checkpoint}", "--data.val_batch_size=1"]) == 0
+    assert (run_folder / "config.yaml").read_text() == before
+    assert yaml.safe_load((run_folder / "config_validate.yaml").read_text())["ckpt_path"] == str(checkpoint)
+
+
+def test_checkpoint_does_not_override_the_command_line(run_folder: Path, tiny: list[str], tmp_path: Path) -> None:
+    words = [f"--ckpt_path={run_folder}/checkpoints/last.ckpt", "--model.optimizer.lr=0.5", "--trainer.max_steps=3"]
+    assert main(["fit", *tiny, *words, f"--trainer.logger.save_dir={tmp_path}"]) == 0
+    saved = yaml.safe_load((tmp_path / "quickstart" / "config.yaml").read_text())
+    assert saved["model"]["optimizer"]["init_args"]["lr"] == 0.5
+
+
+def test_checkpoint_of_another_model(run_folder: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"--ckpt_path={run_folder}/checkpoints/last.ckpt", "--model.mask_head=BoxMaskHead"]
+    message = complaint(capsys, ["validate", *tiny, *words])
+    assert "the checkpoint is of another model" in message
+    assert "unexpected (mask_head." in message
+
+
+def test_broken_checkpoint(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = tmp_path / "broken.ckpt"
+    checkpoint.write_bytes(b"no checkpoint")
+    complaint(capsys, ["validate", *tiny, f"--ckpt_path={checkpoint}"])
+
+
+def test_bug_in_a_step_keeps_its_traceback(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def training_step(self: TryOnModule, batch: object, batch_idx: int) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(TryOnModule, "training_step", training_step)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["fit", *tiny])
+
+
+def test_debugging_shows_the_traceback(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORNAMENT_LIT_DEBUG", "1")
+    with pytest.raises(ValueError, match="batch_size"):
+        main(["fit", *tiny, "--data.batch_size=0"])
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_in_training(
+    tiny: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def training_step(self: TryOnModule, batch: object, batch_idx: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TryOnModule, "training_step", training_step)
+    assert main(["fit", *tiny]) == 130
+    err = capsys.readouterr().err
+    assert err.endswith("\ninterrupted\n")
+    assert "Traceback" not in err
+    assert "KeyboardInterrupt" not in err
+
+
+def test_ctrl_c_before_training() -> None:
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    assert end_well(command) == 130
+
+
+def test_only_the_first_process_of_a_machine_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rank in ("1", "0"):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        say(f"rank {rank}")
+    assert capsys.readouterr().err == "rank 0\n"
+
+
+def test_class_path_outside_the_list_is_not_imported(
+    tiny: list[str], parse: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    complaint(capsys, ["fit", *tiny, "--model.mask_head=antigravity.Head"], parse)
+    assert "antigravity" not in sys.modules
+
+
+def test_plugin_gives_short_names(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "from ornament_lit.mask_heads import BoxMaskHead\n\n\nclass RoundMaskHead(BoxMaskHead):\n    pass\n"
+    (tmp_path / "my_plugin.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ORNAMENT_LIT_PLUGINS", "my_plugin")
+    cli = build([*tiny, "--model.mask_head=RoundMaskHead"])
+    assert type(cli.model.mask_head).__name__ == "RoundMaskHead"
+
+
+def test_plugin_that_does_not_exist(
+    tiny: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ORNAMENT_LIT_PLUGINS", "no_such_plugin")
+    message = complaint(capsys, ["fit", *tiny])
+    assert "ORNAMENT_LIT_PLUGINS" in message
+    assert "'no_such_plugin'" in message
+
+
+def test_foreign_package_of_the_same_name_is_named(tmp_path: Path) -> None:
+    check_ours(callbacks, datamodules)
+    foreign = ModuleType("callbacks")
+    foreign.__path__ = [str(tmp_path / "callbacks")]
+    with pytest.raises(ImportError, match=str(tmp_path / "callbacks")):
+        check_ours(foreign)
+
+
+def test_message_of_a_later_release_is_folded_to_one_line() -> None:
+    message = "Key <class 'int'> is\n  - of a kind\n  - unheard of"
+    assert explain(message, ArgumentParser()) == "Key int is - of a kind - unheard of"
+
+
+def test_without_the_private_names_of_jsonargparse_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("jsonargparse._typehints.get_all_subclass_paths")
+    assert cli_known.subclasses(torch.nn.Module) == []

@@ -1,0 +1,91 @@
+"""Every YAML of configs/: its header's command parses, and what needs no pretrained weights can be built."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser, capture_parser
+
+from ornament_lit.cli import TryOnCLI, build
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
+FAMILIES = ("autoencoder", "image_encoder", "reference_net", "mask_head", "attention_loss")
+ABLATIONS = [name for name in CONFIGS if name.startswith("configs/ablations/")]
+
+
+@pytest.fixture(scope="module")
+def parser() -> ArgumentParser:
+    parser = capture_parser(TryOnCLI)
+    assert isinstance(parser, ArgumentParser)
+    return parser
+
+
+@pytest.fixture(autouse=True)
+def at_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def header(name: str) -> list[str]:
+    """The comment lines at the top of a file, without the sign."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    count = next(n for n, line in enumerate(lines) if not line.startswith("#"))
+    return [line.removeprefix("# ") for line in lines[:count]]
+
+
+def load(name: str) -> dict[str, Any]:
+    """The content of a file."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    return content
+
+
+def class_names(tree: object) -> Iterator[str]:
+    """Short names of the classes that a configuration names."""
+    if isinstance(tree, dict):
+        if "class_path" in tree:
+            yield tree["class_path"].rpartition(".")[2]
+        tree = list(tree.values())
+    for branch in tree if isinstance(tree, list) else ():
+        yield from class_names(branch)
+
+
+def command(name: str) -> list[str]:
+    """The words after ``python -m ornament_lit`` in the header of a file."""
+    commands = [line for line in header(name) if line.startswith("python -m ornament_lit ")]
+    assert len(commands) == 1, f"the header of {name} must hold one command"
+    return shlex.split(commands[0])[3:]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_header_says_purpose_command_and_hardware(name: str) -> None:
+    lines = header(name)
+    assert len(lines) >= 3
+    assert lines[0].endswith((".", ":"))
+    assert command(name)[0] == "fit"
+    assert name in command(name)
+    assert re.search(r"CPU|GPU|[Hh]ardware", " ".join(lines[2:]))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_command_of_the_header_parses_and_every_class_arrives(name: str, parser: ArgumentParser) -> None:
+    config = parser.parse_args(command(name)).fit.as_dict()
+    assert set(class_names(load(name))) <= set(class_names(config))
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_ablation_holds_differences_only(name: str) -> None:
+    base = load("configs/ornament.yaml")
+    for group, values in load(name).items():
+        assert all(base.get(group, {}).get(key) != value for key, value in values.items())
+
+
+@pytest.mark.parametrize("extra", [None, *ABLATIONS])
+def test_quickstart_and_its_ablations_can_be_built(extra: str | None) -> None:
+    files = ["configs/quickstart.yaml", *([extra] if extra else [])]
+    model = build([word for name in files for word in ("--config", name)]).model
+    expected = {key: value["class_path"] for key, value in load(files[-1])["model"].items() if key in FAMILIES}
+    assert {key: type(getattr(model, key)).__name__ for key in expected} == expected
