@@ -100,7 +100,7 @@ class MaskReport(Callback):
         if module.mask_iou.num_iterations:
             self._calibrate(trainer, module)
         else:
-            self._threshold_from = "no mask is predicted"
+            self._threshold_from = "nothing (no mask is predicted)"
 
     def on_validation_batch_end(
         self,
@@ -188,9 +188,12 @@ class MaskReport(Callback):
             return
         console = Console()
         console.print(build_table(self._result))
-        for name in ("grid.png", "result.json"):
-            if (self._folder / name).exists():
-                console.print(f"{self._folder / name}", soft_wrap=True, highlight=False)
+        lines = [
+            f"mask threshold {self._result['threshold']:.2f}, fixed on {self._result['threshold_from']}",
+            f"attention mass above {self._result['attention_threshold']}",
+            *(str(path) for path in (self._folder / "grid.png", self._folder / "result.json") if path.exists()),
+        ]
+        console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
 def build_table(result: Mapping[str, Any]) -> "Table":
@@ -201,11 +204,7 @@ def build_table(result: Mapping[str, Any]) -> "Table":
     """
     from rich.table import Table
 
-    table = Table(
-        title=f"IoU of the wearing mask, {result['num_samples']} validation samples",
-        caption=f"threshold {result['threshold']:.2f}, best on {result['threshold_from']}; "
-        f"attention mass above {result['attention_threshold']}",
-    )
+    table = Table(title=f"IoU of the wearing mask, {result['num_samples']} validation samples")
     for column in ("", "all", *CATEGORIES):
         table.add_column(column, justify="right" if column else "left")
     for stage, value in result["iou"].items():

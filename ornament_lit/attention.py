@@ -124,7 +124,7 @@ class ReferenceAttnProcessor:
         value = attn.head_to_batch_dim(attn.to_v(keys), out_dim=4)
         attended = self.attend(query, key, value, tokens, context)
         projected: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2).to(hidden_states.dtype))
-        return projected / attn.rescale_output_factor
+        return projected
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, tokens: LayerTokens, context: AttentionContext
@@ -140,10 +140,13 @@ class ReferenceAttnProcessor:
         return output
 
 
-class CrossAttnProcessor(AttnProcessor2_0):
+class CrossAttnProcessor:
     """Diffusers' attention for the cross-attention layers, which have no part in the context."""
 
-    def __call__(  # type: ignore[override]
+    def __init__(self) -> None:
+        self.plain = AttnProcessor2_0()
+
+    def __call__(
         self,
         attn: Attention,
         hidden_states: Tensor,
@@ -153,7 +156,7 @@ class CrossAttnProcessor(AttnProcessor2_0):
         context: AttentionContext | None = None,
     ) -> Tensor:
         """Attend from ``hidden_states``, (B, N, C), to ``encoder_hidden_states``, (B, L, D)."""
-        output: Tensor = super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+        output: Tensor = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
         return output
 
 

@@ -59,7 +59,7 @@ def check_batch(batch: TryOnBatch) -> None:
     for name, tensor in tensors.items():
         expected = (size, 3 if name in IMAGES else 1, height, width)
         if tuple(tensor.shape) != expected:
-            raise ValueError(f"{name} must be {expected}, as person_image is, got {tuple(tensor.shape)}; see TryOnBatch")
+            raise ValueError(f"{name} must be {expected} like person_image, got {tuple(tensor.shape)}; see TryOnBatch")
     for name, count in (("category", len(batch["category"])), ("key", len(batch["key"]))):
         if count != size:
             raise ValueError(f"{name} must have one entry a sample ({size}), got {count}")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from diffusers import SchedulerMixin
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from ornament_lit.attention_losses import AttentionLoss
@@ -227,7 +228,7 @@ class TryOnModule(LightningModule):
         mask = masks[-1] if len(masks) else batch["box_mask"]
         return {"key": batch["key"], "image": self.autoencoder.decode(latents).clamp(-1, 1), "mask": mask}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""
         optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
         if self.lr_scheduler is None:
@@ -254,7 +255,10 @@ class TryOnModule(LightningModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | Path, map_location: str | torch.device | None = None, **parts: Any
+        cls,
+        checkpoint_path: str | Path,
+        map_location: str | torch.device | None = None,
+        **parts: Any,  # noqa: ANN401
     ) -> Self:
         """Rebuild the module that a checkpoint holds, swapped parts included, without unpickling.
 

@@ -38,7 +38,7 @@ def denoise(
     scheduler.set_timesteps(num_steps)
     generators = [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
     _, noise = draw_timesteps_and_noise(sample_seed, 1, like=conditions.erased_latents)
-    latents = noise * scheduler.init_noise_sigma
+    latents: Tensor = noise * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         output = denoiser(
             scheduler.scale_model_input(latents, timestep),

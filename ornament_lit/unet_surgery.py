@@ -19,7 +19,7 @@ def widen_input(unet: UNet2DConditionModel, in_channels: int, keep: int) -> None
         keep: Channels whose weights are kept, at most what the UNet has.
     """
     old = unet.conv_in
-    new = nn.Conv2d(in_channels, old.out_channels, old.kernel_size, padding=old.padding)  # type: ignore[arg-type]
+    new = nn.Conv2d(in_channels, old.out_channels, old.kernel_size, padding=old.padding)
     with torch.no_grad():
         new.weight.zero_()
         new.weight[:, :keep] = old.weight[:, :keep]
@@ -105,7 +105,7 @@ def cut_tail(unet: UNet2DConditionModel) -> str:
     unet.up_blocks = unet.up_blocks[: int(parts[1]) + 1]
     unet.up_blocks[-1].upsamplers = None
     transformer = unet.get_submodule(last.split(".transformer_blocks.", maxsplit=1)[0])
-    blocks: Sequence[Any] = transformer.transformer_blocks  # type: ignore[assignment]
+    blocks: Sequence[Any] = transformer.transformer_blocks
     transformer.transformer_blocks = nn.ModuleList([*blocks[:-1], CaptureBlock(last, blocks[-1].norm1)])
     transformer.proj_out = nn.Identity()
     unet.conv_norm_out = None

@@ -31,8 +31,8 @@ class KLAutoencoder(Autoencoder):
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """Encode images, (B, 3, H, W) in [-1, 1], to scaled latents."""
-        latents: Tensor = self.vae.encode(images).latent_dist.mode()
-        return latents * self.vae.config.scaling_factor
+        latents: Tensor = self.vae.encode(images).latent_dist.mode() * self.vae.config.scaling_factor
+        return latents
 
     def decode(self, latents: Tensor) -> Tensor:
         """Decode scaled latents to images, (B, 3, H, W), about [-1, 1]."""

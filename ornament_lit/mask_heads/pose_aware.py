@@ -3,6 +3,7 @@
 Shape legend: B batch, C feature channels, h, w size of the feature maps, u up-scaling of the head.
 """
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -71,7 +72,7 @@ class PoseAwareMaskHead(MaskHead):
         widths = [2 * feature_channels, self.hidden_channels, self.upscale**2]
         widths = [width for width in widths if width > 0]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.SiLU(), nn.Conv2d(inputs, outputs, self.kernel_size, padding=self.kernel_size // 2)]
         self.mlp = nn.Sequential(*layers[1:])
 

@@ -90,4 +90,5 @@ class UNetReferenceNet(ReferenceNet):
 def _to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """Lay tokens, (B, N, C), out as a map, (B, C, N / columns, columns), of the aspect of height x width."""
     rows = round((height / width * tokens.shape[1]) ** 0.5)
-    return tokens.unflatten(1, (rows, -1)).permute(0, 3, 1, 2)
+    grid: Tensor = tokens.unflatten(1, (rows, -1))
+    return grid.permute(0, 3, 1, 2)

@@ -86,7 +86,7 @@ def test_box_and_zero_attention_have_no_numbers(
     report = result(tmp_path)
     assert report["iou"] == {"box": 0.5}
     assert (report["attention_iou"], report["attention_iou_per_type"]) == (None, {})
-    assert report["threshold_from"] == "no mask is predicted"
+    assert report["threshold_from"] == "nothing (no mask is predicted)"
     assert "iteration" not in capsys.readouterr().out
 
 
@@ -104,7 +104,7 @@ def test_prints_the_table_and_the_paths_at_the_end(
     assert ["box", *["0.500"] * 5] in lines
     assert ["iteration", "2", *["0.000"] * 5] in lines
     assert ["attention", "mass", *["1.000"] * 5] in lines
-    assert "threshold 0.55, best on 8 training samples" in " ".join(printed.split())
+    assert "mask threshold 0.55, fixed on 8 training samples\n" in printed
     assert str(tmp_path / "grid.png") in printed and str(tmp_path / "result.json") in printed
 
 

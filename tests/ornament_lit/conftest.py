@@ -1,11 +1,13 @@
 """Tiny networks that all tests of the package can use."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ornament_lit.attention_losses import MaskGuidedAttentionLoss
 from ornament_lit.autoencoders import SpaceToDepthAutoencoder
@@ -69,3 +71,30 @@ def build_module(build_parts: Callable[..., dict[str, Any]]) -> Callable[..., Tr
         return TryOnModule(**chosen)
 
     return build
+
+
+@pytest.fixture
+def vae_folder(tmp_path: Path) -> Path:
+    """Stable-Diffusion-like folder with a tiny random VAE; scaling factor 0.5."""
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=["DownEncoderBlock2D"] * 2,
+        up_block_types=["UpDecoderBlock2D"] * 2,
+        norm_num_groups=4,
+        layers_per_block=1,
+        scaling_factor=0.5,
+    )
+    vae.save_pretrained(tmp_path / "vae")
+    return tmp_path
+
+
+@pytest.fixture
+def clip_folder(tmp_path: Path) -> Path:
+    """Folder with a tiny random CLIP vision model: 32 pixels, patches of 8."""
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    CLIPVisionModel(config).save_pretrained(tmp_path)
+    return tmp_path

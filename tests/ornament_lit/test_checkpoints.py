@@ -96,14 +96,22 @@ def test_a_module_built_by_hand_is_rebuilt_by_hand(build_module, build_parts, tm
 
 def test_frozen_weights_are_dropped_and_restored(config: list[str], tmp_path: Path) -> None:
     vae = AutoencoderKL(
-        block_out_channels=(8, 8, 8), down_block_types=["DownEncoderBlock2D"] * 3,
-        up_block_types=["UpDecoderBlock2D"] * 3, norm_num_groups=4, layers_per_block=1,
+        block_out_channels=(8, 8, 8),
+        down_block_types=["DownEncoderBlock2D"] * 3,
+        up_block_types=["UpDecoderBlock2D"] * 3,
+        norm_num_groups=4,
+        layers_per_block=1,
     )
     vae.save_pretrained(tmp_path / "sd" / "vae")
     unet = "model.denoiser.unet.init_args"
     module = build(
-        [*config, "--model.autoencoder=KLAutoencoder", f"--model.autoencoder.path={tmp_path / 'sd'}",
-         f"--{unet}.in_channels=4", f"--{unet}.out_channels=4"]
+        [
+            *config,
+            "--model.autoencoder=KLAutoencoder",
+            f"--model.autoencoder.path={tmp_path / 'sd'}",
+            f"--{unet}.in_channels=4",
+            f"--{unet}.out_channels=4",
+        ]
     ).model
     path = save(module, tmp_path / "a.ckpt")
     saved = torch.load(path, weights_only=True)["state_dict"]
@@ -133,8 +141,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(config: list[str], tmp_path: 
 
     def run(folder: str, max_epochs: int, *more: str) -> dict:
         run_folder = tmp_path / folder
-        words = ["fit", *config, "--config", str(callbacks), f"--trainer.default_root_dir={run_folder}",
-                 "--trainer.logger=false", f"--trainer.max_epochs={max_epochs}", *more]
+        words = [
+            "fit",
+            *config,
+            "--config",
+            str(callbacks),
+            f"--trainer.default_root_dir={run_folder}",
+            "--trainer.logger=false",
+            f"--trainer.max_epochs={max_epochs}",
+            *more,
+        ]
         assert main(words) == 0
         return torch.load(max(run_folder.rglob("*.ckpt"), key=lambda path: path.stat().st_mtime), weights_only=True)
 

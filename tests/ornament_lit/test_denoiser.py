@@ -28,7 +28,7 @@ def test_an_inpainting_unet_is_taken_as_it_is(build_unet) -> None:
 
 
 def test_another_number_of_input_channels_is_refused(build_unet) -> None:
-    with pytest.raises(ValueError, match="4 input channels .* or 9 .*got in_channels=5"):
+    with pytest.raises(ValueError, match=r"4 input channels .* or 9 .*got in_channels=5"):
         Denoiser(build_unet(channels=4, in_channels=5))
 
 
@@ -51,7 +51,9 @@ def test_skip_residuals_reach_the_unet(build_unet) -> None:
     tokens, empty = torch.randn(2, 3, 24), torch.zeros(2, 0, 8, 8)
     shapes = [(16, 8), (16, 8), (16, 4), (32, 4), (32, 4)]
     zeros = tuple(torch.zeros(2, channels, size, size) for channels, size in shapes)
-    assert torch.equal(call(denoiser, tokens, ReferenceFeatures(empty, empty, skip_residuals=zeros)), call(denoiser, tokens))
+    assert torch.equal(
+        call(denoiser, tokens, ReferenceFeatures(empty, empty, skip_residuals=zeros)), call(denoiser, tokens)
+    )
     ones = tuple(residual + 1 for residual in zeros)
     changed = call(denoiser, tokens, ReferenceFeatures(empty, empty, skip_residuals=ones))
     assert not torch.allclose(changed, call(denoiser, tokens))

@@ -16,6 +16,7 @@ from ornament_lit.mask_heads import BoxMaskHead
 from ornament_lit.module import TryOnModule
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 
+
 class Samples(Dataset):
     """The samples of one batch, one by one."""
 
@@ -36,8 +37,14 @@ def loader(batch: TryOnBatch, batch_size: int) -> DataLoader:
 def fit(module: TryOnModule, loader: DataLoader, folder: Path, **options: Any) -> pl.Trainer:
     trainer = pl.Trainer(
         **{
-            "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False,
-            "enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": folder, **options,
+            "accelerator": "cpu",
+            "devices": 1,
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "default_root_dir": folder,
+            **options,
         }
     )
     trainer.fit(module, loader)
@@ -81,7 +88,9 @@ def test_gradients_are_equal_with_gradient_checkpointing(build_module, build_une
 def test_no_reference_is_the_stock_unet(build_module, build_unet, tiny_batch) -> None:
     module = build_module(
         denoiser=Denoiser(build_unet(channels=48)),
-        reference_net=NoReferenceNet(), mask_head=BoxMaskHead(), attention_loss=ZeroAttentionLoss(),
+        reference_net=NoReferenceNet(),
+        mask_head=BoxMaskHead(),
+        attention_loss=ZeroAttentionLoss(),
     )
     seen = {}
     module.denoiser.unet.register_forward_hook(lambda _, args, output: seen.update(args=args, output=output[0]))
@@ -120,8 +129,13 @@ def test_two_processes_equal_one_with_the_same_global_batch(build_module, tiny_b
     for strategy, devices, batch_size in (("auto", 1, 4), ("ddp_fork", 2, 2)):
         module = build_module(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
         fit(
-            module, loader(tiny_batch(4), batch_size), tmp_path,
-            max_epochs=3, strategy=strategy, devices=devices, callbacks=[SaveAtEnd(tmp_path)],
+            module,
+            loader(tiny_batch(4), batch_size),
+            tmp_path,
+            max_epochs=3,
+            strategy=strategy,
+            devices=devices,
+            callbacks=[SaveAtEnd(tmp_path)],
         )
     single, first, second = (
         torch.load(tmp_path / f"rank-{name}.pt", weights_only=True) for name in ("0-of-1", "0-of-2", "1-of-2")
@@ -201,9 +215,7 @@ def test_parts_that_do_not_fit_are_refused(build_module, build_unet) -> None:
 
 
 def test_direct_masking_trains_without_attention_loss(build_module, build_unet, tiny_batch) -> None:
-    module = build_module(
-        denoiser=Denoiser(build_unet(), direct_masking=True), attention_loss=ZeroAttentionLoss()
-    )
+    module = build_module(denoiser=Denoiser(build_unet(), direct_masking=True), attention_loss=ZeroAttentionLoss())
     assert all(gradient.isfinite().all() for gradient in gradients(module, tiny_batch()).values())
     guided = build_module(denoiser=Denoiser(build_unet(), direct_masking=True))
     with pytest.raises(ValueError, match="no direct_masking"):

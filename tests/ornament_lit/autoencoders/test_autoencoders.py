@@ -7,17 +7,6 @@ from diffusers import AutoencoderKL
 from ornament_lit.autoencoders import KLAutoencoder, SpaceToDepthAutoencoder
 
 
-@pytest.fixture
-def vae_folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8), down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2,
-        norm_num_groups=4, layers_per_block=1, scaling_factor=0.5,
-    )
-    vae.save_pretrained(tmp_path / "vae")
-    return tmp_path
-
-
 def test_space_to_depth_is_exact_and_keeps_blocks_together() -> None:
     images = torch.rand(2, 3, 8, 8) * 2 - 1
     autoencoder = SpaceToDepthAutoencoder(4)
@@ -46,5 +35,5 @@ def test_kl_autoencoder_scales_the_mode_and_is_frozen(vae_folder: Path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no pretrained model at .*config.json does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"no pretrained model at .*config.json does not exist"):
         KLAutoencoder(str(tmp_path / "absent"))

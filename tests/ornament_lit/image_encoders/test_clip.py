@@ -1,20 +1,9 @@
 from pathlib import Path
 
-import pytest
 import torch
-from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
+from transformers import CLIPImageProcessor
 
 from ornament_lit.image_encoders import CLIPImageEncoder
-
-
-@pytest.fixture
-def clip_folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    config = CLIPVisionConfig(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8
-    )
-    CLIPVisionModel(config).save_pretrained(tmp_path)
-    return tmp_path
 
 
 def test_tokens_have_the_width_of_the_cross_attention(clip_folder: Path) -> None:

@@ -26,7 +26,9 @@ def test_every_layer_of_the_denoiser_gets_tokens_of_its_shape(build_unet, layout
     net = attached(build_unet, layout)
     features = net(*pictures())
     assert list(features.tokens) == self_attention_layers(build_unet(channels=4))
-    sizes = {name: (tuple(tokens.ornament.shape), tuple(tokens.person.shape)) for name, tokens in features.tokens.items()}
+    sizes = {
+        name: (tuple(tokens.ornament.shape), tuple(tokens.person.shape)) for name, tokens in features.tokens.items()
+    }
     assert sizes["down_blocks.0.attentions.0.transformer_blocks.0.attn1"] == ((2, 64, 16), (2, 64, 16))
     assert sizes["mid_block.attentions.0.transformer_blocks.0.attn1"] == ((2, 16, 32), (2, 16, 32))
     assert features.ornament_map.shape == features.person_map.shape == (2, net.feature_channels, 8, 8)

@@ -1,0 +1,121 @@
+"""What every part of a family must do, whoever wrote it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ornament_lit.attention_losses import AttentionLoss
+from ornament_lit.autoencoders import Autoencoder
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.features import ReferenceFeatures
+from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.mask_heads import MaskHead
+from ornament_lit.reference_nets import ReferenceNet
+
+
+def members(family: type) -> list[type]:
+    """Every concrete class of a family in this package."""
+    found = [cls for child in family.__subclasses__() for cls in [child, *members(child)]]
+    return [cls for cls in found if cls.__module__.startswith("ornament_lit") and not cls.__abstractmethods__]
+
+
+@pytest.fixture
+def construct(request: pytest.FixtureRequest) -> Callable[[type], nn.Module]:
+    """Construct a part with its defaults; those that load weights from tiny folders."""
+
+    def build(cls: type) -> nn.Module:
+        folders = {"KLAutoencoder": "vae_folder", "CLIPImageEncoder": "clip_folder"}
+        torch.manual_seed(0)
+        if cls.__name__ not in folders:
+            return cls()
+        folder: Path = request.getfixturevalue(folders[cls.__name__])
+        return cls(path=str(folder))
+
+    return build
+
+
+def trained_without_gradient(part: nn.Module) -> list[str]:
+    return [name for name, value in part.named_parameters() if value.requires_grad and value.grad is None]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cls", members(Autoencoder))
+def test_autoencoders(cls: type[Autoencoder], batch_size: int, construct: Callable[[type], Any]) -> None:
+    autoencoder = construct(cls)
+    images = torch.rand(batch_size, 3, 16, 16) * 2 - 1
+    latents = autoencoder.encode(images)
+    side = 16 // autoencoder.downsample_factor
+    assert latents.shape == (batch_size, autoencoder.latent_channels, side, side)
+    assert torch.equal(autoencoder.encode(images), latents), "encoding must not be random"
+    assert autoencoder.decode(latents).shape == images.shape
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cls", members(ImageEncoder))
+def test_image_encoders(cls: type[ImageEncoder], batch_size: int, construct: Callable[[type], Any]) -> None:
+    encoder = construct(cls)
+    tokens = encoder(torch.rand(batch_size, 3, 40, 40) * 2 - 1)
+    assert tokens.shape == (batch_size, encoder.num_tokens, encoder.token_dim)
+    if tokens.requires_grad:
+        tokens.square().sum().backward()
+    assert trained_without_gradient(encoder) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cls", members(ReferenceNet))
+def test_reference_nets(cls: type[ReferenceNet], batch_size: int, construct: Callable[[type], Any], build_unet) -> None:
+    net, denoiser = construct(cls), Denoiser(build_unet(channels=4))
+    net.attach(denoiser.unet)
+    latents, mask = torch.randn(batch_size, 4, 8, 8), torch.rand(batch_size, 1, 8, 8)
+    features: ReferenceFeatures = net(latents, mask, -latents, mask)
+    assert set(features.tokens) <= set(denoiser.self_attention_layers())
+    for image_map in (features.ornament_map, features.person_map):
+        assert image_map.shape[:2] == (batch_size, net.feature_channels)
+    output = denoiser(
+        latents, torch.zeros(batch_size).long(), latents, mask, torch.zeros(batch_size, 1, 24), features, mask
+    )
+    assert output.prediction.shape == latents.shape
+    (output.prediction.square().sum() + features.person_map.square().sum()).backward()
+    assert trained_without_gradient(net) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cls", members(MaskHead))
+def test_mask_heads(cls: type[MaskHead], batch_size: int, construct: Callable[[type], Any]) -> None:
+    head = construct(cls)
+    head.attach(6)
+    box = torch.zeros(batch_size, 1, 8, 8)
+    box[..., 2:6, 2:6] = 1
+    features = ReferenceFeatures(torch.randn(batch_size, 6, 8, 8), torch.randn(batch_size, 6, 8, 8))
+    refinement = head(lambda mask: features, box, 0)
+    assert len(refinement.predictions) == head.num_iterations
+    masks: list[Tensor] = [refinement.mask, *refinement.predictions]
+    assert all(0 <= mask.min() and mask.max() <= 1 for mask in masks)
+    assert refinement.mask.shape == box.shape and not refinement.mask.requires_grad
+    loss = head.loss(refinement, torch.rand(batch_size, 1, 32, 32))
+    assert loss.shape == () and loss.isfinite()
+    if loss.requires_grad:
+        loss.backward()
+    assert trained_without_gradient(head) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cls", members(AttentionLoss))
+def test_attention_losses(
+    cls: type[AttentionLoss], batch_size: int, construct: Callable[[type], Any], build_unet
+) -> None:
+    attention_loss, denoiser = construct(cls), Denoiser(build_unet(channels=4))
+    layers = attention_loss.layers(denoiser)
+    assert set(layers) <= set(denoiser.self_attention_layers())
+    mass = {name: torch.rand(batch_size, 64, 1, requires_grad=True) for name in layers}
+    loss, attention_mask = attention_loss(mass, torch.rand(batch_size, 1, 32, 32))
+    assert loss.shape == () and loss >= 0
+    assert attention_mask.shape == (batch_size, 1, 32, 32)
+    assert 0 <= attention_mask.min() and attention_mask.max() <= 1
+    if mass:
+        loss.backward()
+    assert all(value.grad is not None for value in mass.values())
