@@ -49,7 +49,8 @@ def attention_with_mass(
     wide_query, wide_key = F.pad(query, (0, COLUMNS)), F.pad(key, (0, COLUMNS))
     scale = 1 / math.sqrt(dim) if scale is None else scale
     wide = F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=scale)
-    return wide[..., :dim], wide[..., dim : dim + num_columns].mean(dim=1)
+    output, mass, _ = wide.split((dim, num_columns, COLUMNS - num_columns), dim=-1)
+    return output, mass.mean(dim=1)
 
 
 def mask_to_tokens(mask: Tensor, num_tokens: int) -> Tensor:

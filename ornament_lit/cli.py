@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import callbacks
 import datamodules
@@ -68,6 +68,7 @@ class TryOnCLI(LightningCLI):
             TryOnModule,
             OrnamentDataModule,
             subclass_mode_data=True,
+            save_config_callback=SaveConfigCallback if run else None,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=DEFAULT_SEED,
             parser_class=TryOnParser,

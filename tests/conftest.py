@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ import pytest
 
 if TYPE_CHECKING:
     from ornament_lit.batch import TryOnBatch
+
+# Set before torch is imported: a forked process (strategy ddp_fork) would hang in threads that its parent had started.
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 TYPES = ("bracelet", "ring", "earring", "necklace")
 

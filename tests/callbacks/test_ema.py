@@ -181,11 +181,14 @@ def test_a_file_alone_gives_the_average(tmp_path: Path) -> None:
         assert torch.equal(module.used[0], average)
 
 
-def test_an_older_file_is_not_overlaid_with_the_latest_average(tmp_path: Path) -> None:
+@pytest.mark.parametrize("drop", [[], ["callbacks"]])
+def test_an_older_file_is_not_overlaid_with_the_latest_average(tmp_path: Path, drop: list[str]) -> None:
     module = Toy()
     save = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=2, save_top_k=-1)
     fit = trainer(tmp_path, TrainableEMA(), save)
     fit.fit(module, data())
+    older = {key: value for key, value in load(tmp_path / "step=2.ckpt").items() if key not in drop}
+    torch.save(older, tmp_path / "step=2.ckpt")
     fit.test(module, data(2), tmp_path / "step=2.ckpt", verbose=False)
     assert torch.equal(module.used[-1], load(tmp_path / "step=2.ckpt")["state_dict"]["trained.weight"])
     fit.test(module, data(2), verbose=False)
