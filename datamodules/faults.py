@@ -13,8 +13,9 @@ TEXT_BYTES = 512
 
 
 def shared_zeros(*shape: int, dtype: torch.dtype) -> Tensor:
-    """Zeros that worker processes and the main process see and write alike."""
-    zeros = torch.zeros(shape, dtype=dtype)
+    """Zeros that worker processes and the main process see and write alike, also outside of inference mode."""
+    with torch.inference_mode(False):
+        zeros = torch.zeros(shape, dtype=dtype)
     zeros.share_memory_()
     return zeros
 

@@ -38,18 +38,18 @@ def resolve_shards(specification: str | Sequence[str]) -> list[str]:
         FileNotFoundError: If a path or pattern matches nothing.
     """
     patterns = [specification] if isinstance(specification, str) else list(specification)
-    shards = [shard for pattern in patterns for item in braceexpand(pattern) for shard in _resolve(item)]
+    shards = [shard for pattern in patterns for item in braceexpand(pattern) for shard in _resolve(item, pattern)]
     if not shards:
         raise ValueError("at least one shard is needed, got none; give a path, a pattern, a folder or a URL")
     return list(dict.fromkeys(shards))
 
 
-def _resolve(item: str) -> list[str]:
+def _resolve(item: str, pattern: str) -> list[str]:
     if item.startswith(BUNDLED):
-        return _match(Path(str(files(__package__))) / item.removeprefix(BUNDLED), item)
+        return _match(Path(str(files(__package__))) / item.removeprefix(BUNDLED), pattern)
     scheme = SCHEME.match(item)
     if scheme is None:
-        return _match(Path(item).expanduser().absolute(), item)
+        return _match(Path(item).expanduser().absolute(), pattern)
     if scheme[1].lower() not in REMOTE:
         raise ValueError(
             f"a shard is a path, {BUNDLED}..., or a URL of {', '.join(REMOTE)}, got {item!r}; pipe: is refused "
@@ -58,13 +58,15 @@ def _resolve(item: str) -> list[str]:
     return [item]
 
 
-def _match(path: Path, item: str) -> list[str]:
+def _match(path: Path, pattern: str) -> list[str]:
     if path.is_dir():
         found = sorted(path.glob("*.tar"))
     else:
         found = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
     if not found:
-        raise FileNotFoundError(f"no shard matches {item!r} ({path}); give a path, pattern or folder of *.tar")
+        raise FileNotFoundError(
+            f"no shard matches {pattern!r} (there is no {path}); give a path, pattern or folder of *.tar"
+        )
     return [str(name) for name in found]
 
 

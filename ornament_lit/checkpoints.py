@@ -1,12 +1,16 @@
 """Checkpoints without frozen weights, which rebuild the module that they hold."""
 
-from contextlib import AbstractContextManager, nullcontext
+from argparse import ArgumentError
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters, _given_hyperparameters_context
 from torch import Tensor, nn
+
+from ornament_lit.imports import import_plugins, restrict_imports
 
 
 def save_configuration(module: LightningModule) -> None:
@@ -19,16 +23,29 @@ def save_configuration(module: LightningModule) -> None:
         module.save_hyperparameters(logger=False)
 
 
-def configuration_of(path: str | Path) -> AbstractContextManager[None]:
+@contextmanager
+def configuration_of(path: str | Path) -> Iterator[None]:
     """Build, within this context, modules that keep the configuration in a checkpoint.
+
+    Only the packages that :func:`restrict_imports` allows are imported for it.
 
     Args:
         path: A checkpoint; it is read without unpickling.
+
+    Raises:
+        ValueError: If the configuration cannot be built here.
     """
+    restrict_imports()
+    import_plugins()
     checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     configuration = dict(checkpoint.get("hyper_parameters", {}))
     instantiator = configuration.pop("_instantiator", None)
-    return _given_hyperparameters_context(configuration, instantiator) if instantiator else nullcontext()
+    kept = _given_hyperparameters_context(configuration, instantiator) if instantiator else nullcontext()
+    try:
+        with kept:
+            yield
+    except ArgumentError as error:
+        raise ValueError(f"the configuration in {path} cannot be built here: {error}") from error
 
 
 def frozen_state(module: nn.Module) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
@@ -93,7 +92,9 @@ class TryOnCLI(LightningCLI):
         """Leave the configuration as it is: hyperparameters in a checkpoint must not override the command line."""
 
     def before_instantiate_classes(self) -> None:
-        """Keep the config of a training run from being overwritten when its checkpoint is validated."""
+        """Read checkpoints without unpickling; keep the config of a training run when its checkpoint is validated."""
+        if self.subcommand and self.config[self.subcommand].weights_only is None:
+            self.config[self.subcommand].weights_only = True
         if self.subcommand not in (None, "fit"):
             self.save_config_kwargs["config_filename"] = f"config_{self.subcommand}.yaml"
 
@@ -128,9 +129,11 @@ def main(args: ArgsType = None) -> int:
     Returns:
         The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
     """
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_interrupt)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_worth_reading)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.14
     return end_well(lambda: TryOnCLI(args=args))
 
 
-def _is_no_interrupt(record: Any) -> bool:  # noqa: ANN401
-    return "KeyboardInterrupt" not in record.getMessage()
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Drop what this program says itself (the end by Ctrl-C) and advertisements."""
+    return not any(words in record.getMessage() for words in ("Detected KeyboardInterrupt", "litlogger"))

@@ -267,6 +267,9 @@ class TryOnModule(LightningModule):
             map_location: Device of the weights.
             parts: Arguments of the constructor that replace those of the checkpoint; all of them for a checkpoint of
                 a module that was built by hand.
+
+        Raises:
+            ValueError: If the checkpoint names parts that cannot be built here.
         """
         with configuration_of(checkpoint_path):
             module: Self = super().load_from_checkpoint(

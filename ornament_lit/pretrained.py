@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
@@ -33,8 +32,8 @@ def load_pretrained(cls: type[Model], path: str, subfolder: str | None = None, *
             )
         path = str(folder)
     load = cls.from_pretrained  # type: ignore[attr-defined]
-    model: Model = load(path, subfolder=subfolder or "", use_safetensors=True, torch_dtype=torch.float32, **options)
-    return model
+    model: Model = load(path, subfolder=subfolder or "", use_safetensors=True, **options)
+    return model.float()
 
 
 def pretrained_unet(path: str, subfolder: str = "unet") -> UNet2DConditionModel:

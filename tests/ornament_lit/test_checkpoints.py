@@ -1,5 +1,6 @@
 """Checkpoints rebuild swapped parts, hold no frozen weights and go on where the run stopped."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,16 @@ def test_swapped_parts_come_back_through_two_rounds(config: list[str], tiny_batc
 def test_another_class_comes_back(config: list[str], tmp_path: Path) -> None:
     module = build([*config, "--model.mask_head=BoxMaskHead"]).model
     assert isinstance(TryOnModule.load_from_checkpoint(save(module, tmp_path / "a.ckpt")).mask_head, BoxMaskHead)
+
+
+def test_a_checkpoint_cannot_import_what_it_likes(config: list[str], tmp_path: Path) -> None:
+    path = save(build(config).model, tmp_path / "a.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["mask_head"]["class_path"] = "antigravity.MaskHead"
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match="antigravity"):
+        TryOnModule.load_from_checkpoint(path)
+    assert "antigravity" not in sys.modules
 
 
 def test_a_module_built_by_hand_is_rebuilt_by_hand(build_module, build_parts, tmp_path: Path) -> None:
