@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,6 +32,22 @@ class MaskRefinement:
     def predictions(self) -> tuple[Tensor, ...]:
         """M_hat^1 ... M_hat^T in [0, 1], each (B, 1, h u, w u)."""
         return tuple(logits.sigmoid() for logits in self.logits)
+
+    def pictures(self, like: Tensor) -> Tensor:
+        """Up-sample the predictions to the size of the pictures, without gradient.
+
+        Args:
+            like: A mask of that size, (B, 1, H, W).
+
+        Returns:
+            (T, B, 1, H, W) in [0, 1].
+        """
+        size = (like.shape[-2], like.shape[-1])
+        masks = [
+            F.interpolate(prediction.detach().float(), size=size, mode="bilinear", align_corners=False)
+            for prediction in self.predictions
+        ]
+        return torch.stack(masks) if masks else like.new_zeros(0, *like.shape)
 
 
 def blend(prediction: Tensor, box_mask: Tensor, alpha: float) -> Tensor:

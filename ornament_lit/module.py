@@ -25,7 +25,7 @@ from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement
 from ornament_lit.metrics.mask_iou import MaskIoU
-from ornament_lit.randomness import draw_timesteps_and_noise
+from ornament_lit.noising import draw_timesteps_and_noise, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import denoise
 
@@ -131,7 +131,7 @@ class TryOnModule(LightningModule):
             conditions.ornament_mask,
             self.attention_loss.layers(self.denoiser),
         )
-        target = self._target(latents, noise, timesteps)
+        target = prediction_target(self.noise_scheduler, latents, noise, timesteps)
         attention, attention_mask = self.attention_loss(output.mass, batch["wearing_mask"])
         losses = {
             "noise": F.mse_loss(output.prediction.float(), target.float()),
@@ -140,20 +140,10 @@ class TryOnModule(LightningModule):
         }
         seen = {
             "erased_image": conditions.erased_image,
-            "mask_predictions": _to_pictures(refinement, batch["wearing_mask"]),
+            "mask_predictions": refinement.pictures(like=batch["wearing_mask"]),
             "attention_mask": attention_mask.detach(),
         }
         return losses, seen
-
-    def _target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """What the denoiser should predict, (B, c, h, w), by the scheduler's ``prediction_type``."""
-        kind = self.noise_scheduler.config.prediction_type
-        if kind == "epsilon":
-            return noise
-        if kind == "sample":
-            return latents
-        velocity: Tensor = self.noise_scheduler.get_velocity(latents, noise, timesteps)
-        return velocity
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
         """Return the weighted loss and what is worth looking at."""
@@ -206,7 +196,7 @@ class TryOnModule(LightningModule):
             M_hat^1 ... M_hat^T at the size of the pictures, (T, B, 1, H, W) in [0, 1].
         """
         conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
-        return _to_pictures(self.refine(conditions), batch["box_mask"])
+        return self.refine(conditions).pictures(like=batch["box_mask"])
 
     def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
         """Draw the person wearing the ornament.
@@ -224,7 +214,7 @@ class TryOnModule(LightningModule):
         latents = denoise(
             self.denoiser, self.noise_scheduler, conditions, refinement, batch["sample_seed"], self.sampling_steps
         )
-        masks = _to_pictures(refinement, batch["box_mask"])
+        masks = refinement.pictures(like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]
         return {"key": batch["key"], "image": self.autoencoder.decode(latents).clamp(-1, 1), "mask": mask}
 
@@ -299,13 +289,3 @@ def _check_fit(autoencoder: Autoencoder, image_encoder: ImageEncoder, denoiser: 
             f"image_encoder.token_dim={image_encoder.token_dim} must equal the UNet's "
             f"cross_attention_dim={denoiser.cross_attention_dim}"
         )
-
-
-def _to_pictures(refinement: MaskRefinement, like: Tensor) -> Tensor:
-    """Up-sample the predictions of a refinement to the size of the pictures, (T, B, 1, H, W), without gradient."""
-    size = (like.shape[-2], like.shape[-1])
-    masks = [
-        F.interpolate(prediction.detach().float(), size=size, mode="bilinear", align_corners=False)
-        for prediction in refinement.predictions
-    ]
-    return torch.stack(masks) if masks else like.new_zeros(0, *like.shape)

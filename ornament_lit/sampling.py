@@ -9,7 +9,7 @@ from torch import Tensor
 from ornament_lit.conditions import Conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.mask_refinement import MaskRefinement
-from ornament_lit.randomness import draw_timesteps_and_noise
+from ornament_lit.noising import draw_timesteps_and_noise
 
 
 @torch.no_grad()

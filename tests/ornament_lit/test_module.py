@@ -166,22 +166,6 @@ def test_losses_do_not_depend_on_the_batch_a_sample_is_in(build_module, tiny_bat
         torch.testing.assert_close(value, torch.stack([losses[name] for losses in alone]).mean(), msg=name)
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
-def test_the_target_is_what_the_scheduler_predicts(build_module, tiny_batch, prediction_type: str) -> None:
-    from diffusers import DDPMScheduler
-
-    module = build_module(noise_scheduler=DDPMScheduler(prediction_type=prediction_type))
-    latents, noise = torch.randn(2, 48, 8, 8), torch.randn(2, 48, 8, 8)
-    timesteps = torch.tensor([10, 900])
-    alpha = module.noise_scheduler.alphas_cumprod[timesteps].view(2, 1, 1, 1)
-    expected = {
-        "epsilon": noise,
-        "sample": latents,
-        "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * latents,
-    }[prediction_type]
-    torch.testing.assert_close(module._target(latents, noise, timesteps), expected)
-
-
 def test_steps_return_what_callbacks_look_at(build_module, tiny_batch) -> None:
     module = build_module().eval()
     module.log_dict = lambda *args, **kwargs: None

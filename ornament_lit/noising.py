@@ -1,6 +1,7 @@
-"""Noise and timesteps as pure functions of each sample's seed."""
+"""Noising of latents: timesteps and noise from each sample's seed, and what the denoiser should predict."""
 
 import torch
+from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -22,3 +23,24 @@ def draw_timesteps_and_noise(sample_seed: Tensor, num_timesteps: int, like: Tens
     timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
     noise = randn_tensor(tuple(like.shape), generator=generators, device=like.device, dtype=like.dtype)
     return timesteps.to(like.device), noise
+
+
+def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    """Choose what the denoiser should predict, by the scheduler's ``prediction_type``.
+
+    Args:
+        noise_scheduler: A scheduler of diffusers.
+        latents: Clean latents, (B, c, h, w).
+        noise: The noise added to them, (B, c, h, w).
+        timesteps: (B,) int64.
+
+    Returns:
+        The noise (``epsilon``), the latents (``sample``) or the velocity (``v_prediction``), (B, c, h, w).
+    """
+    kind = noise_scheduler.config.prediction_type
+    if kind == "epsilon":
+        return noise
+    if kind == "sample":
+        return latents
+    velocity: Tensor = noise_scheduler.get_velocity(latents, noise, timesteps)
+    return velocity

@@ -1,0 +1,33 @@
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from ornament_lit.noising import draw_timesteps_and_noise, prediction_target
+
+
+def test_a_sample_draws_the_same_in_any_batch() -> None:
+    together = draw_timesteps_and_noise(torch.tensor([3, 5, 8]), 1000, torch.zeros(3, 2, 4, 4))
+    torch.manual_seed(99)
+    alone = draw_timesteps_and_noise(torch.tensor([5]), 1000, torch.zeros(1, 2, 4, 4))
+    assert torch.equal(together[0][1:2], alone[0]) and torch.equal(together[1][1:2], alone[1])
+
+
+def test_other_seeds_draw_other_noise_of_unit_variance() -> None:
+    timesteps, noise = draw_timesteps_and_noise(torch.arange(400), 10, torch.zeros(400, 1, 8, 8))
+    assert abs(noise.std() - 1) < 0.02 and abs(noise.mean()) < 0.02
+    assert timesteps.unique().tolist() == list(range(10))
+    assert not torch.equal(noise[0], noise[1])
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
+def test_the_target_is_what_the_scheduler_predicts(prediction_type: str) -> None:
+    noise_scheduler = DDPMScheduler(prediction_type=prediction_type)
+    latents, noise = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
+    timesteps = torch.tensor([10, 900])
+    alpha = noise_scheduler.alphas_cumprod[timesteps].view(2, 1, 1, 1)
+    expected = {
+        "epsilon": noise,
+        "sample": latents,
+        "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * latents,
+    }[prediction_type]
+    torch.testing.assert_close(prediction_target(noise_scheduler, latents, noise, timesteps), expected)
