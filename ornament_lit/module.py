@@ -5,7 +5,7 @@ Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, T
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,20 @@ from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.noising import draw_timesteps_and_noise, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import denoise
+
+
+class Seen(NamedTuple):
+    """What the networks saw and said of a batch.
+
+    Attributes:
+        conditions: Encoded pictures and masks.
+        refinement: Mask of every iteration and reference features.
+        attention_mask: M~, (B, 1, H, W) in [0, 1].
+    """
+
+    conditions: Conditions
+    refinement: MaskRefinement
+    attention_mask: Tensor
 
 
 class TryOnModule(LightningModule):
@@ -100,16 +114,15 @@ class TryOnModule(LightningModule):
         refinement: MaskRefinement = self.mask_head(reference, conditions.box_mask, self.steps_taken)
         return refinement
 
-    def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], Seen]:
         """Compute the three losses of a batch.
 
         Args:
             batch: See :class:`TryOnBatch`.
 
         Returns:
-            The losses ``noise`` (L1), ``mask`` (L2) and ``attention`` (L3), scalars with gradients, and what is worth
-            looking at, without: ``erased_image`` (B, 3, H, W) in [-1, 1], ``mask_predictions`` (T, B, 1, H, W) and
-            ``attention_mask`` (B, 1, H, W) in [0, 1].
+            The losses ``noise`` (L1), ``mask`` (L2) and ``attention`` (L3), scalars with gradients, and what the
+            networks saw and said.
 
         Raises:
             ValueError: If the batch is not a :class:`TryOnBatch`.
@@ -138,23 +151,27 @@ class TryOnModule(LightningModule):
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
-        seen = {
-            "erased_image": conditions.erased_image,
-            "mask_predictions": refinement.pictures(like=batch["wearing_mask"]),
-            "attention_mask": attention_mask.detach(),
-        }
-        return losses, seen
+        return losses, Seen(conditions, refinement, attention_mask)
 
-    def training_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
-        """Return the weighted loss and what is worth looking at."""
-        losses, seen = self.losses(batch)
+    def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
+        """Return the weighted sum of the losses."""
+        losses, _ = self.losses(batch)
         loss = torch.stack([self.loss_weights[name] * value for name, value in losses.items()]).sum()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
         self._log_losses("train", losses, batch)
-        return {"loss": loss, **seen}
+        return loss
 
     def validation_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
-        """Return the loss at the initial weights and what is worth looking at; measure the masks."""
+        """Measure the masks, and return what is worth looking at.
+
+        Args:
+            batch: See :class:`TryOnBatch`.
+            batch_idx: Position of the batch.
+
+        Returns:
+            ``loss`` at the initial weights, ``erased_image`` (B, 3, H, W) in [-1, 1], ``mask_predictions``
+            (T, B, 1, H, W) and ``attention_mask`` (B, 1, H, W) in [0, 1].
+        """
         return self._evaluation_step("val", batch)
 
     def test_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
@@ -164,8 +181,14 @@ class TryOnModule(LightningModule):
     def _evaluation_step(self, stage: str, batch: TryOnBatch) -> dict[str, Any]:
         losses, seen = self.losses(batch)
         self._log_losses(stage, losses, batch)
-        self.mask_iou.update(seen["mask_predictions"], batch["box_mask"], batch["wearing_mask"], batch["category"])
-        return {"loss": sum(self.initial_loss_weights[name] * value for name, value in losses.items()), **seen}
+        masks = seen.refinement.pictures(like=batch["wearing_mask"])
+        self.mask_iou.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
+        return {
+            "loss": sum(self.initial_loss_weights[name] * value for name, value in losses.items()),
+            "erased_image": seen.conditions.erased_image,
+            "mask_predictions": masks,
+            "attention_mask": seen.attention_mask,
+        }
 
     def _log_losses(self, stage: str, losses: dict[str, Tensor], batch: TryOnBatch) -> None:
         values = {f"{stage}/loss_{name}": value.detach() for name, value in losses.items()}
