@@ -3,6 +3,7 @@
 Shape legend: B batch, C feature channels, h, w size of the feature maps, u up-scaling of the head.
 """
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -15,6 +16,18 @@ from ornament_lit.mask_heads.base import MaskHead
 from ornament_lit.mask_heads.criteria import CRITERIA, CriterionName
 from ornament_lit.mask_refinement import MaskRefinement, ReferenceFunction, blend, resize_mask
 from ornament_lit.schedules import ramp
+
+PRIOR = 0.05
+"""Share of a crop that an ornament covers; where training starts (Lin et al., Focal Loss, 2017, 4.1)."""
+
+
+def start_at_prior(output: nn.Conv2d) -> None:
+    """Let a layer of logits begin at :data:`PRIOR`.
+
+    From 0.5, a fast learning rate overshoots to a mask of zeros, where the squared error has no gradient left.
+    """
+    assert output.bias is not None
+    nn.init.constant_(output.bias, math.log(PRIOR / (1 - PRIOR)))
 
 
 class PoseAwareMaskHead(MaskHead):
@@ -31,7 +44,7 @@ class PoseAwareMaskHead(MaskHead):
             grows from the first iteration to the last.
         alpha_steps: Training steps until alpha is 1, for ``training``; 0 for alpha = 1 from the start.
         rerun_reference: Run the reference net again with every new mask, instead of the head alone.
-        criterion: ``mse``, the paper's, or ``bce_dice``, which learns thin masks in far fewer steps.
+        criterion: ``mse``, the paper's, or ``bce_dice``, which learns thin masks in fewer steps.
     """
 
     mlp: nn.Sequential
@@ -77,10 +90,10 @@ class PoseAwareMaskHead(MaskHead):
             raise ValueError("PoseAwareMaskHead needs the feature maps of a reference net; use BoxMaskHead without one")
         widths = [2 * feature_channels, self.hidden_channels, self.upscale**2]
         widths = [width for width in widths if width > 0]
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
-            layers += [nn.SiLU(), nn.Conv2d(inputs, outputs, self.kernel_size, padding=self.kernel_size // 2)]
-        self.mlp = nn.Sequential(*layers[1:])
+        padding = self.kernel_size // 2
+        first, *rest = (nn.Conv2d(*channels, self.kernel_size, padding=padding) for channels in pairwise(widths))
+        start_at_prior([first, *rest][-1])
+        self.mlp = nn.Sequential(first, *(layer for convolution in rest for layer in (nn.SiLU(), convolution)))
 
     def alpha(self, iteration: int, step: int) -> float:
         """Trust in the prediction of an iteration (from 1) at a training step."""

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from ornament_lit.features import ReferenceFeatures
 from ornament_lit.mask_heads import BoxMaskHead, PoseAwareMaskHead
+from ornament_lit.mask_heads.pose_aware import PRIOR
 
 
 def reference(input_mask: Tensor) -> ReferenceFeatures:
@@ -67,6 +68,16 @@ def test_upscaled_masks_are_finer_than_the_tokens() -> None:
     refinement = head(reference, BOX, step=0)
     assert [tuple(logits.shape) for logits in refinement.logits] == [(1, 1, 8, 8)] * 2
     assert refinement.mask.shape == BOX.shape
+
+
+@pytest.mark.parametrize("hidden_channels", [0, 8])
+def test_masks_begin_at_the_share_that_ornaments_have(hidden_channels: int) -> None:
+    head = PoseAwareMaskHead(num_iterations=1, hidden_channels=hidden_channels)
+    head.attach(3)
+    torch.nn.init.zeros_(head.mlp[-1].weight)
+    features = ReferenceFeatures(torch.randn(1, 3, 4, 4), torch.randn(1, 3, 4, 4))
+    prediction = head(lambda mask: features, torch.ones(1, 1, 4, 4), 0).predictions[0]
+    torch.testing.assert_close(prediction, torch.full((1, 1, 4, 4), PRIOR))
 
 
 def test_the_loss_is_the_mean_squared_error_of_all_iterations() -> None:
