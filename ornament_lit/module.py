@@ -205,7 +205,7 @@ class TryOnModule(LightningModule):
     def _log_iou(self, stage: str) -> None:
         summary = self.mask_iou.summary(float(self.mask_threshold))
         iou = {f"{stage}/iou_{name}": value for name, value in summary["iou"].items()}
-        self.log_dict(iou, prog_bar=True)
+        self.log_dict(iou)
         self.mask_iou.reset()
 
     @torch.no_grad()
