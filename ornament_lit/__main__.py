@@ -27,7 +27,7 @@ TRAINER_COMMANDS = {
     "fit": "train: --config configs/quickstart.yaml",
     "validate": "measure a checkpoint on the validation data: --config ... --ckpt_path ...",
     "test": "measure a checkpoint on the test data: --config ... --ckpt_path ...",
-    "predict": "draw with a checkpoint: --config ... --ckpt_path ...",
+    "predict": "draw with a checkpoint, for Python so far (nothing is written): --config ... --ckpt_path ...",
 }
 COMMANDS: dict[str, Command] = {}
 
