@@ -6,6 +6,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 
+def generators_of(sample_seed: Tensor) -> list[torch.Generator]:
+    """One generator for each sample, on the CPU, seeded by its own seed; ``sample_seed`` is (B,) int64."""
+    return [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
+
+
 def draw_timesteps_and_noise(sample_seed: Tensor, num_timesteps: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Draw a timestep and noise for each sample from a generator of its own.
 
@@ -19,7 +24,7 @@ def draw_timesteps_and_noise(sample_seed: Tensor, num_timesteps: int, like: Tens
     Returns:
         Timesteps, (B,) int64, and standard normal noise, (B, c, h, w).
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
+    generators = generators_of(sample_seed)
     timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
     noise = randn_tensor(tuple(like.shape), generator=generators, device=like.device, dtype=like.dtype)
     return timesteps.to(like.device), noise

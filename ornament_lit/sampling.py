@@ -4,12 +4,13 @@ import copy
 
 import torch
 from diffusers import SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from ornament_lit.conditions import Conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.mask_refinement import MaskRefinement
-from ornament_lit.noising import draw_timesteps_and_noise
+from ornament_lit.noising import generators_of
 
 
 @torch.no_grad()
@@ -36,9 +37,9 @@ def denoise(
     """
     scheduler = copy.deepcopy(noise_scheduler)
     scheduler.set_timesteps(num_steps)
-    generators = [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
-    _, noise = draw_timesteps_and_noise(sample_seed, 1, like=conditions.erased_latents)
-    latents: Tensor = noise * scheduler.init_noise_sigma
+    generators = generators_of(sample_seed)
+    like = conditions.erased_latents
+    latents: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype) * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         output = denoiser(
             scheduler.scale_model_input(latents, timestep),
