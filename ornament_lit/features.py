@@ -40,3 +40,19 @@ class ReferenceFeatures:
     tokens: dict[str, LayerTokens] = field(default_factory=dict)
     context_tokens: Tensor | None = None
     skip_residuals: tuple[Tensor, ...] = ()
+
+
+def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Lay the tokens of a layer out as a map.
+
+    Args:
+        tokens: (B, N, C), row by row.
+        height: Height of anything with the aspect of the map, such as the latents.
+        width: Its width.
+
+    Returns:
+        (B, C, rows, N / rows), with the aspect of height x width.
+    """
+    rows = round((height / width * tokens.shape[1]) ** 0.5)
+    grid: Tensor = tokens.transpose(1, 2).unflatten(2, (rows, -1))
+    return grid

@@ -94,6 +94,7 @@ class TryOnModule(LightningModule):
         self.reference_net = reference_net
         self.mask_head = mask_head
         self.attention_loss = attention_loss
+        self.mass_layers = attention_loss.layers(denoiser)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.sampling_steps = sampling_steps
@@ -142,7 +143,7 @@ class TryOnModule(LightningModule):
             conditions.image_tokens,
             refinement.features,
             conditions.ornament_mask,
-            self.attention_loss.layers(self.denoiser),
+            self.mass_layers,
         )
         target = prediction_target(self.noise_scheduler, latents, noise, timesteps)
         attention, attention_mask = self.attention_loss(output.mass, batch["wearing_mask"])

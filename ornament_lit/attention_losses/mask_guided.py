@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ornament_lit.attention_losses.base import AttentionLoss
 from ornament_lit.denoiser import Denoiser
+from ornament_lit.features import tokens_to_map
 
 
 class MaskGuidedAttentionLoss(AttentionLoss):
@@ -27,13 +28,9 @@ class MaskGuidedAttentionLoss(AttentionLoss):
                 "mask-guided attention needs a reference net that gives tokens to the highest-resolution layers, "
                 "and no direct_masking; use ZeroAttentionLoss otherwise"
             )
-        maps = [_to_map(layer, size) for layer in mass.values()]
+        maps = [
+            F.interpolate(tokens_to_map(layer, *size).float(), size=size, mode="bilinear", align_corners=False)
+            for layer in mass.values()
+        ]
         attention_mask = torch.stack(maps).mean(dim=0)
         return F.mse_loss(attention_mask, wearing_mask), attention_mask
-
-
-def _to_map(mass: Tensor, size: tuple[int, int]) -> Tensor:
-    """Lay a layer's mass, (B, N, 1), out as a map of the pictures' aspect and up-sample it to (B, 1, H, W)."""
-    rows = round((size[0] / size[1] * mass.shape[1]) ** 0.5)
-    grid = mass.transpose(1, 2).unflatten(2, (rows, -1)).float()
-    return F.interpolate(grid, size=size, mode="bilinear", align_corners=False)

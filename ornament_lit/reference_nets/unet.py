@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ornament_lit.attention import AttentionContext, install_processors
-from ornament_lit.features import LayerTokens, ReferenceFeatures
+from ornament_lit.features import LayerTokens, ReferenceFeatures, tokens_to_map
 from ornament_lit.reference_nets.base import ReferenceNet
 from ornament_lit.unet_surgery import cut_tail, fold_cross_attention, widen_input
 
@@ -73,8 +73,8 @@ class UNetReferenceNet(ReferenceNet):
         tokens = {name: self._split(layer, height, width) for name, layer in captured.items()}
         last = next(reversed(tokens.values()))
         return ReferenceFeatures(
-            ornament_map=_to_map(last.ornament, height, width),
-            person_map=_to_map(last.person, height, width),
+            ornament_map=tokens_to_map(last.ornament, height, width),
+            person_map=tokens_to_map(last.person, height, width),
             tokens=tokens,
         )
 
@@ -82,13 +82,5 @@ class UNetReferenceNet(ReferenceNet):
         """Split a layer's tokens, (2B, N, C) or (B, 2N, C), into those of the ornament and of the person."""
         if self.layout == "rows":
             return LayerTokens(*tokens.chunk(2, dim=0))
-        rows = round((height / width * tokens.shape[1] / 2) ** 0.5)
-        ornament, person = tokens.unflatten(1, (rows, -1)).chunk(2, dim=2)
-        return LayerTokens(ornament.flatten(1, 2), person.flatten(1, 2))
-
-
-def _to_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Lay tokens, (B, N, C), out as a map, (B, C, N / columns, columns), of the aspect of height x width."""
-    rows = round((height / width * tokens.shape[1]) ** 0.5)
-    grid: Tensor = tokens.unflatten(1, (rows, -1))
-    return grid.permute(0, 3, 1, 2)
+        halves = tokens_to_map(tokens, height, 2 * width).chunk(2, dim=3)
+        return LayerTokens(*(half.flatten(2).transpose(1, 2) for half in halves))
