@@ -1,0 +1,52 @@
+"""Samples to shards: the same samples give the same bytes, and a shard has its name only when it is whole."""
+
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from datamodules.index import ShardEntry, scan_shard
+
+
+def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardEntry:
+    """Write samples into a new shard.
+
+    The tar is written to ``<path>.part``, read back and renamed: whatever happens, there is never half a shard under
+    the final name. Nothing but keys and bytes goes into it (no times, no owners).
+
+    Args:
+        path: Where to; a shard that is there is replaced.
+        samples: Key and entries of each, such as ``{"person.jpg": ..., "json": ...}``; see
+            :mod:`datamodules.decoding` for the schema.
+
+    Returns:
+        The shard's entry for the index, with its checksum.
+
+    Raises:
+        SampleError: If a sample lacks an entry of the schema or its metadata cannot be read.
+        ValueError: If a key comes twice, or it has a dot, which would end it early.
+    """
+    path = Path(path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
+            written: set[str] = set()
+            for key, entries in samples:
+                if key in written or "." in key:
+                    raise ValueError(f"a key must come once and have no dot, got {key!r} in {path.name}")
+                written.add(key)
+                for name in sorted(entries):
+                    _add(archive, f"{key}.{name}", entries[name])
+        scanned = scan_shard(part, checksum=True)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    os.replace(part, path)
+    return ShardEntry(path.name, scanned.bytes, scanned.samples, scanned.sha256)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
