@@ -1,13 +1,16 @@
-"""Boxes, crops and masks: pure functions.
+"""Boxes, crops and their undoing, masks: pure functions.
 
 A box is (x0, y0, x1, y1) in pixels: x1 and y1 are the first that no longer belong to it. A point's pixel is
 its floor, so that pixel 0 covers [0, 1).
 """
 
 import math
+import warnings
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -59,6 +62,31 @@ def clip_box(box: Box, width: int, height: int) -> Box:
     return x0, y0, x1, y1
 
 
+def check_box(box: Box, width: int, height: int) -> Box:
+    """Check a box that a user has given for an image of ``width`` x ``height`` pixels.
+
+    Args:
+        box: The box; what lies outside the image is cut off, with a warning.
+        width: Width of the image.
+        height: Height of the image.
+
+    Returns:
+        The part of the box in the image.
+
+    Raises:
+        ValueError: If the box is inverted, not finite, outside the image, or less than a pixel of it is inside.
+    """
+    x0, y0, x1, y1 = box
+    if not all(map(math.isfinite, box)) or x0 >= x1 or y0 >= y1:
+        raise ValueError(f"a box must be x0,y0,x1,y1 with x0 < x1 and y0 < y1, got {list(box)}; mind the order")
+    clipped = clip_box(box, width, height)
+    if min(clipped[2] - clipped[0], clipped[3] - clipped[1]) < 1:
+        raise ValueError(f"a box must cover a pixel of the image of {width}x{height} pixels, got {list(box)}; grow it")
+    if clipped != tuple(box):
+        warnings.warn(f"the box {list(box)} leaves the image: {list(clipped)} of it are used", stacklevel=2)
+    return clipped
+
+
 def square_crop(box: Box, factor: float = 1.5) -> Crop:
     """Square window around a box.
 
@@ -93,6 +121,61 @@ def crop_and_resize(
     window = Image.new(image.mode, (crop.size, crop.size), (fill,) * bands)
     window.paste(image, (-crop.left, -crop.top))
     return window.resize((resolution, resolution), resample)
+
+
+def visible_part(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
+    """Part of a window that lies in an image of ``width`` x ``height`` pixels, as (x0, y0, x1, y1) of the image.
+
+    Raises:
+        ValueError: If no pixel of it does.
+    """
+    x0, y0 = max(crop.left, 0), max(crop.top, 0)
+    x1, y1 = min(crop.left + crop.size, width), min(crop.top + crop.size, height)
+    if x0 >= x1 or y0 >= y1:
+        raise ValueError(f"a window must lie partly in the image of {width}x{height} pixels, got {crop}; see check_box")
+    return x0, y0, x1, y1
+
+
+def uncrop(
+    square: Image.Image, crop: Crop, width: int, height: int, resample: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    """Undo :func:`crop_and_resize`: scale a square back to its window and cut off what lies outside the image.
+
+    What the square shows outside the image does not count, so that no filling bleeds in at the border of the image.
+
+    Args:
+        square: A square image of any resolution, of mode ``L``, ``RGB`` or ``F``.
+        crop: The window that it shows.
+        width: Width of the image that the window was cut out of.
+        height: Height of that image.
+        resample: Filter of Pillow; widened when it shrinks the square.
+
+    Returns:
+        The pixels of :func:`visible_part`; the very values of ``square`` where its side is that of the window.
+
+    Raises:
+        ValueError: If ``square`` is none, or no pixel of the window lies in the image.
+    """
+    if square.width != square.height:
+        raise ValueError(f"what is put back into a window must be square, got {square.width}x{square.height} pixels")
+    x0, y0, x1, y1 = visible_part(crop, width, height)
+    part = (x0 - crop.left, y0 - crop.top, x1 - crop.left, y1 - crop.top)
+    columns = _nearest_inside(part[0], part[2], crop.size, square.width)
+    rows = _nearest_inside(part[1], part[3], crop.size, square.width)
+    extended = Image.fromarray(np.asarray(square)[rows[:, None], columns])
+    return extended.resize((crop.size, crop.size), resample).crop(part)
+
+
+def _nearest_inside(start: int, stop: int, size: int, resolution: int) -> NDArray[np.int64]:
+    """For each of the pixels of a line that shows 0 to ``size`` the nearest one that lies in start to stop.
+
+    Where the line was resized, filling has reached the pixels next to it: one pixel of the coarser grid is left out.
+    """
+    reach = 0.0 if resolution == size else max(1.0, resolution / size)
+    first = math.ceil(start * resolution / size + reach) if start > 0 else 0
+    last = math.floor(stop * resolution / size - reach) - 1 if stop < size else resolution - 1
+    first = min(first, resolution - 1)
+    return np.arange(resolution).clip(first, max(first, last))
 
 
 def draw_box(box: Box, crop: Crop, resolution: int) -> Tensor:
