@@ -1,1 +1,35 @@
-"""Metrics, one a file; import each from its own, since some of them load large libraries."""
+"""Metrics: what drawings are measured by, one a file. Weights are loaded by ``setup`` or the first update."""
+
+from ornament_lit.metrics.base import Drawing, DrawnBatch, TryOnMetric
+from ornament_lit.metrics.boundary_f import BoundaryF
+from ornament_lit.metrics.clip_similarity import CLIPSimilarity
+from ornament_lit.metrics.component_count_error import ComponentCountError
+from ornament_lit.metrics.dino_similarity import DINOSimilarity
+from ornament_lit.metrics.embedding_similarity import EmbeddingSimilarity
+from ornament_lit.metrics.fid import FID
+from ornament_lit.metrics.kid import KID
+from ornament_lit.metrics.lpips import LPIPS
+from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.metrics.psnr import PSNR
+from ornament_lit.metrics.ssim import SSIM
+from ornament_lit.metrics.wearing_mask_iou import WearingMaskIoU
+from ornament_lit.metrics.wrong_reference_gap import WrongReferenceGap
+
+__all__ = [
+    "FID",
+    "KID",
+    "LPIPS",
+    "PSNR",
+    "SSIM",
+    "BoundaryF",
+    "CLIPSimilarity",
+    "ComponentCountError",
+    "DINOSimilarity",
+    "Drawing",
+    "DrawnBatch",
+    "EmbeddingSimilarity",
+    "MaskIoU",
+    "TryOnMetric",
+    "WearingMaskIoU",
+    "WrongReferenceGap",
+]

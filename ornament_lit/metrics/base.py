@@ -1,0 +1,210 @@
+"""TryOnMetric: the contract of the family, and DrawnBatch, the record that every metric takes.
+
+Shape legend: B batch, T iterations of the mask, H = W resolution of the crop in pixels.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities.data import dim_zero_cat
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from ornament_lit.batch import CATEGORIES
+from ornament_lit.metrics.measured import Measured
+
+
+class Drawing(TypedDict):
+    """What the model made of a batch.
+
+    Attributes:
+        drawn_image: The person wearing the ornament, as drawn, (B, 3, H, W) in [-1, 1].
+        mask_predictions: Predicted wearing mask of each iteration, (T, B, 1, H, W) in [0, 1]; T may be 0.
+        drawn_photograph: The drawing pasted back into the whole photograph: B pictures (3, height, width) in [-1, 1],
+            each of its own size. Only what measures the region ``full`` needs it.
+    """
+
+    drawn_image: Tensor
+    mask_predictions: Tensor
+    drawn_photograph: NotRequired[list[Tensor]]
+
+
+class DrawnBatch(Drawing):
+    """A batch with what was drawn for it. Names are those of :class:`ornament_lit.batch.TryOnBatch`.
+
+    Attributes:
+        person_image: The ground truth: the person wearing the ornament, (B, 3, H, W) in [-1, 1].
+        ornament_image: Reference picture of the ornament, (B, 3, H, W) in [-1, 1].
+        ornament_mask: Where the ornament is in ``ornament_image``, (B, 1, H, W) in [0, 1].
+        wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
+        box_mask: 1 inside the user's box and 0 outside, (B, 1, H, W).
+        category: One of :data:`ornament_lit.batch.CATEGORIES` for each sample.
+        key: Unique name of each sample. A sample that comes twice (padding of the last batch) counts once.
+        components: Number of parts of each ornament, (B,) integers; negative where it is not known.
+        person_photograph: The whole photograph that ``person_image`` is a crop of; as ``drawn_photograph``.
+        wrong_reference: What the model makes of the same batch when it is given the ornaments of other samples.
+    """
+
+    person_image: Tensor
+    ornament_image: Tensor
+    ornament_mask: Tensor
+    wearing_mask: Tensor
+    box_mask: Tensor
+    category: list[str]
+    key: list[str]
+    components: NotRequired[Tensor]
+    person_photograph: NotRequired[list[Tensor]]
+    wrong_reference: NotRequired[Drawing]
+
+
+class Records(NamedTuple):
+    """Records of a metric, each key once.
+
+    Attributes:
+        first: The first record of each key.
+        numbers: The number of each among all that were appended.
+        total: How many were appended, those included that came twice.
+    """
+
+    first: list[Any]
+    numbers: list[int]
+    total: int
+
+
+class TryOnMetric(Metric, ABC):
+    """Measure drawings, and keep what was measured sample by sample.
+
+    To add one: subclass :class:`~ornament_lit.metrics.per_sample.PerSampleMetric` (a value for each sample) or
+    :class:`~ornament_lit.metrics.distribution.DistributionMetric` (features of all), and name the class in the YAML.
+    The arguments of the constructor are its options. Nothing large is loaded before :meth:`setup`.
+
+    ``compute`` gathers the samples of all ranks, so it is to be called on each rank; samples with the same key count
+    once.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+    higher_is_better: bool
+
+    records: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._empty: dict[str, Tensor] = {}
+        self.add_list("records", torch.uint8)
+
+    def add_list(self, name: str, dtype: torch.dtype) -> None:
+        """Add a state: a list of (m,) tensors that are joined over batches and ranks."""
+        self.add_state(name, [], dist_reduce_fx="cat")
+        self._empty[name] = torch.empty(0, dtype=dtype)
+
+    def setup(self) -> None:
+        """Load what the metric needs, such as the weights of an encoder; without it, the first update does.
+
+        Raises:
+            FileNotFoundError: If weights are absent; it says which file to bring where.
+        """
+
+    def protocol(self) -> dict[str, Any]:
+        """What somebody needs to know to get the same numbers: a structure that JSON can hold.
+
+        Raises:
+            FileNotFoundError: If weights are absent.
+        """
+        return {"metric": type(self).__name__}
+
+    def update(self, batch: DrawnBatch) -> None:
+        """Measure a batch, in float32 whatever the precision of the model.
+
+        Raises:
+            ValueError: If the batch is not as :class:`DrawnBatch` says, or lacks what this metric measures.
+        """
+        check_drawn(batch)
+        with torch.autocast(batch["drawn_image"].device.type, enabled=False):
+            self.add(_float32(batch))
+
+    @abstractmethod
+    def add(self, batch: DrawnBatch) -> None:
+        """Measure a batch that was checked and is of float32, and append to the lists of the state."""
+
+    @abstractmethod
+    def compute(self) -> Measured:
+        """Hand over the samples of all ranks, each once; to be called on each rank."""
+
+    def append_records(self, records: Iterable[Any]) -> None:
+        """Keep one structure that JSON can hold for each sample; the first two entries are its key and category."""
+        text = "".join(f"{json.dumps(record)}\n" for record in records)
+        self.records.append(torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(self.device))
+
+    def read_records(self) -> Records:
+        """Read the records, each key once."""
+        lines = bytes(self.joined("records").cpu().numpy()).decode().splitlines()
+        first: dict[str, tuple[int, Any]] = {}
+        for number, line in enumerate(lines):
+            record = json.loads(line)
+            first.setdefault(record[0], (number, record))
+        numbers, records = [number for number, _ in first.values()], [record for _, record in first.values()]
+        return Records(records, numbers, len(lines))
+
+    def joined(self, name: str) -> Tensor:
+        """A list of the state as one (m,) tensor."""
+        parts = getattr(self, name)
+        return dim_zero_cat(parts) if len(parts) else self._empty[name]
+
+    def _sync_dist(
+        self, dist_sync_fn: Callable[..., Any] = gather_all_tensors, process_group: object | None = None
+    ) -> None:
+        """Gather; a rank without samples takes part with empty lists of the type that the others have."""
+        for name, empty in self._empty.items():
+            if not len(getattr(self, name)):
+                setattr(self, name, [empty.to(self.device)])
+        super()._sync_dist(dist_sync_fn, process_group)
+
+
+IMAGES = ("drawn_image", "person_image", "ornament_image")
+MASKS = ("ornament_mask", "wearing_mask", "box_mask")
+PHOTOGRAPHS = ("drawn_photograph", "person_photograph")
+
+
+def check_drawn(batch: DrawnBatch) -> None:
+    """Check keys and shapes.
+
+    Raises:
+        ValueError: If a key is absent, or an entry is not as :class:`DrawnBatch` says.
+    """
+    absent = sorted(DrawnBatch.__required_keys__ - batch.keys())
+    if absent:
+        raise ValueError(f"a drawn batch needs the keys of DrawnBatch; {', '.join(absent)} absent")
+    size, _, height, width = batch["person_image"].shape
+    entries = cast(Mapping[str, Any], batch)
+    shapes: dict[str, tuple[int, ...]] = {name: (size, 3, height, width) for name in IMAGES}
+    shapes |= {name: (size, 1, height, width) for name in MASKS}
+    shapes["mask_predictions"] = (len(batch["mask_predictions"]), size, 1, height, width)
+    for name, shape in shapes.items():
+        if tuple(entries[name].shape) != shape:
+            raise ValueError(f"{name} must be {shape} like person_image, got {tuple(entries[name].shape)}")
+    for name in ("category", "key", "components", *PHOTOGRAPHS):
+        if len(entries.get(name, batch["key"])) != size:
+            raise ValueError(f"{name} must have one entry a sample ({size}), got {len(entries[name])}")
+    unknown = sorted(set(batch["category"]) - set(CATEGORIES))
+    if unknown:
+        raise ValueError(f"a category is one of {', '.join(CATEGORIES)}, got {', '.join(unknown)}")
+
+
+def _float32(batch: DrawnBatch) -> DrawnBatch:
+    """The batch in float32, pictures clamped to [-1, 1]."""
+    return cast(DrawnBatch, {name: _entry_float32(name, value) for name, value in batch.items()})
+
+
+def _entry_float32(name: str, value: Any) -> Any:  # noqa: ANN401
+    if name == "wrong_reference":
+        return {inner: _entry_float32(inner, entry) for inner, entry in value.items()}
+    if name in PHOTOGRAPHS:
+        return [picture.float().clamp(-1, 1) for picture in value]
+    if name in IMAGES:
+        return value.float().clamp(-1, 1)
+    return value.float() if name in (*MASKS, "mask_predictions") else value

@@ -1,0 +1,8 @@
+"""Feature encoders: frozen networks that metrics compare pictures by. Weights are loaded when first needed."""
+
+from ornament_lit.metrics.encoders.base import FeatureEncoder
+from ornament_lit.metrics.encoders.clip import CLIPEncoder
+from ornament_lit.metrics.encoders.dino import DINOEncoder
+from ornament_lit.metrics.encoders.inception import InceptionEncoder
+
+__all__ = ["CLIPEncoder", "DINOEncoder", "FeatureEncoder", "InceptionEncoder"]

@@ -1,0 +1,67 @@
+"""WrongReferenceGap: paired differences of other metrics."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ornament_lit.metrics import FID, LPIPS, PSNR, CLIPSimilarity, DrawnBatch, WrongReferenceGap
+from ornament_lit.metrics.encoders import CLIPEncoder
+
+
+def test_it_is_the_difference_for_each_sample(
+    lpips: LPIPS, clip_path: str, build_drawn: Callable[..., DrawnBatch]
+) -> None:
+    batch = build_drawn()
+    batch["drawn_image"] = 0.5 * (batch["person_image"] + batch["drawn_image"])
+    wrong: DrawnBatch = {**batch, **batch["wrong_reference"]}  # type: ignore[typeddict-item]
+    others = [PSNR(), lpips, CLIPSimilarity(clip_path, image_size=32)]
+    gap = WrongReferenceGap(others)
+    gap.update(batch)
+    values = gap.compute().values
+    for metric, sign in zip(others, (1, -1, 1), strict=True):
+        right_values, wrong_values = [], []
+        for one, kept in ((batch, right_values), (wrong, wrong_values)):
+            metric.reset()
+            metric.update(one)
+            kept.append(metric.compute().values)
+        for name in right_values[0]:
+            expected = sign * (right_values[0][name] - wrong_values[0][name])
+            assert values[f"{name}_gap"] == pytest.approx(expected, abs=1e-4)
+    assert np.all(values["psnr_inside_gap"] > 1)
+    assert np.all(values["lpips_gap"] > 0)
+
+
+def test_an_ignored_reference_has_no_gap(build_drawn: Callable[..., DrawnBatch]) -> None:
+    batch = build_drawn()
+    same = {name: batch[name] for name in ("drawn_image", "mask_predictions")}  # type: ignore[literal-required]
+    gap = WrongReferenceGap([PSNR()])
+    gap.update({**batch, "wrong_reference": same})  # type: ignore[typeddict-item]
+    measured = gap.compute()
+    assert measured.interval("psnr_inside_gap", measured.rows()) == (0.0, 0.0, 0.0, 5)
+
+
+def test_without_a_second_drawing_it_says_so(build_drawn: Callable[..., DrawnBatch]) -> None:
+    batch = build_drawn()
+    del batch["wrong_reference"]
+    with pytest.raises(ValueError, match="draw the batch a second time"):
+        WrongReferenceGap([PSNR()]).update(batch)
+
+
+def test_only_metrics_with_a_value_for_each_sample(clip_path: str) -> None:
+    with pytest.raises(ValueError, match="got FID"):
+        WrongReferenceGap([FID(CLIPEncoder(clip_path))])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="got none"):
+        WrongReferenceGap([])
+
+
+def test_the_second_drawing_is_checked(clip_path: str, build_drawn: Callable[..., DrawnBatch]) -> None:
+    """The first drawing's photograph must not be taken for the second's."""
+    batch = build_drawn()
+    photographs = list(batch["person_image"])
+    whole = CLIPSimilarity(clip_path, region="full", image_size=32)
+    with pytest.raises(ValueError, match="no drawn_photograph"):
+        WrongReferenceGap([whole]).update({**batch, "person_photograph": photographs, "drawn_photograph": photographs})
+    other = {**batch["wrong_reference"], "drawn_image": batch["drawn_image"][:2]}
+    with pytest.raises(ValueError, match=r"drawn_image must be \(5, 3, 64, 64\)"):
+        WrongReferenceGap([PSNR()]).update({**batch, "wrong_reference": other})  # type: ignore[typeddict-item]
