@@ -1,0 +1,1 @@
+"""Shards under the magnifying glass: can all of them be trained on, and what is in them."""

@@ -1,0 +1,172 @@
+"""Contact sheets: triplets side by side in one picture, so that people see what is in a set.
+
+A strip is one triplet: ornament, its mask, the person, the person with the box, the wearing mask; a caption stands
+above it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from datamodules.decoding import Triplet
+    from datamodules.index import ShardEntry
+    from ornament_lit.geometry import Box
+
+COLUMNS = ("ornament", "ornament mask", "person", "person with box", "wearing mask")
+MARGIN = 4
+LINE = 18
+BACKGROUND = (255, 255, 255)
+EMPTY = (205, 205, 205)
+BOX_COLOUR = (255, 60, 0)
+
+
+class Captioned(NamedTuple):
+    """A strip of a contact sheet.
+
+    Attributes:
+        triplet: The pictures.
+        caption: What stands above them.
+    """
+
+    triplet: "Triplet"
+    caption: str
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """Indices spread evenly over ``range(total)``.
+
+    Args:
+        total: Length of what is sampled.
+        count: How many indices; fewer where there are not as many.
+
+    Returns:
+        Rising indices without repetition, the middles of equal stretches.
+    """
+    count = min(count, total)
+    return [(2 * index + 1) * total // (2 * count) for index in range(count)]
+
+
+def contact_sheet(strips: Sequence[Captioned], tile: int = 128, across: int = 2) -> Image.Image:
+    """Draw triplets in strips.
+
+    Args:
+        strips: The triplets and their captions, at least one.
+        tile: Side of the square in pixels that each picture is scaled into, with its proportions kept.
+        across: Strips side by side, fewer where there are not as many.
+
+    Returns:
+        The sheet, RGB.
+
+    Raises:
+        ValueError: If there is no strip.
+    """
+    if not strips:
+        raise ValueError("a contact sheet needs at least one triplet, got none")
+    across = min(across, len(strips))
+    width = len(COLUMNS) * (tile + MARGIN) + MARGIN
+    height = LINE + tile + MARGIN
+    down = -(-len(strips) // across)
+    sheet = Image.new("RGB", (across * width, LINE + down * height), BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for place in range(across):
+        for index, name in enumerate(COLUMNS):
+            centre = place * width + MARGIN + index * (tile + MARGIN) + tile // 2
+            draw.text((centre, LINE // 2), name, "black", font, anchor="mm")
+    for number, strip in enumerate(strips):
+        left, top = (number % across) * width + MARGIN, LINE + (number // across) * height
+        text = _shorten(strip.caption, font, width - 2 * MARGIN)
+        draw.text((left, top + LINE // 2), text, "black", font, anchor="lm")
+        for index, picture in enumerate(_pictures(strip.triplet, tile)):
+            sheet.paste(picture, (left + index * (tile + MARGIN), top + LINE))
+    return sheet
+
+
+def caption(key: str, metadata: Mapping[str, Any]) -> str:
+    """Key, type and, where the metadata have it, kind of a sample."""
+    return " · ".join(str(word) for word in (key, metadata.get("type"), metadata.get("kind")) if word)
+
+
+def sheet_of_shards(
+    folder: str | Path, entries: Sequence["ShardEntry"], count: int = 16, tile: int = 128, across: int = 2
+) -> Image.Image:
+    """Draw samples of each type spread evenly over the shards of a folder, as many of a type as there are in the set.
+
+    Samples that cannot be decoded are left out.
+
+    Args:
+        folder: Where the shards are.
+        entries: Their entries in the index.
+        count: How many samples.
+        tile: Side of a picture.
+        across: Strips side by side.
+
+    Raises:
+        ValueError: If not one of the chosen samples can be decoded.
+    """
+    from datamodules.catalogue import Place
+    from datamodules.decoding import decode, describe
+    from datamodules.faults import SampleError
+    from datamodules.reading import read_sample
+    from ornament_lit.batch import CATEGORIES
+
+    places = [Place(str(Path(folder) / entry.name), entry, row) for entry in entries for row in entry.samples]
+    places.sort(key=lambda place: CATEGORIES.index(place.row.category))
+    strips = []
+    for index in evenly(len(places), count):
+        try:
+            with open(places[index].shard, "rb") as file:
+                sample = read_sample(file, places[index])
+            triplet = decode(sample, describe(sample))
+        except (SampleError, OSError):
+            continue
+        strips.append(Captioned(triplet, caption(triplet.key, json.loads(sample["json"]))))
+    return contact_sheet(strips, tile, across)
+
+
+def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
+    person = _fit(triplet.person, tile)
+    boxed = person.copy()
+    _draw_box(boxed, triplet.box, triplet.person.size)
+    return [
+        _fit(triplet.ornament, tile),
+        _fit(triplet.ornament_mask, tile),
+        person,
+        boxed,
+        _fit(triplet.wearing_mask, tile),
+    ]
+
+
+def _scaled_size(size: tuple[int, int], tile: int) -> tuple[int, int]:
+    width, height = (max(1, round(side * tile / max(size))) for side in size)
+    return width, height
+
+
+def _fit(image: Image.Image, tile: int) -> Image.Image:
+    """Scale a picture into a square and centre it there."""
+    scaled = image.convert("RGB").resize(_scaled_size(image.size, tile), Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (tile, tile), EMPTY)
+    square.paste(scaled, ((tile - scaled.width) // 2, (tile - scaled.height) // 2))
+    return square
+
+
+def _draw_box(square: Image.Image, box: "Box", size: tuple[int, int]) -> None:
+    tile = square.width
+    scale = tile / max(size)
+    width, height = _scaled_size(size, tile)
+    left, top = (tile - width) // 2, (tile - height) // 2
+    x0, y0, x1, y1 = (edge * scale for edge in box)
+    corners = (left + x0, top + y0, min(left + x1, tile) - 1, min(top + y1, tile) - 1)
+    ImageDraw.Draw(square).rectangle(corners, outline=BOX_COLOUR, width=max(1, tile // 96))
+
+
+def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """Cut a text to a width in pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"

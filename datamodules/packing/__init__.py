@@ -1,0 +1,1 @@
+"""Photographs and masks of one's own to shards: read a manifest or folders, check, crop, write."""

@@ -1,0 +1,85 @@
+"""The part of a photograph that is stored, and its scale."""
+
+import math
+from typing import NamedTuple
+
+from PIL import Image
+
+from datamodules.packing.checks import longer_side, union
+from datamodules.packing.rules import RowError
+from ornament_lit.geometry import Box, mask_to_box
+
+
+class Window(NamedTuple):
+    """A part of a photograph in whole pixels, and the size that it is stored at.
+
+    Attributes:
+        left: First column.
+        top: First row.
+        right: First column that no longer belongs to it.
+        bottom: First row that no longer belongs to it.
+        width: Columns that are stored.
+        height: Rows that are stored.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    width: int
+    height: int
+
+
+def window_around(box: Box, factor: float, photograph: tuple[int, int], size: int) -> Window:
+    """Square around a box, what of it lies in the photograph, scaled down to a size.
+
+    Args:
+        box: The ornament.
+        factor: Side of the square over the longer side of the box.
+        photograph: Its width and height.
+        size: The whole square has at most this many stored pixels a side; nothing is scaled up.
+    """
+    half = 0.5 * factor * longer_side(box)
+    x, y = 0.5 * (box[0] + box[2]), 0.5 * (box[1] + box[3])
+    left, top = max(0, math.floor(x - half)), max(0, math.floor(y - half))
+    right, bottom = min(photograph[0], math.ceil(x + half)), min(photograph[1], math.ceil(y + half))
+    scale = min(1.0, size / (2.0 * half))
+    return Window(
+        left, top, right, bottom, max(1, round(scale * (right - left))), max(1, round(scale * (bottom - top)))
+    )
+
+
+def cut(image: Image.Image, window: Window) -> Image.Image:
+    """Cut a window out of a photograph or mask and scale it, antialiased."""
+    resample = Image.Resampling.BILINEAR if image.mode == "L" else Image.Resampling.LANCZOS
+    part = image.crop(window[:4])
+    return part if part.size == window[4:] else part.resize(window[4:], resample)
+
+
+def move_box(box: Box, window: Window, mask: Image.Image) -> Box:
+    """Box of a photograph in the pixels of a stored window, around the stored mask too.
+
+    Args:
+        box: In pixels of the photograph.
+        window: The window.
+        mask: The mask as stored.
+
+    Returns:
+        The box, rounded to hundredths.
+
+    Raises:
+        RowError: ``thin_mask``, if nothing is left of the mask.
+    """
+    x_scale, y_scale = window.width / (window.right - window.left), window.height / (window.bottom - window.top)
+    x0, x1 = ((x - window.left) * x_scale for x in (box[0], box[2]))
+    y0, y1 = ((y - window.top) * y_scale for y in (box[1], box[3]))
+    around = mask_to_box(mask)
+    if around is None:
+        raise RowError("thin_mask", f"scaled by {x_scale:.3f}")
+    left, top, right, bottom = union((x0, y0, x1, y1), around)
+    return (
+        round(max(0.0, left), 2),
+        round(max(0.0, top), 2),
+        round(min(window.width, right), 2),
+        round(min(window.height, bottom), 2),
+    )
