@@ -4,5 +4,6 @@ from callbacks.ema import TrainableEMA
 from callbacks.loss_weight_decay import LossWeightDecay
 from callbacks.mask_report import MaskReport
 from callbacks.mask_visualizer import MaskVisualizer
+from callbacks.prediction_writer import PredictionWriter
 
-__all__ = ["LossWeightDecay", "MaskReport", "MaskVisualizer", "TrainableEMA"]
+__all__ = ["LossWeightDecay", "MaskReport", "MaskVisualizer", "PredictionWriter", "TrainableEMA"]

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from callbacks.grid import GREEN, WHITE, draw_grid, enlarge, outline, overlay
 from callbacks.run_folder import run_folder, write_file
-from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.batch import CATEGORIES, TryOnBatch, select_rows
 from ornament_lit.metrics.mask_iou import iou
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class MaskVisualizer(Callback):
 
     The first samples of each type in the validation data are taken. The columns are the ornament, the erased person
     with the box, the mask after each iteration (with its edge at the module's ``mask_threshold`` and its IoU), the
-    attention mass (relative to its maximum, which is noted), the true mask, and the true person.
+    attention mass (relative to its maximum, which is noted), the true mask, what the module's sampler draws in the box,
+    and the true person.
 
     It is written to ``grid.png`` in the run's folder and shown in TensorBoard as ``val/masks`` where that logs.
 
@@ -37,23 +39,29 @@ class MaskVisualizer(Callback):
         num_samples: How many, evenly over the four types.
         cell_size: Pictures with shorter sides are scaled up by a whole number, to at least so many pixels.
         keep: Keep a copy of every grid, as ``grids/step-000600.png``.
+        draw_steps: Denoising steps of the drawings, at most those of the module's sampler; few, so that a validation
+            stays quick. 0 for no drawings.
 
     Raises:
-        ValueError: If ``num_samples`` or ``cell_size`` is less than 1.
+        ValueError: If ``num_samples`` or ``cell_size`` is less than 1, or ``draw_steps`` is negative.
     """
 
-    def __init__(self, num_samples: int = 8, cell_size: int = 128, keep: bool = False) -> None:
+    def __init__(self, num_samples: int = 8, cell_size: int = 128, keep: bool = False, draw_steps: int = 10) -> None:
         """Check the sizes."""
+        if draw_steps < 0:
+            raise ValueError(f"draw_steps must not be negative, got {draw_steps}; 0 is for no drawings")
         if num_samples < 1 or cell_size < 1:
             raise ValueError(f"num_samples and cell_size must be at least 1, got {num_samples} and {cell_size}")
         self.num_samples = num_samples
         self.cell_size = cell_size
         self.keep = keep
+        self.draw_steps = draw_steps
         self._samples: list[tuple[str, Sample]] = []
+        self._batches: list[TryOnBatch] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a new set."""
-        self._samples = []
+        self._samples, self._batches = [], []
 
     def on_validation_batch_end(
         self,
@@ -67,18 +75,24 @@ class MaskVisualizer(Callback):
         """Take samples of the types that still lack some."""
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
-        taken = Counter(category for category, _ in self._samples)
+        taken, rows = Counter(category for category, _ in self._samples), []
         for index, category in enumerate(batch["category"]):
             if taken[category] < self._quota(category):
                 taken[category] += 1
+                rows.append(index)
                 self._samples.append((category, _sample(cast("Mapping[str, Tensor]", outputs), batch, index)))
+        if rows:
+            self._batches.append(select_rows(batch, rows))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the grid and save it; the averaged weights, if any, are still in the module."""
         folder = run_folder(trainer)
         if not self._samples:
             return
-        image = self.draw(float(cast("TryOnModule", pl_module).mask_threshold))
+        module = cast("TryOnModule", pl_module)
+        if self.draw_steps:
+            self._draw_samples(trainer, module)
+        image = self.draw(float(module.mask_threshold))
         content = io.BytesIO()
         image.save(content, format="PNG")
         write_file(folder / "grid.png", content.getvalue())
@@ -100,7 +114,7 @@ class MaskVisualizer(Callback):
 
         Args:
             sample: ``ornament``, ``erased`` and ``person``, (3, H, W); ``box``, ``truth`` and ``attention``,
-                (1, H, W); ``masks``, (T, 1, H, W); all in [0, 1].
+                (1, H, W); ``masks``, (T, 1, H, W); ``drawn``, (3, H, W), if there is one; all in [0, 1].
             threshold: The probability above which a pixel of a mask counts.
         """
         large = {name: enlarge(tensor, self.cell_size) for name, tensor in sample.items() if name != "masks"}
@@ -118,8 +132,20 @@ class MaskVisualizer(Callback):
         mass = large["attention"] / max(peak, 1e-6)
         cells["attention"] = overlay(large["erased"], mass), f"max {peak:.2f}"
         cells["true mask"] = overlay(large["erased"], truth.float()), ""
+        if "drawn" in large:
+            drawn = torch.lerp(large["erased"], large["drawn"], box.float())
+            cells["try-on"] = drawn, f"{self.draw_steps} steps"
         cells["true person"] = large["person"], ""
         return cells
+
+    def _draw_samples(self, trainer: Trainer, module: "TryOnModule") -> None:
+        """Let the module draw the samples, with its own sampler but fewer steps; the module is as validation has it."""
+        sampler = copy(module.sampler)
+        sampler.num_steps = min(self.draw_steps, sampler.num_steps)
+        with torch.no_grad(), trainer.precision_plugin.val_step_context():
+            images = [image for batch in self._batches for image in module.draw(batch, sampler)["image"]]
+        for (_, sample), image in zip(self._samples, images, strict=True):
+            sample["drawn"] = ((image + 1) / 2).float().cpu()
 
     def _quota(self, category: str) -> int:
         """How many samples of a type are drawn."""

@@ -17,19 +17,50 @@ class Command(NamedTuple):
     Attributes:
         function: ``"module:function"``, imported when the command is called.
         summary: One line for the list of commands.
+        parsed: Parse the options by the function's signature; otherwise the function takes the words as they are.
+        positional: Arguments without a default are given by their place, without a name.
     """
 
     function: str
     summary: str
+    parsed: bool = True
+    positional: bool = False
 
 
 TRAINER_COMMANDS = {
     "fit": "train: --config configs/quickstart.yaml",
     "validate": "measure a checkpoint on the validation data: --config ... --ckpt_path ...",
     "test": "measure a checkpoint on the test data: --config ... --ckpt_path ...",
-    "predict": "draw with a checkpoint, for Python so far (nothing is written): --config ... --ckpt_path ...",
+    "predict": "draw the test data with a checkpoint: --config ... --ckpt_path ...",
 }
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, Command] = {
+    "try-on": Command(
+        "ornament_lit.commands.try_on:try_on",
+        "draw a person wearing an ornament: --checkpoint ... --ornament ... --person ... --box ... --output ...",
+        parsed=False,
+    ),
+    "export": Command(
+        "ornament_lit.commands.export:export", "write a checkpoint as a pipeline: --checkpoint ... --output ..."
+    ),
+    "data render": Command(
+        "datamodules.rendering.command:render",
+        "render triplets with exact masks: --num 1024 --size 512 --out ...",
+    ),
+    "data pack": Command(
+        "datamodules.packing.command:pack", "pack photographs and masks of your own: --source shop.csv --out ..."
+    ),
+    "data check": Command(
+        "datamodules.checking.command:check", "read every shard, say what is wrong, index it: FOLDER", positional=True
+    ),
+    "data stats": Command(
+        "datamodules.checking.command:stats", "count and measure what shards hold: FOLDER", positional=True
+    ),
+    "data latents": Command(
+        "ornament_lit.commands.latents:latents",
+        "compute latents once, beside the images: --config ... --shards ... --out ...",
+        parsed=False,
+    ),
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -82,11 +113,16 @@ def run_function(name: str, args: list[str]) -> int:
 
     from ornament_lit.cli_errors import end_well
     from ornament_lit.cli_parser import ShortErrors
+    from ornament_lit.commands.words import normalise, switches_of
 
     module, _, function = COMMANDS[name].function.partition(":")
     target = getattr(import_module(module), function)
+    if not COMMANDS[name].parsed:
+        return end_well(lambda: target(args))
     prog = f"python -m ornament_lit {name}"
-    run = partial(auto_cli, target, args=args, as_positional=False, parser_class=ShortErrors)
+    words = normalise(args, switches_of(target))
+    positional = COMMANDS[name].positional
+    run = partial(auto_cli, target, args=words, as_positional=positional, parser_class=ShortErrors)
     return end_well(lambda: run(prog=prog, allow_abbrev=False))
 
 

@@ -4,6 +4,7 @@ Shape legend: B batch, Q queries, K keys, N tokens of a layer, C channels, heads
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -12,13 +13,18 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
-from ornament_lit.features import LayerTokens
+from ornament_lit.features import LayerTokens, ProjectedTokens
 
 COLUMNS = 8
 
 
 def attention_with_mass(
-    query: Tensor, key: Tensor, value: Tensor, columns: Tensor, scale: float | None = None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    columns: Tensor,
+    scale: float | None = None,
+    allowed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Attend, and sum the attention of each query over weighted keys, at the cost of fused attention.
 
@@ -32,6 +38,7 @@ def attention_with_mass(
         value: (B, heads, K, d).
         columns: (B, K, m) weights of the keys, m at most 8; the same for all heads.
         scale: Factor of the scores; 1 / sqrt(d) by default.
+        allowed: Which query may attend to which key, bool, broadcastable to (B, heads, Q, K); None for all.
 
     Returns:
         The attention's output, (B, heads, Q, d), and the mass, (B, Q, m), averaged over heads. Both are
@@ -48,7 +55,7 @@ def attention_with_mass(
     wide_value = torch.cat([value, extra[:, None].expand(batch, heads, num_keys, COLUMNS)], dim=-1)
     wide_query, wide_key = F.pad(query, (0, COLUMNS)), F.pad(key, (0, COLUMNS))
     scale = 1 / math.sqrt(dim) if scale is None else scale
-    wide = F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=scale)
+    wide = F.scaled_dot_product_attention(wide_query, wide_key, wide_value, attn_mask=allowed, scale=scale)
     output, mass, _ = wide.split((dim, num_columns, COLUMNS - num_columns), dim=-1)
     return output, mass.mean(dim=1)
 
@@ -78,14 +85,16 @@ class AttentionContext:
         mass_layers: Layers whose attention mass on the ornament is wanted.
         visible_from: Ablation: (B, 1, h, w); only queries where it exceeds 0.5 may attend to the ornament, and
             only to its unmasked part. None leaves the attention free, as the paper does.
+        given: (B,) bool; a sample where it is False attends to itself alone. None where all are given their tokens.
         captured: Written: normalised input tokens of every layer, (B, N, C), if it is not None.
         mass: Written: attention mass on the masked ornament keys, (B, N, 1), for ``mass_layers``.
     """
 
-    tokens: dict[str, LayerTokens] = field(default_factory=dict)
+    tokens: Mapping[str, LayerTokens | ProjectedTokens] = field(default_factory=dict)
     ornament_mask: Tensor | None = None
     mass_layers: frozenset[str] = frozenset()
     visible_from: Tensor | None = None
+    given: Tensor | None = None
     captured: dict[str, Tensor] | None = None
     mass: dict[str, Tensor] = field(default_factory=dict)
 
@@ -119,24 +128,24 @@ class ReferenceAttnProcessor:
         if context is None or tokens is None:
             plain: Tensor = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
             return plain
-        keys = torch.cat([hidden_states, tokens.ornament, tokens.person], dim=1)
         query = attn.head_to_batch_dim(attn.to_q(hidden_states), out_dim=4)
-        key = attn.head_to_batch_dim(attn.to_k(keys), out_dim=4)
-        value = attn.head_to_batch_dim(attn.to_v(keys), out_dim=4)
-        attended = self.attend(query, key, value, tokens, context)
+        reference = tokens if isinstance(tokens, ProjectedTokens) else project_tokens(attn, tokens)
+        key = torch.cat([attn.head_to_batch_dim(attn.to_k(hidden_states), out_dim=4), reference.key], dim=2)
+        value = torch.cat([attn.head_to_batch_dim(attn.to_v(hidden_states), out_dim=4), reference.value], dim=2)
+        attended = self.attend(query, key, value, reference.num_ornament, context)
         projected: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2).to(hidden_states.dtype))
         return projected
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, tokens: LayerTokens, context: AttentionContext
-    ) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, num_ornament: int, context: AttentionContext) -> Tensor:
         """Choose the plain, the directly masked or the mass-measuring attention; (B, heads, N, d)."""
+        allowed = None if context.given is None else given_keys(context.given, query.shape[2], key.shape[2])
         if context.visible_from is not None:
-            allowed = direct_mask(context, query.shape[2], tokens)
+            visible = direct_mask(context, query.shape[2], key.shape[2], num_ornament)
+            allowed = visible if allowed is None else visible & allowed
+        if context.visible_from is not None or self.name not in context.mass_layers:
             return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-        if self.name not in context.mass_layers:
-            return F.scaled_dot_product_attention(query, key, value)
-        output, mass = attention_with_mass(query, key, value, ornament_columns(context, query.shape[2], tokens))
+        columns = ornament_columns(context, query.shape[2], key.shape[2], num_ornament)
+        output, mass = attention_with_mass(query, key, value, columns, allowed=allowed)
         context.mass.setdefault(self.name, mass)
         return output
 
@@ -161,20 +170,33 @@ class CrossAttnProcessor:
         return output
 
 
-def ornament_columns(context: AttentionContext, num_queries: int, tokens: LayerTokens) -> Tensor:
+def project_tokens(attn: Attention, tokens: LayerTokens) -> ProjectedTokens:
+    """Apply a layer's key and value projections to the tokens of a reference."""
+    both = torch.cat([tokens.ornament, tokens.person], dim=1)
+    key, value = (attn.head_to_batch_dim(projection(both), out_dim=4) for projection in (attn.to_k, attn.to_v))
+    return ProjectedTokens(key, value, tokens.ornament.shape[1])
+
+
+def ornament_columns(context: AttentionContext, num_queries: int, num_keys: int, num_ornament: int) -> Tensor:
     """Value column that is the ornament's mask on the ornament's keys and 0 on all others, (B, K, 1)."""
     assert context.ornament_mask is not None
-    mask = mask_to_tokens(context.ornament_mask, tokens.ornament.shape[1])
-    return F.pad(mask, (0, 0, num_queries, tokens.person.shape[1]))
+    mask = mask_to_tokens(context.ornament_mask, num_ornament)
+    return F.pad(mask, (0, 0, num_queries, num_keys - num_queries - num_ornament))
 
 
-def direct_mask(context: AttentionContext, num_queries: int, tokens: LayerTokens) -> Tensor:
+def given_keys(given: Tensor, num_queries: int, num_keys: int) -> Tensor:
+    """Which keys a sample may attend to: its own always, those of the reference where it is given, (B, 1, 1, K)."""
+    own = torch.arange(num_keys, device=given.device) < num_queries
+    return (own | given[:, None])[:, None, None]
+
+
+def direct_mask(context: AttentionContext, num_queries: int, num_keys: int, num_ornament: int) -> Tensor:
     """Which query may attend to which key when the attention itself is masked, (B, 1, N, K) bool."""
     assert context.visible_from is not None
     inside = mask_to_tokens(context.visible_from, num_queries) > 0.5
-    on_ornament = ornament_columns(context, num_queries, tokens).transpose(1, 2) > 0.5
+    on_ornament = ornament_columns(context, num_queries, num_keys, num_ornament).transpose(1, 2) > 0.5
     is_ornament = torch.zeros_like(on_ornament)
-    is_ornament[..., num_queries : num_queries + tokens.ornament.shape[1]] = True
+    is_ornament[..., num_queries : num_queries + num_ornament] = True
     return (~is_ornament | (on_ornament & inside))[:, None]
 
 

@@ -3,13 +3,31 @@
 Shape legend: B batch, H = W resolution of the crop in pixels.
 """
 
-from typing import Literal, TypedDict, get_args
+from collections.abc import Sequence
+from typing import Literal, NotRequired, TypedDict, cast, get_args
 
 import torch
 from torch import Tensor
 
 Category = Literal["bracelet", "ring", "earring", "necklace"]
 CATEGORIES: tuple[str, ...] = get_args(Category)
+
+
+class EncodedImages(TypedDict, total=False):
+    """What the frozen encoders make of a batch's pictures: (B, c, h, w) latents of c channels, (B, L, F) features.
+
+    Attributes:
+        person_latents: Of ``person_image``, (B, c, h, w).
+        erased_latents: Of ``person_image`` with the box erased to mid grey, (B, c, h, w).
+        ornament_latents: Of ``ornament_image``, (B, c, h, w).
+        image_features: Of ``ornament_image``, (B, L, F), as :meth:`ornament_lit.image_encoders.ImageEncoder.extract`
+            returns them.
+    """
+
+    person_latents: Tensor
+    erased_latents: Tensor
+    ornament_latents: Tensor
+    image_features: Tensor
 
 
 class TryOnBatch(TypedDict):
@@ -26,6 +44,7 @@ class TryOnBatch(TypedDict):
         key: Unique name of each sample.
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
             it, so that they depend on neither batch size, rank, worker nor global random state.
+        encoded: What is known of the pictures' encodings beforehand; the rest is computed when it is needed.
     """
 
     ornament_image: Tensor
@@ -36,8 +55,24 @@ class TryOnBatch(TypedDict):
     category: list[str]
     key: list[str]
     sample_seed: Tensor
+    encoded: NotRequired[EncodedImages]
 
 
+def select_rows(batch: TryOnBatch, rows: Sequence[int]) -> TryOnBatch:
+    """Some samples of a batch, in the order of ``rows``."""
+
+    def select(value: object) -> object:
+        if isinstance(value, Tensor):
+            return value[list(rows)]
+        if isinstance(value, list):
+            return [value[row] for row in rows]
+        assert isinstance(value, dict)
+        return {name: select(entry) for name, entry in value.items()}
+
+    return cast("TryOnBatch", {name: select(value) for name, value in batch.items()})
+
+
+LATENTS = ("person_latents", "erased_latents", "ornament_latents")
 IMAGES = ("ornament_image", "person_image")
 MASKS = ("ornament_mask", "wearing_mask", "box_mask")
 
@@ -48,7 +83,7 @@ def check_batch(batch: TryOnBatch) -> None:
     Raises:
         ValueError: If a key is absent or a tensor has another shape than :class:`TryOnBatch` says.
     """
-    absent = [key for key in TryOnBatch.__annotations__ if key not in batch]
+    absent = [key for key in sorted(TryOnBatch.__required_keys__) if key not in batch]
     if absent:
         raise ValueError(f"a batch needs the keys of TryOnBatch; {', '.join(absent)} absent, got {sorted(batch)}")
     reference = batch["person_image"]
@@ -66,3 +101,19 @@ def check_batch(batch: TryOnBatch) -> None:
     if batch["sample_seed"].shape != (size,) or batch["sample_seed"].dtype != torch.int64:
         seeds = batch["sample_seed"]
         raise ValueError(f"sample_seed must be ({size},) int64, got {tuple(seeds.shape)} {seeds.dtype}")
+    _check_encoded(batch.get("encoded", {}), size)
+
+
+def _check_encoded(encoded: EncodedImages, size: int) -> None:
+    """Check the shapes of encodings that a batch brings along."""
+    tensors: dict[str, Tensor] = dict(encoded)  # type: ignore[arg-type]
+    latents = {name: tuple(tensor.shape) for name, tensor in tensors.items() if name in LATENTS}
+    for name, tensor in tensors.items():
+        ndim = 4 if name in LATENTS else 3
+        if name not in EncodedImages.__annotations__ or tensor.ndim != ndim or tensor.shape[0] != size:
+            raise ValueError(
+                f"encoded[{name!r}] must be an entry of EncodedImages with {size} rows and {ndim} dimensions, "
+                f"got {tuple(tensor.shape)}"
+            )
+    if len(set(latents.values())) > 1:
+        raise ValueError(f"the latents in encoded must have one shape, got {latents}")

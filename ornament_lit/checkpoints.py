@@ -4,6 +4,8 @@ from argparse import ArgumentError
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -23,6 +25,32 @@ def save_configuration(module: LightningModule) -> None:
         module.save_hyperparameters(logger=False)
 
 
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of this package, on the CPU and without unpickling.
+
+    Args:
+        path: A file that a training run wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is none, is damaged, or holds pickled objects.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"a checkpoint must be a file, got {str(path)!r}; check the path")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except UnpicklingError as error:
+        raise ValueError(
+            f"{path} holds more than weights and plain values (or is no checkpoint), so it is not read: pickled "
+            "objects can run any code"
+        ) from error
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{path} is no checkpoint, or is damaged: {' '.join(str(error).split())[:120]}") from error
+    if not isinstance(checkpoint, dict) or "mask_threshold" not in checkpoint.get("state_dict", {}):
+        raise ValueError(f"{path} is a checkpoint of another project; give one that `ornament_lit fit` wrote")
+    return checkpoint
+
+
 @contextmanager
 def configuration_of(path: str | Path) -> Iterator[None]:
     """Build, within this context, modules that keep the configuration in a checkpoint.
@@ -33,12 +61,12 @@ def configuration_of(path: str | Path) -> Iterator[None]:
         path: A checkpoint; it is read without unpickling.
 
     Raises:
-        ValueError: If the configuration cannot be built here.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint of this package, or the configuration cannot be built here.
     """
     restrict_imports()
     import_plugins()
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    configuration = dict(checkpoint.get("hyper_parameters", {}))
+    configuration = dict(read_checkpoint(path).get("hyper_parameters", {}))
     instantiator = configuration.pop("_instantiator", None)
     kept = _given_hyperparameters_context(configuration, instantiator) if instantiator else nullcontext()
     try:

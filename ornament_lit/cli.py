@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
@@ -16,13 +17,22 @@ import callbacks
 import datamodules
 import ornament_lit
 from datamodules import OrnamentDataModule
-from ornament_lit import attention_losses, autoencoders, image_encoders, mask_heads, reference_nets
+from ornament_lit import attention_losses, autoencoders, image_encoders, mask_heads, reference_nets, refresh_policies
 from ornament_lit.cli_errors import end_well
 from ornament_lit.cli_parser import ShortErrors
 from ornament_lit.imports import import_plugins, restrict_imports
 from ornament_lit.module import TryOnModule
 
-FAMILIES = (attention_losses, autoencoders, image_encoders, mask_heads, reference_nets, datamodules, callbacks)
+FAMILIES = (
+    attention_losses,
+    autoencoders,
+    image_encoders,
+    mask_heads,
+    reference_nets,
+    refresh_policies,
+    datamodules,
+    callbacks,
+)
 DEFAULT_SEED = 0
 
 
@@ -82,6 +92,14 @@ class TryOnCLI(LightningCLI):
         """Make ``OrnamentDataModule`` the default of ``data``."""
         parser.set_defaults({"data": {"class_path": "datamodules.OrnamentDataModule"}})
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
+        """Let ``predict`` write what it draws, instead of keeping all of it in memory."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_lightning_class_args(callbacks.PredictionWriter, "prediction_writer")
+            parser.set_defaults({"return_predictions": False})
+        return parser
+
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line; given ``args`` are meant, so do not warn that the process has some too."""
         with warnings.catch_warnings():
@@ -131,6 +149,7 @@ def main(args: ArgsType = None) -> int:
     """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_worth_reading)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.14
+    warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")  # PredictionWriter does without
     return end_well(lambda: TryOnCLI(args=args))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ornament_lit.autoencoders import Autoencoder
-from ornament_lit.batch import TryOnBatch
+from ornament_lit.batch import EncodedImages, TryOnBatch
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_refinement import resize_mask
 
@@ -36,20 +36,56 @@ class Conditions:
 
 
 def encode_conditions(batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder) -> Conditions:
-    """Erase the box from the person and encode the pictures.
+    """Erase the box from the person and encode the pictures; what the box hides is not looked at.
 
     Args:
         batch: Pictures and masks; the wearing mask is not looked at.
         autoencoder: Encodes person and ornament.
         image_encoder: Encodes the ornament's tokens.
     """
-    erased_image = batch["person_image"] * (1 - batch["box_mask"])
-    erased_latents, ornament_latents = autoencoder.encode(torch.cat([erased_image, batch["ornament_image"]])).chunk(2)
+    return make_conditions(batch, encode_images(batch, autoencoder, image_encoder, whole_person=False), image_encoder)
+
+
+def encode_images(
+    batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, whole_person: bool = True
+) -> EncodedImages:
+    """Take the encodings that a batch brings along, and compute the others.
+
+    Args:
+        batch: Pictures and the box.
+        autoencoder: Encodes person and ornament.
+        image_encoder: Extracts the ornament's features.
+        whole_person: Encode the person with the ornament, too, which only training may see.
+    """
+    encoded = EncodedImages(**batch.get("encoded", {}))
+    if "erased_latents" not in encoded or "ornament_latents" not in encoded:
+        both = autoencoder.encode(torch.cat([erase_box(batch), batch["ornament_image"]]))
+        encoded["erased_latents"], encoded["ornament_latents"] = both.chunk(2)
+    if "image_features" not in encoded:
+        encoded["image_features"] = image_encoder.extract(batch["ornament_image"])
+    if whole_person and "person_latents" not in encoded:
+        encoded["person_latents"] = autoencoder.encode(batch["person_image"])
+    return encoded
+
+
+def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: ImageEncoder) -> Conditions:
+    """Put the conditions together.
+
+    Args:
+        batch: Pictures and masks.
+        encoded: Encodings of its pictures, without the whole person.
+        image_encoder: Projects the ornament's features to tokens.
+    """
     return Conditions(
-        erased_image=erased_image,
-        erased_latents=erased_latents,
-        ornament_latents=ornament_latents,
-        ornament_mask=resize_mask(batch["ornament_mask"], like=ornament_latents),
-        box_mask=resize_mask(batch["box_mask"], like=erased_latents),
-        image_tokens=image_encoder(batch["ornament_image"]),
+        erased_image=erase_box(batch),
+        erased_latents=encoded["erased_latents"],
+        ornament_latents=encoded["ornament_latents"],
+        ornament_mask=resize_mask(batch["ornament_mask"], like=encoded["ornament_latents"]),
+        box_mask=resize_mask(batch["box_mask"], like=encoded["erased_latents"]),
+        image_tokens=image_encoder.project(encoded["image_features"]),
     )
+
+
+def erase_box(batch: TryOnBatch) -> Tensor:
+    """The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1]."""
+    return batch["person_image"] * (1 - batch["box_mask"])

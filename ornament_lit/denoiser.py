@@ -4,7 +4,7 @@ Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -14,9 +14,10 @@ from ornament_lit.attention import (
     AttentionContext,
     highest_resolution_layers,
     install_processors,
+    project_tokens,
     self_attention_layers,
 )
-from ornament_lit.features import ReferenceFeatures
+from ornament_lit.features import ProjectedTokens, ReferenceFeatures
 from ornament_lit.unet_surgery import fold_cross_attention, widen_input
 
 
@@ -87,6 +88,21 @@ class Denoiser(nn.Module):
         """Names of the self-attention layers of the highest resolution in encoder and decoder."""
         return highest_resolution_layers(self.unet)
 
+    def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
+        """Project the tokens of all layers to keys and values, for features that serve many steps.
+
+        Args:
+            features: Features of the reference net.
+
+        Returns:
+            The same features; :meth:`forward` gives the same with them, in less time.
+        """
+        tokens = {
+            name: layer if isinstance(layer, ProjectedTokens) else project_tokens(self.unet.get_submodule(name), layer)
+            for name, layer in features.tokens.items()
+        }
+        return replace(features, tokens=tokens)
+
     def forward(
         self,
         noisy_latents: Tensor,
@@ -97,6 +113,7 @@ class Denoiser(nn.Module):
         features: ReferenceFeatures,
         ornament_mask: Tensor,
         mass_layers: Sequence[str] = (),
+        given: Tensor | None = None,
     ) -> DenoiserOutput:
         """Predict one denoising step.
 
@@ -109,6 +126,8 @@ class Denoiser(nn.Module):
             features: Features of the reference net.
             ornament_mask: Where the ornament is in its own picture, (B, 1, h, w) in [0, 1].
             mass_layers: Layers whose attention mass on the ornament is wanted.
+            given: (B,) bool; where it is False, neither tokens nor features of the ornament reach the sample, as in
+                the unconditional half of a guided step. None where all samples are given theirs.
 
         Returns:
             The prediction and the mass; differentiable in latents, mask, tokens and features.
@@ -118,12 +137,13 @@ class Denoiser(nn.Module):
             ornament_mask=ornament_mask,
             mass_layers=frozenset(mass_layers),
             visible_from=input_mask if self.direct_masking else None,
+            given=given,
         )
-        residuals = features.skip_residuals
+        residuals = [_where(given, residual) for residual in features.skip_residuals]
         prediction: Tensor = self.unet(
             torch.cat([noisy_latents, input_mask, erased_latents], dim=1),
             timesteps,
-            encoder_hidden_states=_join_tokens(image_tokens, features.context_tokens),
+            encoder_hidden_states=_where(given, _join_tokens(image_tokens, features.context_tokens)),
             cross_attention_kwargs={"context": context},
             down_block_additional_residuals=residuals[:-1] or None,
             mid_block_additional_residual=residuals[-1] if residuals else None,
@@ -135,3 +155,8 @@ class Denoiser(nn.Module):
 def _join_tokens(image_tokens: Tensor, context_tokens: Tensor | None) -> Tensor:
     """Append the reference's context tokens, if it has any, to the image tokens."""
     return image_tokens if context_tokens is None else torch.cat([image_tokens, context_tokens], dim=1)
+
+
+def _where(given: Tensor | None, condition: Tensor) -> Tensor:
+    """Zeros for the samples that are not given a condition, (B, ...)."""
+    return condition if given is None else condition * given.view(-1, *[1] * (condition.ndim - 1)).to(condition.dtype)

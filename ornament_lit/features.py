@@ -3,8 +3,11 @@
 Shape legend: B batch, N tokens of a layer, C channels of a layer, h, w latent size.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -22,13 +25,29 @@ class LayerTokens:
 
 
 @dataclass(frozen=True)
+class ProjectedTokens:
+    """Tokens of a layer after its key and value projections, so that a frozen reference is projected once.
+
+    Attributes:
+        key: (B, heads, M, d), first the ornament's tokens, then the person's.
+        value: (B, heads, M, d).
+        num_ornament: How many of the M tokens are the ornament's.
+    """
+
+    key: Tensor
+    value: Tensor
+    num_ornament: int
+
+
+@dataclass(frozen=True)
 class ReferenceFeatures:
     """Features of the ornament and of the erased person.
 
     Attributes:
         ornament_map: f_o of the paper, (B, C, h, w); C is 0 where the reference net has none.
         person_map: f_m of the paper, (B, C, h, w).
-        tokens: By the name of the denoiser's self-attention layer; empty means plain self-attention.
+        tokens: By the name of the denoiser's self-attention layer; empty means plain self-attention. A denoiser can
+            project them once for many steps, see :meth:`ornament_lit.denoiser.Denoiser.project`.
         context_tokens: Optional (B, L, D) tokens appended to the image tokens of the cross-attention, for
             token-only references.
         skip_residuals: Optional residuals added to the skip connections of the denoiser's encoder, from the
@@ -37,9 +56,13 @@ class ReferenceFeatures:
 
     ornament_map: Tensor
     person_map: Tensor
-    tokens: dict[str, LayerTokens] = field(default_factory=dict)
+    tokens: Mapping[str, LayerTokens | ProjectedTokens] = field(default_factory=dict)
     context_tokens: Tensor | None = None
     skip_residuals: tuple[Tensor, ...] = ()
+
+    def withheld(self) -> "ReferenceFeatures":
+        """The same without anything for the denoiser, as the unconditional half of a guided step gets it."""
+        return ReferenceFeatures(self.ornament_map, self.person_map)
 
 
 def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
@@ -56,3 +79,26 @@ def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     rows = round((height / width * tokens.shape[1]) ** 0.5)
     grid: Tensor = tokens.transpose(1, 2).unflatten(2, (rows, -1))
     return grid
+
+
+def choose(rows: Tensor, first: Any, second: Any) -> Any:  # noqa: ANN401
+    """Take the rows of one nest of tensors or of another.
+
+    Args:
+        rows: (B,) bool; True for the first.
+        first: A tensor (B, ...), or dataclasses, mappings and tuples of such; None stays None.
+        second: A nest of the same structure.
+
+    Returns:
+        A nest of the same structure.
+    """
+    if isinstance(first, Tensor):
+        return torch.where(rows.view(-1, *[1] * (first.ndim - 1)), first, second)
+    if isinstance(first, Mapping):
+        return {name: choose(rows, value, second[name]) for name, value in first.items()}
+    if isinstance(first, tuple):
+        return tuple(choose(rows, *pair) for pair in zip(first, second, strict=True))
+    if first is None:
+        return None
+    parts = {part.name: getattr(first, part.name) for part in fields(first)}
+    return type(first)(**{name: choose(rows, value, getattr(second, name)) for name, value in parts.items()})

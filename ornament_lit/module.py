@@ -3,7 +3,6 @@
 Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, T mask iterations.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -15,19 +14,21 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor
 
+from ornament_lit.assembly import assemble, refine
 from ornament_lit.attention_losses import AttentionLoss
 from ornament_lit.autoencoders import Autoencoder
-from ornament_lit.batch import TryOnBatch, check_batch
+from ornament_lit.batch import TryOnBatch, check_batch, select_rows
 from ornament_lit.checkpoints import configuration_of, drop_frozen, restore_frozen, save_configuration
-from ornament_lit.conditions import Conditions, encode_conditions
+from ornament_lit.conditions import Conditions, encode_conditions, encode_images, make_conditions
 from ornament_lit.denoiser import Denoiser
+from ornament_lit.fingerprints import check_fingerprints
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement
 from ornament_lit.metrics.mask_iou import MaskIoU
-from ornament_lit.noising import draw_timesteps_and_noise, prediction_target
+from ornament_lit.noising import draw_noising, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
-from ornament_lit.sampling import denoise
+from ornament_lit.sampling import Sampler
 
 
 class Seen(NamedTuple):
@@ -60,7 +61,9 @@ class TryOnModule(LightningModule):
         lr_scheduler: Learning-rate scheduler, stepped once a training step; none for a constant rate.
         mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
-        sampling_steps: Denoising steps of ``predict``.
+        condition_dropout: Share of the training samples that are drawn without the ornament's features, in [0, 1), so
+            that the sampler can be guided; 0.1 is usual.
+        sampler: How pictures are drawn; null for 30 steps of the noise scheduler's own kind without guidance.
     """
 
     mask_threshold: Tensor
@@ -78,15 +81,14 @@ class TryOnModule(LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         mask_loss_weight: float = 1.0,
         attention_loss_weight: float = 1.0,
-        sampling_steps: int = 30,
+        condition_dropout: float = 0.0,
+        sampler: Sampler | None = None,
     ) -> None:
         super().__init__()
         save_configuration(self)
-        _check_fit(autoencoder, image_encoder, denoiser)
-        if image_encoder.num_tokens == 0:
-            denoiser.drop_cross_attention()
-        reference_net.attach(denoiser.unet)
-        mask_head.attach(reference_net.feature_channels)
+        if not 0 <= condition_dropout < 1:
+            raise ValueError(f"condition_dropout must lie in [0, 1), got {condition_dropout}")
+        assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)
         self.autoencoder = autoencoder
         self.image_encoder = image_encoder
         self.denoiser = denoiser
@@ -97,23 +99,35 @@ class TryOnModule(LightningModule):
         self.mass_layers = attention_loss.layers(denoiser)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
-        self.sampling_steps = sampling_steps
+        self.condition_dropout = condition_dropout
+        self.sampler = sampler or Sampler()
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
+        self.crops: dict[str, float] = {}
+        self.keys_done: set[str] = set()
         self.mask_iou = MaskIoU(mask_head.num_iterations)
         self.register_buffer("mask_threshold", torch.tensor(0.5))
 
-    def refine(self, conditions: Conditions) -> MaskRefinement:
-        """Compute the reference features and refine the mask from the box alone."""
-        reference = partial(
-            self.reference_net,
-            conditions.ornament_latents,
-            conditions.ornament_mask,
-            conditions.erased_latents,
-        )
-        refinement: MaskRefinement = self.mask_head(reference, conditions.box_mask, self.steps_taken)
-        return refinement
+    def setup(self, stage: str) -> None:
+        """Note how pictures are cropped for training, and check encodings computed beforehand, if it uses any.
+
+        A data module tells of its crops by the attributes ``resolution`` and ``crop_factor``, which go into the
+        checkpoints, and of encodings, which must be of this module's encoders, by ``encoders``: see
+        :func:`check_fingerprints`.
+
+        Raises:
+            ValueError: If they are of others.
+        """
+        if stage == "fit":
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.crops = {name: getattr(data, name) for name in ("resolution", "crop_factor") if hasattr(data, name)}
+            parts = {"autoencoder": self.autoencoder, "image_encoder": self.image_encoder}
+            check_fingerprints(getattr(data, "encoders", {}), parts)
+
+    def refine(self, conditions: Conditions, start: Tensor | None = None) -> MaskRefinement:
+        """Compute the reference features and refine the mask from the box alone, or from ``start``, (B, 1, h, w)."""
+        return refine(self.reference_net, self.mask_head, self.steps_taken, conditions, start)
 
     def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], Seen]:
         """Compute the three losses of a batch.
@@ -129,11 +143,12 @@ class TryOnModule(LightningModule):
             ValueError: If the batch is not a :class:`TryOnBatch`.
         """
         check_batch(batch)
-        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
-        latents = self.autoencoder.encode(batch["person_image"])
-        timesteps, noise = draw_timesteps_and_noise(
-            batch["sample_seed"], self.noise_scheduler.config.num_train_timesteps, like=latents
-        )
+        encoded = encode_images(batch, self.autoencoder, self.image_encoder)
+        conditions = make_conditions(batch, encoded, self.image_encoder)
+        latents = encoded["person_latents"]
+        num_timesteps = self.noise_scheduler.config.num_train_timesteps
+        dropout = self.condition_dropout if self.training else 0.0
+        timesteps, noise, given = draw_noising(batch["sample_seed"], num_timesteps, latents, dropout)
         refinement = self.refine(conditions)
         output = self.denoiser(
             self.noise_scheduler.add_noise(latents, noise, timesteps),
@@ -144,9 +159,11 @@ class TryOnModule(LightningModule):
             refinement.features,
             conditions.ornament_mask,
             self.mass_layers,
+            given if dropout else None,
         )
         target = prediction_target(self.noise_scheduler, latents, noise, timesteps)
-        attention, attention_mask = self.attention_loss(output.mass, batch["wearing_mask"])
+        worn_and_given = batch["wearing_mask"] * given.view(-1, 1, 1, 1)
+        attention, attention_mask = self.attention_loss(output.mass, worn_and_given)
         losses = {
             "noise": F.mse_loss(output.prediction.float(), target.float()),
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
@@ -231,16 +248,30 @@ class TryOnModule(LightningModule):
 
         Returns:
             ``key``, ``image`` (B, 3, H, W) in [-1, 1], and ``mask`` (B, 1, H, W) in [0, 1], the mask of the last
-            iteration or the box.
+            iteration or the box. Samples in ``keys_done`` are left out.
         """
+        rows = [row for row, key in enumerate(batch["key"]) if key not in self.keys_done]
+        if not rows:
+            return {"key": [], "image": batch["person_image"][:0], "mask": batch["box_mask"][:0]}
+        return self.draw(select_rows(batch, rows) if len(rows) < len(batch["key"]) else batch)
+
+    @torch.no_grad()
+    def draw(self, batch: TryOnBatch, sampler: Sampler | None = None) -> dict[str, Any]:
+        """Draw the person wearing the ornament.
+
+        Args:
+            batch: See :meth:`predict_step`.
+            sampler: Another sampler than the module's own.
+
+        Returns:
+            See :meth:`predict_step`.
+        """
+        sampler = sampler or self.sampler
         conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
-        refinement = self.refine(conditions)
-        latents = denoise(
-            self.denoiser, self.noise_scheduler, conditions, refinement, batch["sample_seed"], self.sampling_steps
-        )
-        masks = refinement.pictures(like=batch["box_mask"])
+        drawing = sampler(self.denoiser, self.refine, self.noise_scheduler, conditions, batch["sample_seed"])
+        masks = drawing.refinements[-1].pictures(like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]
-        return {"key": batch["key"], "image": self.autoencoder.decode(latents).clamp(-1, 1), "mask": mask}
+        return {"key": batch["key"], "image": self.autoencoder.decode(drawing.latents).clamp(-1, 1), "mask": mask}
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""
@@ -294,22 +325,10 @@ class TryOnModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave frozen parts out of the checkpoint: they come from their own files."""
         checkpoint["state_dict"] = drop_frozen(self, checkpoint["state_dict"])
+        checkpoint["crops"] = self.crops
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take frozen parts from this module and the number of steps taken from the checkpoint."""
+        """Take frozen parts from this module; steps taken and crops, from the checkpoint."""
         checkpoint["state_dict"] = restore_frozen(self, checkpoint["state_dict"])
         self.steps_taken = checkpoint["global_step"]
-
-
-def _check_fit(autoencoder: Autoencoder, image_encoder: ImageEncoder, denoiser: Denoiser) -> None:
-    """Check that the widths of the parts fit each other."""
-    if denoiser.latent_channels != autoencoder.latent_channels:
-        raise ValueError(
-            f"the UNet must have out_channels={autoencoder.latent_channels}, the autoencoder's latent channels, "
-            f"got {denoiser.latent_channels}"
-        )
-    if image_encoder.num_tokens and image_encoder.token_dim != denoiser.cross_attention_dim:
-        raise ValueError(
-            f"image_encoder.token_dim={image_encoder.token_dim} must equal the UNet's "
-            f"cross_attention_dim={denoiser.cross_attention_dim}"
-        )
+        self.crops = checkpoint.get("crops", self.crops)

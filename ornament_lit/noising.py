@@ -1,5 +1,7 @@
 """Noising of latents: timesteps and noise from each sample's seed, and what the denoiser should predict."""
 
+from typing import NamedTuple
+
 import torch
 from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
@@ -11,8 +13,22 @@ def generators_of(sample_seed: Tensor) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
 
 
-def draw_timesteps_and_noise(sample_seed: Tensor, num_timesteps: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw a timestep and noise for each sample from a generator of its own.
+class Noising(NamedTuple):
+    """What is drawn for a training step.
+
+    Attributes:
+        timesteps: (B,) int64.
+        noise: Standard normal, (B, c, h, w).
+        given: (B,) bool; False for the samples that must do without the ornament's features.
+    """
+
+    timesteps: Tensor
+    noise: Tensor
+    given: Tensor
+
+
+def draw_noising(sample_seed: Tensor, num_timesteps: int, like: Tensor, condition_dropout: float = 0.0) -> Noising:
+    """Draw timestep, noise and whether it is given its conditions for each sample, from a generator of its own.
 
     The draw depends on the seeds alone: not on batch size, rank, device or global random state.
 
@@ -20,14 +36,13 @@ def draw_timesteps_and_noise(sample_seed: Tensor, num_timesteps: int, like: Tens
         sample_seed: (B,) int64.
         num_timesteps: Timesteps are uniform in [0, num_timesteps).
         like: (B, c, h, w); shape, device and dtype of the noise.
-
-    Returns:
-        Timesteps, (B,) int64, and standard normal noise, (B, c, h, w).
+        condition_dropout: Chance of a sample to do without its conditions, in [0, 1].
     """
     generators = generators_of(sample_seed)
     timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
     noise = randn_tensor(tuple(like.shape), generator=generators, device=like.device, dtype=like.dtype)
-    return timesteps.to(like.device), noise
+    draws = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+    return Noising(timesteps.to(like.device), noise, (draws >= condition_dropout).to(like.device))
 
 
 def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-from diffusers import UNet2DConditionModel
+import torch
+from diffusers import ModelMixin, UNet2DConditionModel
+from diffusers.utils import is_accelerate_available
 from torch import nn
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -31,9 +33,23 @@ def load_pretrained(cls: type[Model], path: str, subfolder: str | None = None, *
                 "or the id of a hub repository (owner/name)"
             )
         path = str(folder)
+    if issubclass(cls, ModelMixin) and not is_accelerate_available():
+        options = {"low_cpu_mem_usage": False, **options}  # what diffusers does then anyway, after a long warning
     load = cls.from_pretrained  # type: ignore[attr-defined]
     model: Model = load(path, subfolder=subfolder or "", use_safetensors=True, **options)
-    return model.float()
+    return align_weights(model.float())
+
+
+def align_weights(model: Model) -> Model:
+    """Copy the weights of a model to memory of its own.
+
+    Weights that lie in a mapped file may lie at any address, and CPU kernels round by the address: the same weights
+    from another file would give other last digits.
+    """
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()
+    return model
 
 
 def pretrained_unet(path: str, subfolder: str = "unet") -> UNet2DConditionModel:

@@ -1,6 +1,15 @@
-"""The denoising loop: from noise to the latents of the person wearing the ornament."""
+"""The denoising loop: from noise to the latents of the person wearing the ornament.
 
-import copy
+Everything that draws uses it: ``predict``, ``test``, the visualizer, the pipeline. A drawing depends on its own
+sample's seed and conditions alone, not on the batch, the rank or global random state.
+
+Shape legend: B batch, c latent channels, h, w latent size.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from diffusers import SchedulerMixin
@@ -9,46 +18,145 @@ from torch import Tensor
 
 from ornament_lit.conditions import Conditions
 from ornament_lit.denoiser import Denoiser
+from ornament_lit.features import choose
 from ornament_lit.mask_refinement import MaskRefinement
 from ornament_lit.noising import generators_of
+from ornament_lit.refresh_policies import RefreshOnce, RefreshPolicy
+
+StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
+"""Called after each step with its number (from 0), its timestep and the latents; may return other latents."""
 
 
-@torch.no_grad()
-def denoise(
-    denoiser: Denoiser,
-    noise_scheduler: SchedulerMixin,
-    conditions: Conditions,
-    refinement: MaskRefinement,
-    sample_seed: Tensor,
-    num_steps: int,
-) -> Tensor:
-    """Draw latents from noise, with the reference features and the mask computed once.
+class Refine(Protocol):
+    """Mask and reference features of a batch, refined from a mask."""
+
+    def __call__(self, conditions: Conditions, start: Tensor | None = None) -> MaskRefinement:
+        """Refine from ``start``, (B, 1, h, w) in [0, 1], or from the box."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the sampler drew.
+
+    Attributes:
+        latents: (B, c, h, w).
+        refinements: Mask and features after each refresh; the first was computed before the first step.
+    """
+
+    latents: Tensor
+    refinements: list[MaskRefinement]
+
+
+class Sampler:
+    """Draw with classifier-free guidance along any scheduler of diffusers.
 
     Args:
-        denoiser: The trained denoiser.
-        noise_scheduler: A scheduler of diffusers; it is copied, not changed.
-        conditions: Encoded conditions of the batch.
-        refinement: Mask and reference features.
-        sample_seed: (B,) int64; each sample's noise depends on its own seed alone.
         num_steps: Denoising steps.
+        guidance_scale: How far each step goes from the drawing without the ornament's features towards the one with
+            them (Ho and Salimans, 2022); 1 for none, which takes half the time. More than 1 needs a module trained
+            with ``condition_dropout``.
+        scheduler: Class of diffusers to draw with, such as ``diffusers.DPMSolverMultistepScheduler``; it is given
+            the settings of the training's noise scheduler. Null for the class that training uses.
+        scheduler_options: Settings of the scheduler that differ from the training's, such as
+            ``{use_karras_sigmas: true}``.
+        refresh: When mask and reference features are computed anew; null for :class:`RefreshOnce`.
 
-    Returns:
-        Latents, (B, c, h, w).
+    Raises:
+        ValueError: If ``num_steps`` is less than 1 or ``guidance_scale`` is negative.
     """
-    scheduler = copy.deepcopy(noise_scheduler)
-    scheduler.set_timesteps(num_steps)
-    generators = generators_of(sample_seed)
-    like = conditions.erased_latents
-    latents: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype) * scheduler.init_noise_sigma
-    for timestep in scheduler.timesteps:
-        output = denoiser(
-            scheduler.scale_model_input(latents, timestep),
-            timestep.expand(len(latents)).to(latents.device),
-            conditions.erased_latents,
-            refinement.mask,
-            conditions.image_tokens,
-            refinement.features,
-            conditions.ornament_mask,
-        )
-        latents = scheduler.step(output.prediction, timestep, latents, generator=generators).prev_sample
-    return latents
+
+    def __init__(
+        self,
+        num_steps: int = 30,
+        guidance_scale: float = 1.0,
+        scheduler: type[SchedulerMixin] | None = None,
+        scheduler_options: dict[str, Any] | None = None,
+        refresh: RefreshPolicy | None = None,
+    ) -> None:
+        if num_steps < 1 or not guidance_scale >= 0:
+            raise ValueError(
+                f"num_steps must be at least 1 and guidance_scale not negative, got {num_steps} and {guidance_scale}"
+            )
+        self.num_steps = num_steps
+        self.guidance_scale = guidance_scale
+        self.scheduler = scheduler
+        self.scheduler_options = scheduler_options or {}
+        self.refresh = refresh or RefreshOnce()
+
+    def scheduler_for(self, noise_scheduler: SchedulerMixin) -> SchedulerMixin:
+        """Build the scheduler to draw with, from the settings of the one that training uses."""
+        scheduler = (self.scheduler or type(noise_scheduler)).from_config(noise_scheduler.config)
+        return type(scheduler).from_config(scheduler.config, **self.scheduler_options)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        refine: Refine,
+        noise_scheduler: SchedulerMixin,
+        conditions: Conditions,
+        sample_seed: Tensor,
+        on_step: StepCallback | None = None,
+    ) -> Drawing:
+        """Draw a batch from noise.
+
+        Args:
+            denoiser: The trained denoiser.
+            refine: The trained reference net and mask head.
+            noise_scheduler: The scheduler of training; it is not changed.
+            conditions: Encoded conditions of the batch.
+            sample_seed: (B,) int64; all noise of a sample comes from its own seed.
+            on_step: Called after each step.
+
+        Returns:
+            The drawing.
+        """
+        scheduler = self.scheduler_for(noise_scheduler)
+        scheduler.set_timesteps(self.num_steps, device=conditions.erased_latents.device)
+        generators = generators_of(sample_seed)
+        step_options = {"generator": generators} if _takes_generator(scheduler) else {}
+        like = conditions.erased_latents
+        latents: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
+        latents = latents * scheduler.init_noise_sigma
+        refinements = [refine(conditions)]
+        frozen = freeze(denoiser, refinements[0])
+        for step, timestep in enumerate(scheduler.timesteps):
+            due = self._due(step, refinements)
+            if due.any():
+                newest = refine(conditions, refinements[-1].mask)
+                refinements.append(choose(due.to(latents.device), newest, refinements[-1]))
+                frozen = freeze(denoiser, refinements[-1])
+            inputs = scheduler.scale_model_input(latents, timestep)
+            prediction = self._predict(denoiser, inputs, timestep, conditions, frozen)
+            latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
+            replaced = None if on_step is None else on_step(step, timestep, latents)
+            latents = latents if replaced is None else replaced
+        return Drawing(latents, refinements)
+
+    def _due(self, step: int, refinements: list[MaskRefinement]) -> Tensor:
+        masks = [refinement.mask for refinement in refinements]
+        return self.refresh.is_due(step, masks) if step else torch.zeros(len(masks[0]), dtype=torch.bool)
+
+    def _predict(
+        self, denoiser: Denoiser, latents: Tensor, timestep: Tensor, conditions: Conditions, frozen: MaskRefinement
+    ) -> Tensor:
+        """Predict with the reference and, where there is guidance, go away from the prediction without it."""
+        timesteps = timestep.to(latents.device).expand(len(latents))
+        shared = (latents, timesteps, conditions.erased_latents, frozen.mask)
+        tokens, ornament_mask = conditions.image_tokens, conditions.ornament_mask
+        conditional: Tensor = denoiser(*shared, tokens, frozen.features, ornament_mask).prediction
+        if self.guidance_scale == 1.0:
+            return conditional
+        withheld = frozen.features.withheld()
+        unconditional: Tensor = denoiser(*shared, torch.zeros_like(tokens), withheld, ornament_mask).prediction
+        return torch.lerp(unconditional, conditional, self.guidance_scale)
+
+
+def freeze(denoiser: Denoiser, refinement: MaskRefinement) -> MaskRefinement:
+    """Project the features of a refinement once for all steps until the next."""
+    return MaskRefinement(refinement.logits, refinement.mask, denoiser.project(refinement.features))
+
+
+def _takes_generator(scheduler: SchedulerMixin) -> bool:
+    """Whether the steps of a scheduler draw noise; those of a deterministic one may not take a generator."""
+    return "generator" in inspect.signature(scheduler.step).parameters

@@ -52,6 +52,28 @@ def fold_cross_attention(unet: UNet2DConditionModel) -> None:
         block.norm2 = nn.Identity()
 
 
+def unfolded(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """Undo :func:`fold_cross_attention` with stock layers: their output is the constant, whatever they attend to.
+
+    Args:
+        unet: A UNet; it is not changed.
+
+    Returns:
+        A new UNet with zeros for the weights that folding has removed, or ``unet`` itself where nothing is folded.
+    """
+    if not any(isinstance(block.attn2, ConstantCrossAttention) for block in _transformer_blocks(unet)):
+        return unet
+    stock: UNet2DConditionModel = UNet2DConditionModel.from_config(unet.config)
+    for block in _transformer_blocks(stock):
+        for parameter in block.attn2.parameters():
+            nn.init.zeros_(parameter)
+    folded = {key.replace("attn2.bias", "attn2.to_out.0.bias"): value for key, value in unet.state_dict().items()}
+    if unet.dtype != stock.dtype:
+        stock.to(unet.dtype)
+    stock.load_state_dict(folded, strict=False)
+    return stock
+
+
 def _transformer_blocks(unet: UNet2DConditionModel) -> list[Any]:
     """Every transformer block that holds a self-attention layer, from input to output."""
     return [unet.get_submodule(name.removesuffix(".attn1")) for name in self_attention_layers(unet)]

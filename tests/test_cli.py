@@ -196,7 +196,7 @@ def test_later_config_and_command_line_win_and_short_names_are_known(
     assert printed["model"]["mask_head"]["class_path"].endswith("BoxMaskHead")
     assert printed["model"]["attention_loss"]["class_path"].endswith("ZeroAttentionLoss")
     assert printed["model"]["mask_loss_weight"] == 7
-    assert printed["model"]["sampling_steps"] == 30
+    assert printed["model"]["condition_dropout"] == 0.0
     assert printed["seed_everything"] == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ornament_lit import __main__ as front_door
 from ornament_lit import __version__
-from ornament_lit.__main__ import Command, main
+from ornament_lit.__main__ import COMMANDS, TRAINER_COMMANDS, Command, main
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "lightning", "diffusers", "jsonargparse")
@@ -68,7 +68,8 @@ def test_no_command_is_promised_that_cannot_be_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("fti", "did you mean 'fit'?"), ("draw", "the commands are fit, validate, test, predict")]
+    ("word", "hint"),
+    [("fti", "did you mean 'fit'?"), ("xyz", f"the commands are {', '.join([*TRAINER_COMMANDS, *COMMANDS])}")],
 )
 def test_unknown_command(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([word]) == 2
@@ -81,6 +82,13 @@ def test_unknown_command(word: str, hint: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("name", ["measure", "data check"])
 def test_function_becomes_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*name.split(), "--count=3", "--unit=cm"]) == 0
+    assert capsys.readouterr().out == "3 cm\n"
+
+
+def test_an_argument_by_its_place(commands: None, capsys: pytest.CaptureFixture[str]) -> None:
+    command = Command("a_module_of_commands:measure", "measure something", positional=True)
+    front_door.COMMANDS["measure"] = command
+    assert main(["measure", "3", "--unit=cm"]) == 0
     assert capsys.readouterr().out == "3 cm\n"
 
 

@@ -22,6 +22,7 @@ class KLAutoencoder(Autoencoder):
         super().__init__()
         self.vae = freeze(load_pretrained(AutoencoderKL, path, subfolder))
         self.latent_channels = self.vae.config.latent_channels
+        self.scaling_factor = float(self.vae.config.scaling_factor)
         self.downsample_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     def train(self, mode: bool = True) -> Self:
@@ -31,10 +32,10 @@ class KLAutoencoder(Autoencoder):
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """Encode images, (B, 3, H, W) in [-1, 1], to scaled latents."""
-        latents: Tensor = self.vae.encode(images).latent_dist.mode() * self.vae.config.scaling_factor
+        latents: Tensor = self.vae.encode(images).latent_dist.mode() * self.scaling_factor
         return latents
 
     def decode(self, latents: Tensor) -> Tensor:
         """Decode scaled latents to images, (B, 3, H, W), about [-1, 1]."""
-        images: Tensor = self.vae.decode(latents / self.vae.config.scaling_factor).sample
+        images: Tensor = self.vae.decode(latents / self.scaling_factor).sample
         return images

@@ -17,6 +17,7 @@ class SpaceToDepthAutoencoder(Autoencoder):
         super().__init__()
         if block_size < 1:
             raise ValueError(f"block_size must be at least 1, got {block_size}")
+        self.block_size = block_size
         self.downsample_factor = block_size
         self.latent_channels = 3 * block_size**2
 

@@ -44,12 +44,16 @@ class CLIPImageEncoder(ImageEncoder):
         self.clip.eval()
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode pictures, (B, 3, H, W) in [-1, 1], to (B, num_tokens, token_dim)."""
+    @torch.no_grad()
+    def extract(self, images: Tensor) -> Tensor:
+        """Encode pictures, (B, 3, H, W) in [-1, 1], to the last hidden states of CLIP, (B, num_tokens, F)."""
         size = (self.image_size, self.image_size)
         resized = F.interpolate(images, size=size, mode="bicubic", antialias=True, align_corners=False)
         pixels = ((resized.clamp(-1, 1) + 1) / 2 - self.mean) / self.std
-        with torch.no_grad():
-            tokens: Tensor = self.clip(pixel_values=pixels).last_hidden_state
-        projected: Tensor = self.projection(self.norm(tokens))
-        return projected
+        features: Tensor = self.clip(pixel_values=pixels).last_hidden_state
+        return features
+
+    def project(self, features: Tensor) -> Tensor:
+        """Project hidden states, (B, num_tokens, F), to (B, num_tokens, token_dim)."""
+        tokens: Tensor = self.projection(self.norm(features))
+        return tokens

@@ -11,6 +11,10 @@ class NoImageEncoder(ImageEncoder):
     num_tokens = 0
     token_dim = 0
 
-    def forward(self, images: Tensor) -> Tensor:
+    def extract(self, images: Tensor) -> Tensor:
         """Return an empty (B, 0, 0) tensor."""
         return images.new_zeros(images.shape[0], 0, 0)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Return an empty (B, 0, 0) tensor, also for the features of another encoder."""
+        return features.new_zeros(features.shape[0], 0, 0)

@@ -30,13 +30,16 @@ class MaskHead(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, reference: ReferenceFunction, box_mask: Tensor, step: int) -> MaskRefinement:
-        """Refine the mask from the box alone.
+    def forward(
+        self, reference: ReferenceFunction, box_mask: Tensor, step: int, start: Tensor | None = None
+    ) -> MaskRefinement:
+        """Refine the mask from the box alone, or go on from a mask.
 
         Args:
             reference: The reference net, as a function of the input mask; called once or once an iteration.
             box_mask: (B, 1, h, w) in [0, 1], at the size of the latents.
             step: Training steps taken so far, for a head whose trust in itself grows with training.
+            start: The mask to go on from, (B, 1, h, w) in [0, 1]; None for the box.
 
         Returns:
             The refinement; logits are differentiable in the head's and the reference net's parameters, the mask

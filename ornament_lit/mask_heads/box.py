@@ -14,7 +14,9 @@ class BoxMaskHead(MaskHead):
     def attach(self, feature_channels: int) -> None:
         """Need nothing from the reference net."""
 
-    def forward(self, reference: ReferenceFunction, box_mask: Tensor, step: int) -> MaskRefinement:
+    def forward(
+        self, reference: ReferenceFunction, box_mask: Tensor, step: int, start: Tensor | None = None
+    ) -> MaskRefinement:
         """Return the box itself, without predictions."""
         return MaskRefinement(logits=(), mask=box_mask, features=reference(box_mask))
 

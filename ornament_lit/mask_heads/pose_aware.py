@@ -101,11 +101,14 @@ class PoseAwareMaskHead(MaskHead):
             return ramp(self.alpha_start, iteration - 1, self.num_iterations - 1)
         return ramp(self.alpha_start, step, self.alpha_steps)
 
-    def forward(self, reference: ReferenceFunction, box_mask: Tensor, step: int) -> MaskRefinement:
-        """Iterate from the box, (B, 1, h, w)."""
-        features = reference(box_mask)
-        fine_box = F.interpolate(box_mask, scale_factor=self.upscale, mode="nearest")
-        mask, logits = fine_box, []
+    def forward(
+        self, reference: ReferenceFunction, box_mask: Tensor, step: int, start: Tensor | None = None
+    ) -> MaskRefinement:
+        """Iterate from the box, (B, 1, h, w), or from another mask of that size."""
+        first = box_mask if start is None else start
+        features = reference(first)
+        fine_box, mask = (F.interpolate(each, scale_factor=self.upscale, mode="nearest") for each in (box_mask, first))
+        logits: list[Tensor] = []
         for iteration in range(1, self.num_iterations + 1):
             if self.rerun_reference and iteration > 1:
                 features = reference(resize_mask(mask, like=box_mask).detach())

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from ornament_lit.batch import CATEGORIES, TryOnBatch
 from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.sampling import Sampler
 
 SIZE = 16
 
@@ -45,6 +46,8 @@ class FakeTryOn(LightningModule):
         self.mask_iou = MaskIoU(num_iterations)
         self.mass = mass
         self.gains: list[float] = []
+        self.sampler = Sampler(num_steps=6)
+        self.drawn: list[tuple[list[str], int, float]] = []
 
     def predict_masks(self, batch: TryOnBatch) -> Tensor:
         assert not self.training and not torch.is_grad_enabled()
@@ -54,6 +57,13 @@ class FakeTryOn(LightningModule):
         half[:, :, SIZE // 4 :] = 0
         masks = [level + 0.1 * half, level + 0.1 * truth, level + 0.1 * truth]
         return torch.stack(masks[: self.mask_iou.num_iterations]) if self.mask_iou.num_iterations else truth[None, :0]
+
+    def draw(self, batch: TryOnBatch, sampler: Sampler) -> dict[str, Tensor]:
+        """The person in red; notes the keys, the steps and the weights."""
+        assert not self.training and not torch.is_grad_enabled()
+        self.drawn.append((batch["key"], sampler.num_steps, self.gain.item()))
+        red = torch.tensor([1.0, -1.0, -1.0]).view(3, 1, 1)
+        return {"image": red.expand_as(batch["person_image"])}
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
         return self.gain.square()

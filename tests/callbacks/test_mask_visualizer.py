@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks import MaskVisualizer
+from callbacks import MaskVisualizer, TrainableEMA
 from callbacks.grid import GREEN, HEADER, LEFT, MARGIN, draw_grid, enlarge, outline, overlay
 
 Build = Callable[..., Trainer]
@@ -21,7 +21,7 @@ def test_writes_a_grid_of_the_expected_size(
 ) -> None:
     make_trainer(MaskVisualizer(num_samples=6)).fit(module, data)
     with Image.open(tmp_path / "grid.png") as grid:
-        columns, rows, cell = 7, 6, 128 + MARGIN
+        columns, rows, cell = 8, 6, 128 + MARGIN
         assert grid.size == (LEFT + columns * cell, HEADER + rows * cell)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grid.png"]
 
@@ -64,8 +64,37 @@ def test_columns_and_notes_of_a_sample() -> None:
         "true person": "",
     }
     assert all(picture.shape == (3, 24, 24) for picture, _ in cells.values())
+    sample["drawn"] = torch.full((3, 8, 8), 0.25)
+    assert MaskVisualizer(draw_steps=7).cells(sample, 0.5)["try-on"][1] == "7 steps"
     sample["masks"] = torch.zeros(0, 1, 8, 8)
     assert not any(name.startswith("mask") for name in MaskVisualizer().cells(sample, 0.5))
+
+
+def test_draws_the_samples_that_it_shows_with_few_steps_and_averaged_weights(
+    make_trainer: Build, module: LightningModule, data: LightningDataModule, tmp_path: Path
+) -> None:
+    make_trainer(TrainableEMA(0.5), MaskVisualizer(num_samples=4, draw_steps=3), max_epochs=1).fit(module, data)
+    assert [(keys, steps) for keys, steps, _ in module.drawn] == [
+        (["sample-0", "sample-3"], 3),
+        (["sample-4", "sample-5"], 3),
+    ]
+    assert module.sampler.num_steps == 6
+    assert {gain for *_, gain in module.drawn} == {module.gains[-1]} != {module.gain.item()}
+    with Image.open(tmp_path / "grid.png") as grid:
+        column = LEFT + 6 * (128 + MARGIN)
+        assert grid.getpixel((column + 40, HEADER + 40)) == (255, 0, 0), "what was drawn, in the box"
+        assert grid.getpixel((column + 100, HEADER + 20)) != (255, 0, 0), "the erased person elsewhere"
+
+
+def test_drawings_can_be_left_out(
+    make_trainer: Build, module: LightningModule, data: LightningDataModule, tmp_path: Path
+) -> None:
+    make_trainer(MaskVisualizer(num_samples=4, draw_steps=0), max_epochs=1).fit(module, data)
+    assert module.drawn == []
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.width == LEFT + 7 * (128 + MARGIN)
+    with pytest.raises(ValueError, match="draw_steps must not be negative"):
+        MaskVisualizer(draw_steps=-1)
 
 
 def test_keeps_copies_on_request(

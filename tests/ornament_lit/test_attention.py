@@ -9,9 +9,11 @@ from ornament_lit.attention import (
     AttentionContext,
     attention_with_mass,
     direct_mask,
+    given_keys,
     highest_resolution_layers,
     install_processors,
     mask_to_tokens,
+    project_tokens,
     self_attention_layers,
 )
 from ornament_lit.features import LayerTokens
@@ -63,17 +65,19 @@ def test_bfloat16_is_close_to_float64_and_keeps_the_dtype() -> None:
 
 @pytest.mark.parametrize("dim", [20, 40, 64, 80])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_fused_kernel_is_chosen(dim: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_fused_kernel_is_chosen(dim: int, dtype: torch.dtype, dropped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     math_backend = torch.nn.attention.SDPBackend.MATH.value
     chosen = []
 
-    def record(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        chosen.append(torch._fused_sdp_choice(query, key, value, scale=scale))
-        return real(query, key, value, scale=scale)
+    def record(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, scale: float) -> Tensor:
+        chosen.append(torch._fused_sdp_choice(query, key, value, attn_mask, scale=scale))
+        return real(query, key, value, attn_mask, scale=scale)
 
     real = F.scaled_dot_product_attention
     monkeypatch.setattr(F, "scaled_dot_product_attention", record)
-    output, _ = attention_with_mass(*inputs(dim, dtype))
+    allowed = given_keys(torch.tensor([True, False]), 16, 48) if dropped else None
+    output, _ = attention_with_mass(*inputs(dim, dtype), allowed=allowed)
     output.sum().backward()
     assert chosen and math_backend not in chosen
     query, key, value, columns = inputs(dim, dtype)
@@ -161,11 +165,40 @@ def test_layer_without_tokens_is_the_stock_layer(build_unet) -> None:
     assert torch.equal(run_layer(ours, AttentionContext(), hidden), layer(hidden))
 
 
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_sample_that_is_not_given_its_reference_attends_as_without_one(build_unet, measured: bool) -> None:
+    unet = build_unet()
+    install_processors(unet)
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+    hidden, ornament, person = (torch.randn(2, 16, 16) for _ in range(3))
+    tokens, mask = {name: LayerTokens(ornament, person)}, torch.ones(2, 1, 4, 4)
+    layers = frozenset([name] if measured else [])
+    context = AttentionContext(tokens, mask, layers, given=torch.tensor([True, False]))
+    output = run_layer(unet, context, hidden)
+    torch.testing.assert_close(output[0], run_layer(unet, AttentionContext(tokens, mask), hidden)[0])
+    torch.testing.assert_close(output[1], run_layer(unet, AttentionContext(), hidden)[1])
+    if measured:
+        assert context.mass[name][0].min() > 0 and context.mass[name][1].abs().max() == 0
+
+
+def test_projected_tokens_give_the_same_as_tokens(build_unet) -> None:
+    unet = build_unet()
+    install_processors(unet)
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+    tokens = LayerTokens(torch.randn(2, 16, 16), torch.randn(2, 4, 16))
+    hidden, mask = torch.randn(2, 16, 16), torch.rand(2, 1, 4, 4)
+    contexts = [
+        AttentionContext({name: given}, mask, frozenset([name]))
+        for given in (tokens, project_tokens(unet.get_submodule(name), tokens))
+    ]
+    assert torch.equal(*(run_layer(unet, context, hidden) for context in contexts))
+    assert torch.equal(*(context.mass[name] for context in contexts))
+
+
 def test_direct_mask_lets_only_inner_queries_see_the_masked_ornament() -> None:
-    tokens = LayerTokens(torch.zeros(1, 4, 1), torch.zeros(1, 4, 1))
     ornament = torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2)
     wearing = torch.tensor([0.0, 1, 0, 0]).view(1, 1, 2, 2)
-    allowed = direct_mask(AttentionContext(ornament_mask=ornament, visible_from=wearing), 4, tokens)[0, 0]
+    allowed = direct_mask(AttentionContext(ornament_mask=ornament, visible_from=wearing), 4, 12, 4)[0, 0]
     expected = torch.ones(4, 12, dtype=torch.bool)
     expected[:, 4:8] = False
     expected[1, 4] = True

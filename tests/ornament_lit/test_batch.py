@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ornament_lit.batch import check_batch
+from ornament_lit.batch import LATENTS, check_batch
 
 
 def test_a_valid_batch_passes(tiny_batch) -> None:
@@ -28,3 +28,24 @@ def test_an_absent_key_is_named(tiny_batch) -> None:
     del batch["box_mask"]
     with pytest.raises(ValueError, match="box_mask absent"):
         check_batch(batch)
+
+
+def test_encodings_may_come_along(tiny_batch) -> None:
+    latents = dict.fromkeys(LATENTS, torch.zeros(2, 4, 8, 8))
+    check_batch({**tiny_batch(), "encoded": {**latents, "image_features": torch.zeros(2, 5, 7)}})
+    check_batch({**tiny_batch(), "encoded": {"person_latents": torch.zeros(2, 4, 8, 8)}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"person_latents": torch.zeros(1, 4, 8, 8)}, r"encoded\['person_latents'\] .* 2 rows .* got \(1, 4, 8, 8\)"),
+        ({"image_features": torch.zeros(2, 5)}, r"encoded\['image_features'\] .* 3 dimensions, got \(2, 5\)"),
+        ({"face_latents": torch.zeros(2, 4, 8, 8)}, r"encoded\['face_latents'\] must be an entry of EncodedImages"),
+        ({"erased_latents": torch.zeros(2, 4, 4, 4)}, "must have one shape, got .*'erased_latents': \\(2, 4, 4, 4\\)"),
+    ],
+)
+def test_wrong_encodings_are_named(tiny_batch, changes: dict[str, torch.Tensor], message: str) -> None:
+    latents = dict.fromkeys(LATENTS, torch.zeros(2, 4, 8, 8))
+    with pytest.raises(ValueError, match=message):
+        check_batch({**tiny_batch(), "encoded": {**latents, **changes}})

@@ -42,7 +42,7 @@ model:
     init_args: {lr: 0.01}
 data:
   class_path: OrnamentDataModule
-  init_args: {resolution: 32, batch_size: 4, shuffle_buffer: 4}
+  init_args: {resolution: 32, batch_size: 4, shuffle_block_size: 4}
 trainer:
   accelerator: cpu
   enable_progress_bar: false

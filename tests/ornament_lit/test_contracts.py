@@ -60,6 +60,8 @@ def test_image_encoders(cls: type[ImageEncoder], batch_size: int, construct: Cal
     encoder = construct(cls)
     tokens = encoder(torch.rand(batch_size, 3, 40, 40) * 2 - 1)
     assert tokens.shape == (batch_size, encoder.num_tokens, encoder.token_dim)
+    features = encoder.extract(torch.rand(batch_size, 3, 40, 40) * 2 - 1)
+    assert len(features) == batch_size and not features.requires_grad, "nothing that is extracted may be trained"
     if tokens.requires_grad:
         tokens.square().sum().backward()
     assert trained_without_gradient(encoder) == []

@@ -15,6 +15,7 @@ from ornament_lit.denoiser import Denoiser
 from ornament_lit.mask_heads import BoxMaskHead
 from ornament_lit.module import TryOnModule
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
+from ornament_lit.sampling import Sampler
 
 
 class Samples(Dataset):
@@ -182,13 +183,27 @@ def test_steps_return_what_callbacks_look_at(build_module, tiny_batch) -> None:
 
 def test_what_lies_in_the_box_is_never_seen(build_module, tiny_batch) -> None:
     """The ornament must come from the reference: whatever the person wears in the box changes no prediction."""
-    module = build_module(sampling_steps=2).eval()
+    module = build_module(sampler=Sampler(2)).eval()
     batch = tiny_batch()
     changed = {**batch, "person_image": batch["person_image"] * (1 - 2 * batch["box_mask"])}
     assert not torch.equal(changed["person_image"], batch["person_image"])
     with torch.no_grad():
         one, other = module.predict_step(batch, 0), module.predict_step(changed, 0)
     assert torch.equal(one["image"], other["image"]) and torch.equal(one["mask"], other["mask"])
+
+
+def test_a_dropped_sample_learns_without_the_ornament(build_module, tiny_batch) -> None:
+    """In training at a dropout of almost 1 the ornament changes the mask, and neither drawing nor attention."""
+    batch = tiny_batch()
+    changed = {**batch, "ornament_image": -batch["ornament_image"]}
+    dropped = build_module(condition_dropout=0.999999).train()
+    one, other = dropped.losses(batch)[0], dropped.losses(changed)[0]
+    assert torch.equal(one["noise"], other["noise"]) and torch.equal(one["attention"], other["attention"])
+    assert one["attention"] == 0 and not torch.equal(one["mask"], other["mask"])
+    names = {name for name, gradient in gradients(dropped, batch).items() if gradient is not None}
+    assert names == {name for name, value in dropped.named_parameters() if value.requires_grad}
+    dropped.eval()
+    assert not torch.equal(dropped.losses(batch)[0]["noise"], dropped.losses(changed)[0]["noise"])
 
 
 def test_parts_that_do_not_fit_are_refused(build_module, build_unet) -> None:

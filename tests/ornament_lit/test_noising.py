@@ -2,21 +2,23 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from ornament_lit.noising import draw_timesteps_and_noise, prediction_target
+from ornament_lit.noising import draw_noising, prediction_target
 
 
 def test_a_sample_draws_the_same_in_any_batch() -> None:
-    together = draw_timesteps_and_noise(torch.tensor([3, 5, 8]), 1000, torch.zeros(3, 2, 4, 4))
+    together = draw_noising(torch.tensor([3, 5, 8]), 1000, torch.zeros(3, 2, 4, 4))
     torch.manual_seed(99)
-    alone = draw_timesteps_and_noise(torch.tensor([5]), 1000, torch.zeros(1, 2, 4, 4))
+    alone = draw_noising(torch.tensor([5]), 1000, torch.zeros(1, 2, 4, 4))
     assert torch.equal(together[0][1:2], alone[0]) and torch.equal(together[1][1:2], alone[1])
 
 
 def test_other_seeds_draw_other_noise_of_unit_variance() -> None:
-    timesteps, noise = draw_timesteps_and_noise(torch.arange(400), 10, torch.zeros(400, 1, 8, 8))
+    timesteps, noise, given = draw_noising(torch.arange(400), 10, torch.zeros(400, 1, 8, 8), 0.25)
     assert abs(noise.std() - 1) < 0.02 and abs(noise.mean()) < 0.02
     assert timesteps.unique().tolist() == list(range(10))
     assert not torch.equal(noise[0], noise[1])
+    assert abs(given.float().mean() - 0.75) < 0.06
+    assert draw_noising(torch.arange(9), 10, torch.zeros(9, 1, 2, 2)).given.all()
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])

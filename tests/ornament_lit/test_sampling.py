@@ -1,27 +1,159 @@
+from dataclasses import replace
+
+import diffusers
+import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from torch import Tensor
 
 from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import DenoiserOutput
-from ornament_lit.sampling import denoise
+from ornament_lit.features import ReferenceFeatures
+from ornament_lit.refresh_policies import RefreshEverySteps, RefreshOnce, RefreshPolicy, RefreshUntilStable
+from ornament_lit.sampling import Sampler
+
+SCHEDULERS = [
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+]
 
 
-def test_a_denoiser_that_knows_the_answer_draws_it(build_module, tiny_batch) -> None:
-    module, batch = build_module(), tiny_batch()
-    conditions = encode_conditions(batch, module.autoencoder, module.image_encoder)
-    truth = module.autoencoder.encode(batch["person_image"])
+class Oracle:
+    """A denoiser that knows the answer where it is given the reference, and half of it where it is not."""
 
-    def oracle(*unused: object) -> DenoiserOutput:
-        return DenoiserOutput(truth, {})
+    def __init__(self, truth: Tensor) -> None:
+        self.truth = truth
+        self.seen: list[bool] = []
 
-    for scheduler in (DDIMScheduler, DDPMScheduler):
-        noise_scheduler = scheduler(prediction_type="sample", clip_sample=False)
-        drawn = denoise(oracle, noise_scheduler, conditions, module.refine(conditions), batch["sample_seed"], 10)
-        torch.testing.assert_close(drawn, truth, atol=0.05, rtol=0)
+    def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
+        return features
+
+    def __call__(self, latents, timesteps, erased, mask, tokens, features, *unused: object) -> DenoiserOutput:
+        self.seen.append(bool(features.tokens))
+        return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
+
+
+@pytest.fixture
+def scene(build_module, tiny_batch):
+    module, batch = build_module().eval(), tiny_batch(3)
+    with torch.no_grad():
+        return module, encode_conditions(batch, module.autoencoder, module.image_encoder), batch["sample_seed"]
+
+
+def select(conditions, rows: slice):
+    return replace(conditions, **{name: value[rows] for name, value in vars(conditions).items()})
+
+
+@pytest.mark.parametrize("scheduler", [DDIMScheduler, DDPMScheduler])
+def test_a_denoiser_that_knows_the_answer_draws_it(scene, scheduler: type) -> None:
+    module, conditions, seeds = scene
+    truth = torch.rand_like(conditions.erased_latents)
+    noise_scheduler = scheduler(prediction_type="sample", clip_sample=False)
+    drawn = Sampler(10)(Oracle(truth), module.refine, noise_scheduler, conditions, seeds)
+    torch.testing.assert_close(drawn.latents, truth, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_any_scheduler_draws_with_the_settings_of_training(scene, name: str) -> None:
+    module, conditions, seeds = scene
+    noise_scheduler = DDPMScheduler(beta_start=0.002, beta_end=0.01, prediction_type="epsilon", clip_sample=False)
+    sampler = Sampler(4, 2.0, getattr(diffusers, name))
+    assert type(sampler.scheduler_for(noise_scheduler)).__name__ == name
+    assert sampler.scheduler_for(noise_scheduler).config.beta_start == 0.002
+    arguments = (module.denoiser, module.refine, noise_scheduler)
+    together = sampler(*arguments, conditions, seeds).latents
+    alone = sampler(*arguments, select(conditions, slice(1, 2)), seeds[1:2]).latents
+    assert together.isfinite().all() and together.std() > 0.01
+    torch.testing.assert_close(alone, together[1:2], atol=2e-4, rtol=1e-4)
+
+
+def test_options_of_the_scheduler_win_over_those_of_training() -> None:
+    sampler = Sampler(scheduler=DDIMScheduler, scheduler_options={"timestep_spacing": "trailing"})
+    config = sampler.scheduler_for(DDPMScheduler(beta_end=0.01)).config
+    assert (config.timestep_spacing, config.beta_end) == ("trailing", 0.01)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.0, 0.5), (1.0, 1.0), (2.0, 1.5)])
+def test_guidance_goes_from_the_drawing_without_reference_towards_the_one_with_it(scene, scale, expected) -> None:
+    module, conditions, seeds = scene
+    truth = torch.ones_like(conditions.erased_latents)
+    oracle = Oracle(truth)
+    noise_scheduler = DDIMScheduler(prediction_type="sample", clip_sample=False)
+    drawn = Sampler(2, scale)(oracle, module.refine, noise_scheduler, conditions, seeds).latents
+    torch.testing.assert_close(drawn, expected * truth, atol=0.02, rtol=0)
+    assert oracle.seen == ([True] * 2 if scale == 1 else [True, False] * 2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "calls"),
+    [(RefreshOnce(), 1), (RefreshEverySteps(), 6), (RefreshEverySteps(3), 2), (RefreshUntilStable(1e-6), 2)],
+)
+def test_the_reference_is_refreshed_as_the_policy_says(scene, policy: RefreshPolicy, calls: int) -> None:
+    module, conditions, seeds = scene
+    starts: list[Tensor | None] = []
+
+    def refine(conditions, start=None):
+        starts.append(start)
+        return module.refine(conditions, start)
+
+    drawn = Sampler(6, refresh=policy)(module.denoiser, refine, module.noise_scheduler, conditions, seeds)
+    assert len(starts) == len(drawn.refinements) == calls
+    assert starts[0] is None
+    for start, before in zip(starts[1:], drawn.refinements, strict=False):
+        assert start is before.mask
+
+
+def test_a_sample_freezes_by_itself(scene) -> None:
+    """The mask of sample 0 never changes and that of the others does: only theirs are taken again."""
+    module, conditions, seeds = scene
+    rounds = []
+
+    def refine(conditions, start=None):
+        refinement = module.refine(conditions, start)
+        rounds.append(refinement)
+        mask = torch.full_like(refinement.mask, 0.1 * len(rounds))
+        mask[0] = 0.5
+        return replace(refinement, mask=mask)
+
+    sampler = Sampler(5, refresh=RefreshUntilStable(0.99))
+    drawn = sampler(module.denoiser, refine, module.noise_scheduler, conditions, seeds)
+    assert len(rounds) == 5
+    assert [round(float(refinement.mask[1].mean()), 2) for refinement in drawn.refinements] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    name = next(iter(drawn.refinements[0].features.tokens))
+    first, last = (drawn.refinements[index].features.tokens[name].person for index in (1, -1))
+    assert torch.equal(first[0], last[0]) and torch.equal(last[1], rounds[-1].features.tokens[name].person[1])
+
+
+def test_frozen_features_are_projected_once_and_give_the_same(scene, monkeypatch) -> None:
+    module, conditions, seeds = scene
+    arguments = (module.refine, module.noise_scheduler, conditions, seeds)
+    projected = Sampler(3)(module.denoiser, *arguments).latents
+    monkeypatch.setattr(type(module.denoiser), "project", lambda self, features: features)
+    torch.testing.assert_close(Sampler(3)(module.denoiser, *arguments).latents, projected)
+
+
+def test_a_callback_sees_each_step_and_may_replace_the_latents(scene) -> None:
+    module, conditions, seeds = scene
+    steps: list[int] = []
+
+    def on_step(step: int, timestep: Tensor, latents: Tensor) -> Tensor:
+        steps.append(step)
+        return torch.zeros_like(latents)
+
+    arguments = (module.denoiser, module.refine, module.noise_scheduler, conditions, seeds)
+    drawn = Sampler(3)(*arguments, on_step=on_step)
+    assert steps == [0, 1, 2] and not drawn.latents.any()
 
 
 def test_a_sample_is_drawn_the_same_in_any_batch(build_module, tiny_batch) -> None:
-    module = build_module(sampling_steps=3).eval()
+    module = build_module(sampler=Sampler(3, 1.5, refresh=RefreshUntilStable())).eval()
     batch = tiny_batch(3)
     last = {name: values[2:] for name, values in batch.items()}
     with torch.no_grad():
@@ -30,18 +162,23 @@ def test_a_sample_is_drawn_the_same_in_any_batch(build_module, tiny_batch) -> No
     assert together["image"].shape == (3, 3, 32, 32) and together["image"].abs().max() <= 1
 
 
-def test_the_noise_of_the_steps_goes_on_where_the_first_noise_ended(build_module, tiny_batch, monkeypatch) -> None:
-    module, batch = build_module(), tiny_batch()
-    conditions = encode_conditions(batch, module.autoencoder, module.image_encoder)
+def test_the_noise_of_the_steps_goes_on_where_the_first_noise_ended(scene, monkeypatch) -> None:
+    module, conditions, seeds = scene
     states, real = [], DDPMScheduler.step
 
     def step(self, *args: object, generator: list[torch.Generator], **kwargs: object) -> object:
         states.append(generator[0].get_state())
         return real(self, *args, generator=generator, **kwargs)
 
+    step.__signature__ = __import__("inspect").signature(real)
     monkeypatch.setattr(DDPMScheduler, "step", step)
-    arguments = (conditions, module.refine(conditions), batch["sample_seed"], 1)
-    denoise(module.denoiser, module.noise_scheduler, *arguments)
-    expected = torch.Generator().manual_seed(int(batch["sample_seed"][0]))
+    Sampler(1)(module.denoiser, module.refine, module.noise_scheduler, conditions, seeds)
+    expected = torch.Generator().manual_seed(int(seeds[0]))
     torch.randn(1, *conditions.erased_latents.shape[1:], generator=expected)
     assert torch.equal(states[0], expected.get_state())
+
+
+@pytest.mark.parametrize(("steps", "scale"), [(0, 1.0), (1, -1.0), (1, float("nan"))])
+def test_numbers_out_of_range_are_refused(steps: int, scale: float) -> None:
+    with pytest.raises(ValueError, match="num_steps must be at least 1"):
+        Sampler(steps, scale)

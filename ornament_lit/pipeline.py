@@ -1,0 +1,289 @@
+"""OrnamentTryOnPipeline: from pictures to pictures, in the manner of diffusers.
+
+    pipeline = OrnamentTryOnPipeline.from_pretrained("exported")
+    output = pipeline("necklace.png", "person.jpg", box=(180, 320, 420, 520), seed=0)
+    output.images[0].save("worn.png")
+
+Shape legend: B batch, r resolution of a window in pixels, T mask iterations.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from diffusers import SchedulerMixin
+from diffusers.utils.logging import tqdm
+from torch import Tensor, nn
+
+from ornament_lit.assembly import refine
+from ornament_lit.attention_probe import measure_attention
+from ornament_lit.autoencoders import Autoencoder
+from ornament_lit.batch import TryOnBatch
+from ornament_lit.compositing import PasteBack
+from ornament_lit.conditions import Conditions, encode_conditions
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.geometry import Box
+from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.mask_heads import MaskHead
+from ornament_lit.pipeline_folder import Settings, load_folder, save_folder
+from ornament_lit.pipeline_inputs import align, check_choice, choose_seeds, make_batch
+from ornament_lit.pipeline_output import OutputType, TryOnOutput, convert, paste
+from ornament_lit.reference_nets import ReferenceNet
+from ornament_lit.sampling import Drawing, Sampler
+from ornament_lit.windows import PictureLike, ornament_window, person_window
+
+Region = Literal["mask", "box"]
+StepEndCallback = Callable[["OrnamentTryOnPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
+"""Called after each step with the pipeline, the step, the timestep and ``{"latents": ...}``; may return such."""
+
+
+class OrnamentTryOnPipeline:
+    """Draw persons wearing ornaments.
+
+    Build it by :meth:`from_pretrained`, from a folder that ``python -m ornament_lit export`` has written, or from the
+    assembled parts of a module (see :func:`ornament_lit.assembly.assemble`). Its interface is that of the pipelines
+    of diffusers. It is no subclass: their loading imports whatever module a folder names, and wants parts that load
+    alone, whereas reference net and mask head are built to fit the UNet.
+
+    Args:
+        denoiser: The trained denoiser; its UNet is ``pipeline.unet``.
+        scheduler: The scheduler to draw with; may be replaced by another one of diffusers, as in
+            ``pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)``.
+        autoencoder: Between pictures and latents.
+        image_encoder: Tokens of the ornament.
+        reference_net: Features of ornament and person.
+        mask_head: Refines the box to the wearing mask.
+        settings: What the parts were trained with.
+
+    Attributes:
+        paste_back: How drawings go back into photographs; may be replaced.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        scheduler: SchedulerMixin,
+        autoencoder: Autoencoder,
+        image_encoder: ImageEncoder,
+        reference_net: ReferenceNet,
+        mask_head: MaskHead,
+        settings: Settings,
+    ) -> None:
+        self.denoiser = denoiser
+        self.scheduler = scheduler
+        self.autoencoder = autoencoder
+        self.image_encoder = image_encoder
+        self.reference_net = reference_net
+        self.mask_head = mask_head
+        self.settings = settings
+        self.paste_back = PasteBack(threshold=settings.mask_threshold)
+        self._progress_bar: dict[str, Any] = {}
+        self._offload_to: torch.device | None = None
+        self._check_resolution()
+        for part in self._modules():
+            part.eval()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, torch_dtype: torch.dtype = torch.float32) -> Self:
+        """Load a pipeline from its folder. Nothing is unpickled, and only known packages are imported.
+
+        Args:
+            folder: What :meth:`save_pretrained` or ``python -m ornament_lit export`` wrote.
+            torch_dtype: Type of the weights and of the computation.
+
+        Raises:
+            FileNotFoundError: If there is no such folder or a file of it is absent.
+            ValueError: If it is no pipeline of this package, or its parts cannot be built here.
+        """
+        return cls(**load_folder(Path(folder))).to(torch_dtype)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the pipeline to a folder, as safetensors and JSON; the folder appears complete or not at all.
+
+        ``unet``, ``scheduler`` and, where there are any, ``vae`` and ``image_encoder`` are in the stock formats of
+        diffusers and transformers; ``try_on.safetensors`` holds the rest, and ``model_index.json`` says how it is
+        built.
+
+        Args:
+            folder: A folder that does not exist yet, or one with a pipeline, which is replaced.
+
+        Raises:
+            ValueError: If a part cannot be written down.
+            FileExistsError: If the folder holds something else.
+        """
+        save_folder(Path(folder), self.components, self.settings)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The parts by name; ``OrnamentTryOnPipeline(**pipeline.components, settings=...)`` shares them."""
+        names = ("denoiser", "scheduler", "autoencoder", "image_encoder", "reference_net", "mask_head")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def unet(self) -> nn.Module:
+        """The denoiser's UNet."""
+        unet: nn.Module = self.denoiser.unet
+        return unet
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._offload_to or self._weight().device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return self._weight().dtype
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
+        """Move the weights to a device or type, as :meth:`torch.nn.Module.to`."""
+        for part in self._modules():
+            part.to(*args, **kwargs)
+        return self
+
+    def enable_model_cpu_offload(self, device: torch.device | str = "cuda") -> None:
+        """Keep the parts on the CPU, and bring those that are needed to a device: encoders, networks, decoder.
+
+        Args:
+            device: The device.
+        """
+        self.to("cpu")
+        self._offload_to = torch.device(device)
+
+    def set_progress_bar_config(self, **options: Any) -> None:  # noqa: ANN401
+        """Set options of tqdm, such as ``disable=True``."""
+        self._progress_bar = options
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        ornament_image: PictureLike | Sequence[PictureLike],
+        person_image: PictureLike | Sequence[PictureLike],
+        box: Box | Sequence[Box],
+        ornament_mask: PictureLike | Sequence[PictureLike | None] | None = None,
+        *,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        seed: int | Sequence[int] | None = None,
+        region: Region = "mask",
+        output_type: OutputType = "pil",
+        return_attention: bool = False,
+        callback_on_step_end: StepEndCallback | None = None,
+    ) -> TryOnOutput:
+        """Put ornaments on persons.
+
+        Pictures are images of Pillow or paths. A list of them is a batch; a single one serves for all of a batch. What
+        is drawn for a person does not depend on the rest of the batch.
+
+        Args:
+            ornament_image: The ornaments; transparency counts as white.
+            person_image: The persons, of any size.
+            box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright photograph. What is in
+                the box is erased before the networks see the person.
+            ornament_mask: White where the ornament is. Where there is none: the opacity of a picture with
+                transparency, else what differs from the colours at its border, else all of it.
+            num_inference_steps: Denoising steps; None for those of the training's sampler.
+            guidance_scale: 1 for none; None for that of the training's sampler.
+            generator: Its next number is the seed (one generator for all, or one each).
+            seed: Seeds; a single one serves for all, and None draws them.
+            region: Where the drawing is pasted: in the predicted ``mask`` (the ornament alone), or in the whole
+                ``box`` (with the skin that was drawn around it).
+            output_type: ``pil``, in the mode of the photograph; ``np``, (H, W, 3) in [0, 1]; ``pt``, (3, H, W) in
+                [0, 1].
+            return_attention: Measure where the network looked at the ornament (one more pass of the denoiser).
+            callback_on_step_end: Called after each step.
+
+        Returns:
+            Images and what there is to look at.
+
+        Raises:
+            FileNotFoundError: If there is no file of that name.
+            ValueError: If a picture, a box or a number cannot be used, or the lists differ in length.
+        """
+        check_choice("region", region, Region)
+        check_choice("output_type", output_type, OutputType)
+        rows = align(ornament=ornament_image, mask=ornament_mask, person=person_image, box=box)
+        seeds = choose_seeds(len(rows), seed, generator)
+        sampler = self._sampler(num_inference_steps, guidance_scale)
+        size = self.settings.resolution
+        ornaments = [ornament_window(row["ornament"], row["mask"], size) for row in rows]
+        persons = [person_window(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
+        batch = make_batch(ornaments, persons, seeds, self.device, self.dtype)
+        with self._at_work(self.autoencoder, self.image_encoder):
+            conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+        with self._at_work(self.denoiser, self.reference_net, self.mask_head):
+            drawing = self._draw(sampler, conditions, batch, callback_on_step_end)
+            look = partial(measure_attention, self.denoiser, self.scheduler, conditions, drawing)
+            attention = look(batch["sample_seed"], (size, size)) if return_attention else None
+        with self._at_work(self.autoencoder):
+            pictures = self.autoencoder.decode(drawing.latents).float().clamp(-1, 1).cpu()
+        refined = [refinement.pictures(like=batch["box_mask"]).cpu() for refinement in drawing.refinements]
+        pasted = paste(self.paste_back, pictures, persons, refined[-1][-1:] if region == "mask" else pictures[:0])
+        return TryOnOutput(
+            images=[convert(composite.picture, output_type) for composite in pasted],
+            masks=[composite.mask for composite in pasted],
+            drawings=(pictures + 1) / 2,
+            refined_masks=refined,
+            attention=None if attention is None else attention.cpu(),
+            crops=[person.crop for person in persons],
+            seeds=seeds,
+        )
+
+    def _sampler(self, steps: int | None, scale: float | None) -> Sampler:
+        """The sampler of one call."""
+        number = self.settings.num_inference_steps if steps is None else steps
+        guidance = self.settings.guidance_scale if scale is None else scale
+        if guidance not in (0.0, 1.0) and not self.settings.condition_dropout:
+            warnings.warn(
+                f"guidance_scale={guidance} needs a model that was trained with condition_dropout, got one without; "
+                "take 1",
+                stacklevel=4,
+            )
+        return Sampler(number, guidance, refresh=self.settings.refresh)
+
+    def _draw(
+        self, sampler: Sampler, conditions: Conditions, batch: TryOnBatch, callback: StepEndCallback | None
+    ) -> Drawing:
+        refine_mask = partial(refine, self.reference_net, self.mask_head, self.settings.steps_taken)
+        with tqdm(total=sampler.num_steps, **self._progress_bar) as bar:
+
+            def on_step(step: int, timestep: Tensor, latents: Tensor) -> Tensor | None:
+                bar.update()
+                changed = None if callback is None else callback(self, step, timestep, {"latents": latents})
+                return (changed or {}).get("latents")
+
+            return sampler(
+                self.denoiser, refine_mask, self.scheduler, conditions, batch["sample_seed"], on_step=on_step
+            )
+
+    @contextmanager
+    def _at_work(self, *parts: nn.Module) -> Iterator[None]:
+        """Have parts on the device while they are needed, where the rest stays on the CPU."""
+        if self._offload_to is None:
+            yield
+            return
+        try:
+            for part in parts:
+                part.to(self._offload_to)
+            yield
+        finally:
+            for part in parts:
+                part.to("cpu")
+
+    def _modules(self) -> list[nn.Module]:
+        return [part for part in self.components.values() if isinstance(part, nn.Module)]
+
+    def _weight(self) -> Tensor:
+        return next(self.denoiser.parameters())
+
+    def _check_resolution(self) -> None:
+        factor = self.autoencoder.downsample_factor
+        if self.settings.resolution < factor or self.settings.resolution % factor:
+            raise ValueError(
+                f"resolution must be a multiple of {factor}, the autoencoder's factor, got {self.settings.resolution}"
+            )

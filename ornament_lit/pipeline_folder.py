@@ -1,0 +1,234 @@
+"""The folder of a pipeline: stock models in the formats of diffusers and transformers, and our parts beside them.
+
+=========================  ====================================================================================
+``model_index.json``       class, versions, settings, and for each part its class path and arguments
+``unet``                   ``UNet2DConditionModel`` with stock layers
+``scheduler``              the settings of a scheduler of diffusers
+``vae``                    ``AutoencoderKL``, where the autoencoder loads one
+``image_encoder``          ``CLIPVisionModel``, where the image encoder loads one
+``try_on.safetensors``     weights of the reference net, of the mask head and of what else trains
+=========================  ====================================================================================
+
+Nothing in it is pickled. A UNet without image tokens has constants in the place of its cross-attention; it is written
+with stock layers that compute the same.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import diffusers
+from diffusers import SchedulerMixin, UNet2DConditionModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ornament_lit import __version__
+from ornament_lit.assembly import assemble
+from ornament_lit.autoencoders import Autoencoder
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.mask_heads import MaskHead
+from ornament_lit.portable import build, describe, describe_pretrained, own_weights, pretrained_child
+from ornament_lit.pretrained import load_pretrained
+from ornament_lit.reference_nets import ReferenceNet
+from ornament_lit.refresh_policies import RefreshOnce, RefreshPolicy
+from ornament_lit.unet_surgery import unfolded
+
+INDEX = "model_index.json"
+WEIGHTS = "try_on.safetensors"
+PIPELINE = "OrnamentTryOnPipeline"
+PRETRAINED = {"autoencoder": "vae", "image_encoder": "image_encoder"}
+FAMILIES = {
+    "autoencoder": Autoencoder,
+    "image_encoder": ImageEncoder,
+    "reference_net": ReferenceNet,
+    "mask_head": MaskHead,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the parts were trained with, and how pictures are drawn where nothing else is said.
+
+    Attributes:
+        resolution: Side of the windows that the networks see, in pixels.
+        crop_factor: Side of the person's window over the longer side of the box.
+        mask_threshold: Probability above which a pixel of a mask counts.
+        steps_taken: Training steps, for what is scheduled by them.
+        condition_dropout: Share of the training samples without the ornament; 0 for a model that cannot be guided.
+        num_inference_steps: Denoising steps.
+        guidance_scale: Guidance; 1 for none.
+        refresh: When mask and reference features are computed anew.
+        source: Where the weights come from: file, SHA-256, and whatever else is worth knowing.
+    """
+
+    resolution: int
+    crop_factor: float = 1.5
+    mask_threshold: float = 0.5
+    steps_taken: int = 0
+    condition_dropout: float = 0.0
+    num_inference_steps: int = 30
+    guidance_scale: float = 1.0
+    refresh: RefreshPolicy = field(default_factory=RefreshOnce)
+    source: Mapping[str, str] = field(default_factory=dict)
+
+
+def save_folder(folder: Path, components: Mapping[str, Any], settings: Settings) -> None:
+    """Write a pipeline; the folder appears complete or not at all.
+
+    Args:
+        folder: A folder that does not exist, is empty, or has a pipeline, which is replaced.
+        components: Parts by name, see :class:`ornament_lit.pipeline.OrnamentTryOnPipeline`.
+        settings: What they were trained with.
+
+    Raises:
+        FileExistsError: If there is something else.
+        ValueError: If a part cannot be written down.
+    """
+    check_replaceable(folder)
+    parts = {name: components[name] for name in FAMILIES}
+    index = _index(components, parts, settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.part")
+    try:
+        _write(aside, index, components, parts)
+        _replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Check that a pipeline may be written to a folder.
+
+    Raises:
+        FileExistsError: If it is a file, or holds something else than a pipeline.
+    """
+    if folder.is_dir() and not (folder / INDEX).is_file() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} holds something else than a pipeline; choose a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; choose a new folder")
+
+
+def load_folder(folder: Path) -> dict[str, Any]:
+    """Load the parts and settings of a pipeline: the arguments of its class.
+
+    Args:
+        folder: What :func:`save_folder` wrote.
+
+    Raises:
+        FileNotFoundError: If the folder or a file of it is absent.
+        ValueError: If it is no pipeline of this package, or cannot be built here.
+    """
+    index = read_index(folder)
+    refresh = build(index["settings"], {"refresh": RefreshPolicy}, folder)["refresh"]
+    known = {entry.name for entry in fields(Settings)}
+    settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
+    parts = build(index["parts"], FAMILIES, folder)
+    unet = load_pretrained(UNet2DConditionModel, str(folder), "unet")
+    denoiser = Denoiser(unet, direct_masking=bool(index["denoiser"]["direct_masking"]))
+    assemble(denoiser=denoiser, **parts)
+    _load_weights(folder, parts)
+    return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Read what a pipeline's folder says of itself.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is not of this package.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no pipeline at {folder}: {path} does not exist; write one by python -m ornament_lit export"
+        )
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); export the pipeline again") from error
+    if not isinstance(index, dict) or index.get("_class_name") != PIPELINE:
+        name = index.get("_class_name") if isinstance(index, dict) else None
+        raise ValueError(f"{folder} must hold an {PIPELINE}, got {name}; write one by python -m ornament_lit export")
+    return index
+
+
+def _index(components: Mapping[str, Any], parts: Mapping[str, nn.Module], settings: Settings) -> dict[str, Any]:
+    described = {
+        name: describe(part) if pretrained_child(part) is None else describe_pretrained(part, PRETRAINED[name])
+        for name, part in parts.items()
+    }
+    plain = {entry.name: getattr(settings, entry.name) for entry in fields(settings)}
+    plain |= {"refresh": describe(settings.refresh), "source": dict(settings.source)}
+    return {
+        "_class_name": PIPELINE,
+        "_diffusers_version": diffusers.__version__,
+        "_ornament_lit_version": __version__,
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "scheduler": ["diffusers", type(components["scheduler"]).__name__],
+        "denoiser": {"direct_masking": components["denoiser"].direct_masking},
+        "parts": described,
+        "settings": plain,
+    }
+
+
+def _write(folder: Path, index: Mapping[str, Any], components: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+    folder.mkdir()
+    unfolded(components["denoiser"].unet).save_pretrained(folder / "unet")
+    components["scheduler"].save_pretrained(folder / "scheduler")
+    for name, part in parts.items():
+        child = pretrained_child(part)
+        if child is not None:
+            getattr(part, child).save_pretrained(folder / PRETRAINED[name])
+    weights = {f"{name}.{key}": tensor for name, part in parts.items() for key, tensor in own_weights(part)}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    for path in folder.rglob("*.safetensors"):  # safetensors lets only the owner read
+        path.chmod((folder / INDEX).stat().st_mode)
+
+
+def _replace(aside: Path, folder: Path) -> None:
+    """Put a complete folder into the place of another one."""
+    if not folder.exists():
+        os.replace(aside, folder)
+        return
+    old = aside.with_suffix(".old")
+    os.replace(folder, old)
+    os.replace(aside, folder)
+    shutil.rmtree(old)
+
+
+def _load_weights(folder: Path, parts: Mapping[str, nn.Module]) -> None:
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(f"the pipeline in {folder} lacks {WEIGHTS}; export it again")
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); export the pipeline again") from error
+    expected = {f"{name}.{key}": value.shape for name, part in parts.items() for key, value in own_weights(part)}
+    differing = sorted(set(expected.items()) ^ {(key, value.shape) for key, value in weights.items()})
+    if differing:
+        raise ValueError(
+            f"{path} does not fit {INDEX}: {len(differing)} weights, {differing[0][0]} first; export again"
+        )
+    for name, part in parts.items():
+        own = {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
+        part.load_state_dict(own, strict=False)
+
+
+def _load_scheduler(folder: Path) -> SchedulerMixin:
+    path = folder / "scheduler" / "scheduler_config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"the pipeline in {folder} lacks {path}; export it again")
+    name = str(json.loads(path.read_text(encoding="utf-8")).get("_class_name"))
+    cls = getattr(diffusers, name, None)
+    if not isinstance(cls, type) or not issubclass(cls, SchedulerMixin):
+        raise ValueError(f"{path} must name a scheduler of diffusers, got {name!r}; export the pipeline again")
+    return cls.from_pretrained(folder, subfolder="scheduler")  # type: ignore[attr-defined]

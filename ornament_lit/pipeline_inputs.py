@@ -1,0 +1,134 @@
+"""What is given to the pipeline, as a batch.
+
+Shape legend: B batch, r resolution of a window in pixels.
+"""
+
+from collections.abc import Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.windows import OrnamentWindow, PersonWindow
+
+MAX_SEED = 2**63 - 1
+
+
+def check_choice(name: str, value: str, choices: object) -> None:
+    """Check a word.
+
+    Args:
+        name: What errors call it.
+        value: The word.
+        choices: A ``Literal`` of all words.
+
+    Raises:
+        ValueError: If the word is not among them.
+    """
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+
+
+def align(**columns: object) -> list[dict[str, Any]]:
+    """Bring single values and lists to rows; a single value serves for all rows.
+
+    Args:
+        columns: Values by name; a box may be a tuple of numbers.
+
+    Returns:
+        One dictionary a row.
+
+    Raises:
+        ValueError: If the lists differ in length, or there is no row.
+    """
+    lists = {name: value for name, value in columns.items() if _is_list(value)}
+    lengths = {name: len(cast("Sequence[Any]", value)) for name, value in lists.items()}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(f"lists must have one length, at least 1, got {lengths}")
+    count = next(iter(lengths.values()), 1)
+    rows = [
+        {name: value[row] if name in lists else value for name, value in columns.items()}  # type: ignore[index]
+        for row in range(count)
+    ]
+    for row in rows:
+        _check_box(row["box"])
+    return rows
+
+
+def _is_list(value: object) -> bool:
+    """Whether there is one value a row; a box is four numbers."""
+    if value is None or isinstance(value, Image.Image | str | Path) or not isinstance(value, Sequence):
+        return False
+    return not value or not all(isinstance(entry, Real) for entry in value)
+
+
+def _check_box(box: object) -> None:
+    if not isinstance(box, Sequence) or len(box) != 4 or not all(isinstance(edge, Real) for edge in box):
+        raise ValueError(f"a box must be four numbers x0, y0, x1, y1, got {box!r}")
+
+
+def choose_seeds(
+    count: int, seed: int | Sequence[int] | None, generator: torch.Generator | Sequence[torch.Generator] | None
+) -> list[int]:
+    """Seeds of a batch.
+
+    Args:
+        count: B.
+        seed: One for each, or one for all.
+        generator: One for each, or one for all; the next number of it is the seed.
+
+    Returns:
+        B seeds.
+
+    Raises:
+        ValueError: If both are given, one is out of range, or there are not B of them.
+    """
+    if seed is not None and generator is not None:
+        raise ValueError("seed and generator cannot both be given; leave one out")
+    if generator is not None:
+        generators = [generator] * count if isinstance(generator, torch.Generator) else list(generator)
+        seeds = [int(torch.randint(2**62, (), generator=each, device=each.device)) for each in generators]
+    elif seed is None:
+        seeds = [int(torch.seed() % 2**62) for _ in range(count)]
+    else:
+        seeds = [seed] * count if isinstance(seed, int) else list(seed)
+    if len(seeds) != count or not all(0 <= each <= MAX_SEED for each in seeds):
+        raise ValueError(f"there must be one seed, or one each ({count}), from 0 to 2**63 - 1, got {seeds}")
+    return seeds
+
+
+def make_batch(
+    ornaments: Sequence[OrnamentWindow],
+    persons: Sequence[PersonWindow],
+    seeds: Sequence[int],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> TryOnBatch:
+    """Stack windows to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
+
+    Args:
+        ornaments: B windows of (r, r).
+        persons: B windows of (r, r).
+        seeds: B seeds.
+        device: Where the tensors go.
+        dtype: Their type.
+    """
+
+    def stack(tensors: list[Tensor]) -> Tensor:
+        return torch.stack(tensors).to(device, dtype)
+
+    box_mask = stack([person.box_mask for person in persons])
+    return TryOnBatch(
+        ornament_image=stack([ornament.image for ornament in ornaments]),
+        ornament_mask=stack([ornament.mask for ornament in ornaments]),
+        person_image=stack([person.image for person in persons]),
+        wearing_mask=torch.zeros_like(box_mask),
+        box_mask=box_mask,
+        category=[CATEGORIES[0]] * len(persons),
+        key=[str(row) for row in range(len(persons))],
+        sample_seed=torch.tensor(list(seeds), dtype=torch.int64),
+    )

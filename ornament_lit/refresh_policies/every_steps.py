@@ -1,0 +1,28 @@
+"""RefreshEverySteps: at each step, or at each k-th."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ornament_lit.refresh_policies.base import RefreshPolicy
+
+
+class RefreshEverySteps(RefreshPolicy):
+    """Refine the mask along the denoising, at each step or at each k-th.
+
+    Args:
+        every: Steps from one refresh to the next; 1 for every step.
+
+    Raises:
+        ValueError: If ``every`` is less than 1.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}; use RefreshOnce for never")
+        self.every = every
+
+    def is_due(self, step: int, masks: Sequence[Tensor]) -> Tensor:
+        """All samples, at every k-th step."""
+        return torch.full((len(masks[-1]),), step % self.every == 0)

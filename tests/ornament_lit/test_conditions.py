@@ -1,0 +1,85 @@
+"""Encodings of a batch: whose they are, and that what is known is not computed again."""
+
+import pytest
+import torch
+
+from ornament_lit.autoencoders import SpaceToDepthAutoencoder
+from ornament_lit.conditions import encode_conditions, encode_images
+from ornament_lit.image_encoders import CLIPImageEncoder, NoImageEncoder
+
+
+class Closed(SpaceToDepthAutoencoder):
+    """An autoencoder that must not be asked."""
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the autoencoder was called")
+
+
+def test_each_encoding_is_of_its_picture(tiny_batch) -> None:
+    batch = tiny_batch()
+    autoencoder = SpaceToDepthAutoencoder(4)
+    encoded = encode_images(batch, autoencoder, NoImageEncoder())
+    assert torch.equal(autoencoder.decode(encoded["person_latents"]), batch["person_image"])
+    assert torch.equal(autoencoder.decode(encoded["ornament_latents"]), batch["ornament_image"])
+    erased = autoencoder.decode(encoded["erased_latents"])
+    inside = (batch["box_mask"] == 1).expand_as(erased)
+    assert erased[inside].eq(0).all() and torch.equal(erased[~inside], batch["person_image"][~inside])
+
+
+def test_what_is_known_is_not_computed_again(tiny_batch) -> None:
+    batch = tiny_batch()
+    batch["encoded"] = encode_images(batch, SpaceToDepthAutoencoder(4), NoImageEncoder())
+    again = encode_images(batch, Closed(4), NoImageEncoder())
+    assert again.keys() == batch["encoded"].keys()
+    assert all(again[name] is batch["encoded"][name] for name in again)
+    conditions = encode_conditions(batch, Closed(4), NoImageEncoder())
+    assert conditions.erased_latents is batch["encoded"]["erased_latents"]
+
+
+def test_what_is_not_known_is_computed(tiny_batch, clip_folder) -> None:
+    batch = tiny_batch()
+    encoder = CLIPImageEncoder(str(clip_folder), token_dim=24)
+    whole = encode_images(batch, SpaceToDepthAutoencoder(4), encoder)
+    for absent in whole:
+        known = {name: tensor for name, tensor in whole.items() if name != absent}
+        got = encode_images({**batch, "encoded": known}, SpaceToDepthAutoencoder(4), encoder)
+        assert torch.equal(got[absent], whole[absent]) and absent not in known
+
+
+def test_known_features_are_still_projected_by_what_trains(tiny_batch, clip_folder) -> None:
+    batch = tiny_batch()
+    autoencoder, encoder = SpaceToDepthAutoencoder(4), CLIPImageEncoder(str(clip_folder), token_dim=24)
+    expected = encode_conditions(batch, autoencoder, encoder).image_tokens
+    batch["encoded"] = encode_images(batch, autoencoder, encoder)
+    assert not batch["encoded"]["image_features"].requires_grad
+    encoder.clip = None
+    tokens = encode_conditions(batch, autoencoder, encoder).image_tokens
+    assert torch.equal(tokens, expected)
+    tokens.sum().backward()
+    assert encoder.projection.weight.grad.any()
+
+
+def test_features_are_not_looked_at_without_tokens(tiny_batch) -> None:
+    batch = {**tiny_batch(), "encoded": {"image_features": torch.ones(2, 5, 7)}}
+    assert encode_conditions(batch, SpaceToDepthAutoencoder(4), NoImageEncoder()).image_tokens.shape == (2, 0, 0)
+
+
+def test_conditions_never_encode_the_whole_person(tiny_batch) -> None:
+    batch = tiny_batch()
+    seen = []
+
+    class Watched(SpaceToDepthAutoencoder):
+        def encode(self, images: torch.Tensor) -> torch.Tensor:
+            seen.extend(images)
+            return super().encode(images)
+
+    encode_conditions(batch, Watched(4), NoImageEncoder())
+    assert len(seen) == 4
+    assert not any(torch.equal(image, person) for image in seen for person in batch["person_image"])
+
+
+@pytest.mark.parametrize("whole_person", [True, False])
+def test_a_batch_is_left_as_it_is(tiny_batch, whole_person: bool) -> None:
+    batch = {**tiny_batch(), "encoded": {}}
+    encode_images(batch, SpaceToDepthAutoencoder(4), NoImageEncoder(), whole_person)
+    assert batch["encoded"] == {}

@@ -1,0 +1,51 @@
+"""Square windows of photographs as tensors."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from ornament_lit.windows import image_to_tensor, ornament_window, person_window, tensor_to_image, tensor_to_mask
+
+
+def test_an_ornament_fills_its_window_whatever_surrounds_it(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (200, 100), "white")
+    picture.paste((0, 0, 0), (120, 20, 160, 60))
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (120, 20, 160, 60))
+    picture.save(tmp_path / "a.png")
+    window = ornament_window(tmp_path / "a.png", mask, 48)
+    assert window.image.shape == (3, 48, 48) and window.mask.shape == (1, 48, 48)
+    assert torch.equal(window.mask[0, 4:44, 4:44], torch.ones(40, 40)), "40 of 48 pixels: the factor is 1.2"
+    assert window.mask.sum() == 1600
+    assert torch.equal(window.image, 1 - 2 * window.mask.expand(3, -1, -1))
+    assert torch.equal(ornament_window(picture, None, 48).mask, window.mask)
+
+
+def test_the_window_of_training_and_that_of_a_user_are_the_same() -> None:
+    picture = Image.effect_noise((90, 80), 60).convert("RGB")
+    window = person_window(picture, (30, 20, 50, 60), 32, 1.5)
+    assert tuple(window.crop) == (10, 10, 60)
+    assert torch.equal(window.image, image_to_tensor(picture, window.crop, 32))
+    assert window.box_mask.sum() == 10 * 22
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "I;16"])
+def test_a_photograph_keeps_its_mode_and_the_network_sees_colours(mode: str) -> None:
+    grey = Image.effect_noise((40, 40), 60)
+    picture = grey.point(lambda value: value * 257).convert("I;16") if mode == "I;16" else grey.convert(mode)
+    window = person_window(picture, (10, 10, 30, 30), 30, 1.5)
+    assert window.photograph.mode == mode
+    expected = person_window(grey.convert("RGB"), (10, 10, 30, 30), 30, 1.5).image
+    if mode != "I;16":
+        assert torch.equal(window.image, expected)
+    assert window.image.shape == (3, 30, 30)
+    assert ornament_window(picture, Image.new("L", (40, 40), 255), 30).image.shape == (3, 30, 30)
+
+
+def test_tensors_become_pictures_again() -> None:
+    values = torch.arange(48, dtype=torch.uint8).view(3, 4, 4) * 5
+    picture = tensor_to_image(values.float() / 127.5 - 1)
+    assert picture.mode == "RGB" and picture.getpixel((1, 2)) == tuple(values[:, 2, 1].tolist())
+    assert tensor_to_mask(torch.tensor([[[0.0, 0.5, 1.0, 7.0]]])).tobytes() == bytes([0, 128, 255, 255])
