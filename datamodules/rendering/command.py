@@ -1,0 +1,69 @@
+"""``data render``: only the options, so that ``--help`` imports nothing heavy."""
+
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+VariantName = Literal["scalar_rgb", "llvm_ad_rgb", "cuda_ad_rgb"]
+
+
+def render(
+    out: str,
+    num: int = 1024,
+    size: int = 512,
+    samples_per_pixel: int = 64,
+    seed: int = 0,
+    split: Split = "train",
+    workers: int | None = None,
+    shard_size: int = 128,
+    shard_range: str | None = None,
+    bare: bool = False,
+    whole_scene: bool = False,
+    variant: VariantName | None = None,
+) -> None:
+    """Render triplets of drawn ornaments on drawn people, with exact masks, into shards to train on.
+
+    The types come in turn: bracelet, ring, earring, necklace. The same options give the same bytes, whatever the
+    number of processes. It is safe to interrupt and to run again: finished shards are kept. When all are there, the
+    index, a card (README.md) and a contact sheet (contact_sheet.png) are written beside them. Needs the extra render.
+
+    Args:
+        out: Folder for the shards; made if needed.
+        num: Triplets of the set.
+        size: Width and height of the pictures in pixels.
+        samples_per_pixel: Of light on the ornament's pixels; the others get a quarter and are denoised.
+        seed: Of the set.
+        split: Which designs: those of val and test (5 % each) never come into train.
+        workers: Processes, one thread each; null for one a core. The shards do not depend on it.
+        shard_size: Triplets of a shard.
+        shard_range: Render only the shards a to b - 1, written a:b, as a part of an array job; the part that makes
+            the last shard writes the index, the card and the contact sheet.
+        bare: Add a picture of the person without the ornament, at about half as much again of the time.
+        whole_scene: Show the person as far as the scene goes, instead of about twice the ornament's box.
+        variant: Mitsuba's variant; null for llvm_ad_rgb where a libLLVM of release 19 or newer works
+            (DRJIT_LIBLLVM_PATH may name it), else scalar_rgb, at about half the speed. Their noise differs.
+    """
+    from datamodules.processes import available_cores
+    from datamodules.rendering.variants import choose_variant, require_packages
+
+    require_packages()
+    from datamodules.rendering.composition import Recipe
+    from datamodules.rendering.plan import Plan, check_plan, parse_range
+    from datamodules.rendering.run import Job, run
+
+    plan = Plan(num, shard_size, split)
+    check_plan(plan)
+    if size < 16 or samples_per_pixel < 1 or (workers is not None and workers < 1):
+        raise ValueError(
+            "--size must be at least 16, --samples_per_pixel and --workers at least 1, "
+            f"got {size}, {samples_per_pixel}, {workers}"
+        )
+    shards = parse_range(shard_range, plan.shards)
+    recipe = Recipe(seed, split, size, samples_per_pixel, bare, whole_scene, detail_for(size))
+    folder = Path(out).expanduser()
+    run(Job(folder, plan, shards, recipe, choose_variant(variant), workers or available_cores()))
+
+
+def detail_for(size: int) -> float:
+    """Resolution of the bodies for a size of the pictures: small pictures do not show it."""
+    return min(1.0, 0.5 + size / 512)
