@@ -1,14 +1,18 @@
 """Raw samples to triplets: the shard schema ends here.
 
 A sample is ``{key}.ornament.jpg``, ``.ornament_mask.png``, ``.person.jpg``, ``.wearing_mask.png`` and ``.json``; a
-``.bare.jpg`` (the person without the ornament) may be there and is not read. Images are decoded by Pillow, each in
-the one format that its name says, and the metadata by json. webdataset's own decoders are never used: they unpickle.
+``.bare.jpg`` (the person without the ornament) may be there and is not read. ``.latents_0.safetensors`` and so on
+may be there, too: copies that were encoded beforehand, see :mod:`datamodules.latents`. Images are decoded by Pillow,
+each in the one format that its name says, and the metadata by json. webdataset's own decoders are never used: they
+unpickle.
 """
 
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
+from itertools import count, takewhile
 from typing import Any, NamedTuple, SupportsFloat
 
 from PIL import Image
@@ -20,6 +24,8 @@ from ornament_lit.geometry import Box, clip_box, mask_to_box
 IMAGES = ("ornament.jpg", "person.jpg")
 MASKS = ("ornament_mask.png", "wearing_mask.png")
 ENTRIES = (*IMAGES, *MASKS, "json")
+LATENTS = "latents_{}.safetensors"
+LATENTS_PATTERN = re.compile(r"latents_\d+\.safetensors")
 FORMATS = {"jpg": "JPEG", "png": "PNG"}
 GREY_MODES = ("1", "L")
 MAX_PIXELS = 8192 * 8192
@@ -48,6 +54,7 @@ class Triplet(NamedTuple):
         box: Box of the worn ornament, inside ``person``.
         category: One of :data:`ornament_lit.batch.CATEGORIES`.
         key: Unique name.
+        latents: The latents of each copy, as they were read; none where there are none or they are not wanted.
     """
 
     ornament: Image.Image
@@ -57,6 +64,7 @@ class Triplet(NamedTuple):
     box: Box
     category: str
     key: str
+    latents: tuple[bytes, ...] = ()
 
 
 def describe(sample: Mapping[str, Any]) -> Description:
@@ -76,7 +84,7 @@ def describe(sample: Mapping[str, Any]) -> Description:
 
 
 def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
-    """Decode the images of a raw sample.
+    """Decode the images of a raw sample; latents are left as they are.
 
     Raises:
         SampleError: ``undecodable``, ``size_mismatch``, ``empty_mask``, or ``bad_metadata`` where the box lies
@@ -89,7 +97,18 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
         box = clip_box(description.box, *person.size)
     except ValueError as error:
         raise _fault(sample, "bad_metadata", str(error)) from error
-    return Triplet(ornament, ornament_mask, person, wearing_mask, box, description.category, sample["__key__"])
+    key, latents = sample["__key__"], _latents(sample)
+    return Triplet(ornament, ornament_mask, person, wearing_mask, box, description.category, key, latents)
+
+
+def is_latents(entry: str) -> bool:
+    """Whether an entry holds latents."""
+    return LATENTS_PATTERN.fullmatch(entry) is not None
+
+
+def _latents(sample: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """The latents of copy 0, 1 and so on, up to the first that is absent."""
+    return tuple(sample[name] for name in takewhile(sample.__contains__, map(LATENTS.format, count())))
 
 
 def _fault(sample: Mapping[str, Any], reason: Reason, detail: str) -> SampleError:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-Reason = Literal["undecodable", "missing_entry", "empty_mask", "size_mismatch", "bad_metadata", "unreadable_shard"]
+Reason = Literal[
+    "undecodable", "missing_entry", "empty_mask", "size_mismatch", "bad_metadata", "unreadable", "unreadable_shard"
+]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 TEXT_BYTES = 512
 
@@ -38,7 +40,7 @@ class FaultReport:
     """Counts of one epoch.
 
     Attributes:
-        good: Samples handed out.
+        good: Samples handed out, substitutes included.
         bad: Number of faults by reason; only those that occurred.
         first: Message of the first fault of the first worker that had one.
     """
@@ -70,11 +72,6 @@ class FaultCounter:
         self.strict = strict
         self._counts = shared_zeros(rows, 1 + len(REASONS), dtype=torch.int64)
         self._first = shared_zeros(rows, TEXT_BYTES, dtype=torch.uint8)
-
-    def start(self) -> None:
-        """Forget what this worker has counted."""
-        self._counts[_row()] = 0
-        self._first[_row()] = 0
 
     def count_good(self) -> None:
         """Count a sample that is handed out."""

@@ -202,7 +202,7 @@ def _members(file: BinaryIO, source: str, report: Callable[[SampleError], None])
                 end = archive.offset
             end = archive.offset
         _check_end(file, end)
-    except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
+    except (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError) as error:
         report(SampleError(f"{source}: {error}", "unreadable_shard"))
     ends = [info.offset for info in infos[1:]] + [end]
     named = [(*base_plus_ext(info.name), info, stop) for info, stop in zip(infos, ends, strict=False) if info.isfile()]

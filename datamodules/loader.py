@@ -1,85 +1,124 @@
-"""The loader that a trainer iterates: sets the epoch before, reports what was skipped after."""
+"""The loader that a trainer iterates: starts an epoch at any batch, reports what was skipped at its end."""
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import cast
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
-from datamodules.dataset import TripletDataset
-from datamodules.transforms import TryOnSample
+from datamodules.dataset import TripletDataset, collate
+from datamodules.order import deal
 from ornament_lit.batch import TryOnBatch
 
 logger = logging.getLogger(__name__)
 
 
-class TripletLoader:
-    """Iterates a dataset in batches.
+@dataclass(frozen=True)
+class Process:
+    """This process among those that share the data, and how it loads them.
 
-    It starts lazily, at the first ``next``: trainers call ``iter`` before they know the epoch.
+    Attributes:
+        rank: Which of the processes this is.
+        world_size: Number of processes.
+        num_workers: Processes that decode for this one; 0 for none but itself.
+        pin_memory: Copy batches into page-locked memory.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    num_workers: int = 0
+    pin_memory: bool = False
+
+
+class TripletLoader:
+    """Iterates the batches of one process, an epoch at a time.
+
+    It starts lazily, at the first ``next``: trainers call ``iter`` before they know where a resumed run goes on. It
+    is not a ``DataLoader``, so that a trainer does not put samplers of its own into it.
 
     Args:
-        loader: Batches of a :class:`datamodules.dataset.TripletDataset`, whose fault counter must have a row for
-            each worker.
         name: What the data are for, in messages.
-        epoch: Called at the start of each iteration.
-        num_batches: Batches in an epoch, where that is fixed.
+        epoch_data: Gives the dataset of an epoch.
+        batch_size: Samples in a batch of this process.
+        process: See :class:`Process`.
+        num_batches: Batches in an epoch: the greatest number of all processes.
+        position: Called at the start of each iteration: the epoch, and its batches that are done already.
     """
 
     def __init__(
         self,
-        loader: DataLoader[TryOnSample],
         name: str,
-        epoch: Callable[[], int] = int,
-        num_batches: int | None = None,
+        epoch_data: Callable[[int], TripletDataset],
+        batch_size: int,
+        process: Process,
+        num_batches: int,
+        position: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         """Store the parts; no process is started."""
-        self._loader = loader
-        self._triplets = cast(TripletDataset, loader.dataset)
         self._name = name
-        self._epoch = epoch
+        self._epoch_data = epoch_data
+        self._batch_size = batch_size
+        self._process = process
         self._num_batches = num_batches
+        self._position = position
 
     def __len__(self) -> int:
-        """Batches in an epoch.
-
-        Raises:
-            TypeError: If that is not known beforehand, as ``len`` asks for.
-        """
-        if self._num_batches is None:
-            raise TypeError("a pass over shards has no length: their samples are not counted beforehand")
+        """Batches in an epoch; where samples are not substituted, a process may have fewer."""
         return self._num_batches
 
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing, for trainers that ask whether the loader can resume: the position is the data module's."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Do nothing, see :meth:`state_dict`."""
+
     def __iter__(self) -> Iterator[TryOnBatch]:
-        """Yield the batches of an epoch.
+        """Yield the batches of an epoch, from the position on.
 
         Raises:
-            ValueError: If there is not one batch.
+            ValueError: If there is only this process and it has not one batch.
             SampleError: At the first fault, where they are not to be skipped.
         """
-        self._triplets.epoch = self._epoch()
+        epoch, start = self._position()
+        data = self._epoch_data(epoch)
+        data.faults.reset()
+        dealt = sum(1 for _ in self._deal(data, start))
+        empty = start == 0 and self._process.world_size == 1
         try:
-            # One batch ahead, so that the report comes with the last batch: a trainer that knows the length
-            # never asks for more.
-            ahead: TryOnBatch | None = None
-            for batch in self._loader:
-                if ahead is not None:
-                    yield ahead
-                ahead = cast(TryOnBatch, batch)
-            if ahead is None:
-                raise ValueError(self._nothing())
-            self._report()
-            yield ahead
+            for number, batch in enumerate(self._load(data, start), 1):
+                if batch is not None:
+                    empty = False
+                if empty and number == dealt:
+                    raise ValueError(
+                        f"{self._name} data must give one batch at least, got none: {data.faults.report()}"
+                    )
+                if number == dealt:  # a trainer that knows the length never asks for more
+                    self._report(data)
+                if batch is not None:
+                    yield batch
         finally:
-            self._report()
+            self._report(data)
 
-    def _nothing(self) -> str:
-        report = self._triplets.faults.report()
-        return f"{self._name} data must give at least one batch of {self._loader.batch_size}, got none: {report}"
+    def _deal(self, data: TripletDataset, start: int) -> Iterator[list[int]]:
+        return deal(len(data), self._batch_size, self._process.rank, self._process.world_size, start)
 
-    def _report(self) -> None:
-        report = self._triplets.faults.report()
+    def _load(self, data: TripletDataset, start: int) -> "DataLoader[TryOnBatch | None]":
+        return DataLoader(
+            data,  # type: ignore[arg-type]
+            batch_sampler=self._deal(data, start),
+            num_workers=self._process.num_workers,
+            collate_fn=collate,
+            pin_memory=self._process.pin_memory,
+            # Without a generator of its own the loader would draw from torch's global one.
+            generator=torch.Generator().manual_seed(data.seed),
+        )
+
+    def _report(self, data: TripletDataset) -> None:
+        report = data.faults.report()
         if report.bad:
-            rank = f" (rank {self._triplets.source.rank})" if self._triplets.source.world_size > 1 else ""
-            logger.warning("%s data, epoch %d%s: %s", self._name, self._triplets.epoch, rank, report)
-        self._triplets.faults.reset()
+            rank = f" (rank {self._process.rank})" if self._process.world_size > 1 else ""
+            logger.warning("%s data, epoch %d%s: %s", self._name, data.epoch, rank, report)
+        data.faults.reset()

@@ -1,25 +1,40 @@
 """OrnamentDataModule: batches of triplets from shards, for training, validation, testing and prediction."""
 
+import logging
 import math
+from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
 from webdataset.utils import pytorch_worker_info
 
-from datamodules.dataset import ShuffledDataset, Source, TripletDataset, type_chances
-from datamodules.faults import FaultCounter
-from datamodules.loader import TripletLoader
+from datamodules.cache import ShardCache, default_folder
+from datamodules.catalogue import Catalogue, open_catalogue
+from datamodules.dataset import TripletDataset
+from datamodules.faults import FaultCounter, FaultReport
+from datamodules.latents import Mode, PrecomputedTransform, choose_transform
+from datamodules.loader import Process, TripletLoader
+from datamodules.order import OrderOptions, evaluation_order, type_chances
+from datamodules.plan import TrainingPlan
+from datamodules.resume import Progress, ResumeData, TrainingPosition
 from datamodules.shards import resolve_shards
-from datamodules.transforms import TripletTransform, TryOnSample
+from datamodules.transforms import TripletTransform
+
+logger = logging.getLogger(__name__)
 
 
 class OrnamentDataModule(LightningDataModule):
     """Streams triplets from WebDataset shards as ``TryOnBatch``.
 
     Shards are given as a path, a pattern with braces or wildcards, a folder, an http(s), s3, gs or hf URL, a list of
-    those, or ``bundled:`` and a path in this package. Samples that cannot be used are skipped, counted and reported
-    once an epoch.
+    those, or ``bundled:`` and a path in this package. The ``index.json`` beside them says where each sample lies;
+    local shards without one are walked instead. Remote shards are copied, whole and once a machine, when they are
+    needed.
+
+    The order of training samples is a function of seed, epoch and shards alone. A run can be stopped anywhere and
+    goes on exactly from its checkpoint, on any number of processes and workers whose global batch is the same.
+    Samples that cannot be used are counted and reported once an epoch; in training others take their places.
 
     Args:
         train_shards: Shards to train on.
@@ -36,11 +51,18 @@ class OrnamentDataModule(LightningDataModule):
             outwards, since a user's box is coarse; also in validation, where each sample keeps its box.
         crop_factor: Side of the square that is cut out around the coarse box, over the box's longer side.
         horizontal_flip: Mirror half of the training samples, ornament and person together.
-        shuffle_buffer: Training samples in the shuffle buffer of each worker; 1 for none.
-        samples_per_epoch: Training samples of all processes in an epoch, rounded down to whole batches: the shards
-            are gone through as often as it takes. Null for one pass over the shards, with one process only.
+        shuffle_block_size: Training samples that are mixed with each other, of shards in a random order; remote
+            shards are copied as their blocks come.
+        samples_per_epoch: Training samples of all processes in an epoch, rounded down to whole steps: the shards
+            are gone through as often as it takes. Null for one pass over the shards.
         strict: Raise at the first sample that cannot be used, instead of skipping it.
         pin_memory: Copy batches into page-locked memory; null for where a CUDA device is present.
+        cache_dir: Folder for copies of remote shards; null for one in the user's cache.
+        cache_limit: GiB of such copies: those used longest ago make room for new ones. Null for no limit.
+        remote_timeout: Seconds after which a remote that sends nothing is given up.
+        precomputed: Train on latents that ``data latents`` has put beside the images, with the crops and flips of its
+            copies: ``auto`` where ``latents.json`` is beside shards on a disk and is of the same crops, ``require``
+            to stop where that is not so, ``never`` to encode the images in each step.
 
     Raises:
         ValueError: If a number is out of its range or a type is unknown.
@@ -60,10 +82,14 @@ class OrnamentDataModule(LightningDataModule):
         box_growth: tuple[float, float] = (0.1, 0.25),
         crop_factor: float = 1.5,
         horizontal_flip: bool = True,
-        shuffle_buffer: int = 256,
+        shuffle_block_size: int = 8192,
         samples_per_epoch: int | None = None,
         strict: bool = False,
         pin_memory: bool | None = None,
+        cache_dir: str | None = None,
+        cache_limit: float | None = None,
+        remote_timeout: float = 60.0,
+        precomputed: Mode = "auto",
     ) -> None:
         """Check and store the options; no shard is looked for before a loader is asked for."""
         super().__init__()
@@ -71,7 +97,7 @@ class OrnamentDataModule(LightningDataModule):
             ("resolution", resolution),
             ("batch_size", batch_size),
             ("val_batch_size", val_batch_size),
-            ("shuffle_buffer", shuffle_buffer),
+            ("shuffle_block_size", shuffle_block_size),
             ("samples_per_epoch", samples_per_epoch),
         ):
             _check_number(name, number, 1)
@@ -85,127 +111,151 @@ class OrnamentDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.val_batch_size = val_batch_size or batch_size
         self.num_workers = num_workers
-        self.seed = seed
-        self.type_chances = type_chances(type_weights)
         self.box_growth = box_growth
         self.crop_factor = crop_factor
         self.horizontal_flip = horizontal_flip
-        self.shuffle_buffer = shuffle_buffer
-        self.samples_per_epoch = samples_per_epoch
         self.strict = strict
+        self.precomputed = precomputed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.order = OrderOptions(seed, type_chances(type_weights), samples_per_epoch, shuffle_block_size)
+        self.cache = ShardCache(Path(cache_dir) if cache_dir else default_folder(), cache_limit, remote_timeout)
+        self._catalogues: dict[str, Catalogue] = {}
+        self._position = TrainingPosition()
+
+    def setup(self, stage: str) -> None:
+        """Be there when a checkpoint is loaded into a training run."""
+        self._position = TrainingPosition()
+        if stage == "fit" and self.trainer is not None:
+            others = [callback for callback in self.trainer.callbacks if not isinstance(callback, ResumeData)]  # type: ignore[attr-defined]
+            self.trainer.callbacks = [*others, ResumeData(self._resume)]  # type: ignore[attr-defined]
 
     def train_dataloader(self) -> TripletLoader:
         """Shuffled, augmented batches of equal size.
 
         Raises:
             FileNotFoundError: If a pattern matches no shard.
-            ValueError: If there are fewer shards than workers of all processes, or ``samples_per_epoch`` is not
-                given with several processes or is less than one batch for each.
+            ValueError: If there are fewer samples than one step takes, or processes see different shards.
+            OSError: If a remote index cannot be fetched.
         """
-        source = self._source(self.train_shards, self.type_chances)
-        num_batches = self._num_batches(source.world_size)
-        readers = source.world_size * max(1, self.num_workers)
-        if len(source.shards) < readers:
-            raise ValueError(
-                f"training needs a shard for each worker of each process, got {len(source.shards)} shards for "
-                f"{readers} workers ({source.world_size} x {max(1, self.num_workers)}); lower data.num_workers or "
-                "pack smaller shards"
+        plan = self._plan()
+        if plan.samples < plan.asked_samples:
+            logger.info(
+                "training: %d samples an epoch are %d in whole steps; the rest, others each time, drop out",
+                plan.asked_samples,
+                plan.samples,
             )
-        quota = None if num_batches is None else self._quota(num_batches)
-        faults = FaultCounter(self.num_workers, self.strict)
-        dataset = ShuffledDataset(source, self._transform(self.horizontal_flip), faults, self.shuffle_buffer, quota)
-        loader = self._batches(dataset, self.batch_size, drop_last=True)
-        return TripletLoader(loader, "training", self._current_epoch, num_batches)
+        self._check_ranks(plan.catalogue)
+        faults, transform = FaultCounter(self.num_workers, self.strict), self._training_transform()
+
+        def epoch_data(epoch: int) -> TripletDataset:
+            order = plan.order(epoch)
+            return TripletDataset(plan.catalogue, order, transform, faults, self.cache, self.order.seed, epoch, True)
+
+        return TripletLoader("training", epoch_data, self.batch_size, self._process(), plan.batches, self._next_batch)
+
+    @property
+    def encoders(self) -> dict[str, str]:
+        """Fingerprints of the encoders whose latents are trained on, by name; none where images are encoded."""
+        transform = self._training_transform()
+        return transform.card.encoders if isinstance(transform, PrecomputedTransform) else {}
 
     def val_dataloader(self) -> TripletLoader:
         """Every sample of ``val_shards`` once, always the same.
 
         Raises:
             FileNotFoundError: If a pattern matches no shard.
+            ValueError: If there is no sample.
+            OSError: If a remote index cannot be fetched.
         """
         return self._evaluation(self.val_shards, "validation", type_chances())
 
     def test_dataloader(self) -> TripletLoader:
-        """Every sample of ``test_shards`` once, or of ``val_shards`` where there are none.
-
-        Raises:
-            FileNotFoundError: If a pattern matches no shard.
-        """
+        """Every sample of ``test_shards`` once, or of ``val_shards`` where there are none; raises as validation."""
         return self._evaluation(self.test_shards or self.val_shards, "test", type_chances())
 
     def predict_dataloader(self) -> TripletLoader:
-        """The same samples as :meth:`test_dataloader`.
-
-        Raises:
-            FileNotFoundError: If a pattern matches no shard.
-        """
+        """The same samples as :meth:`test_dataloader`."""
         return self._evaluation(self.test_shards or self.val_shards, "prediction", type_chances())
 
     def calibration_dataloader(self) -> TripletLoader:
-        """One pass over the training samples as validation would see them: in order, without augmentation.
+        """One pass over the training samples as validation would see them: in order, without augmentation."""
+        return self._evaluation(self.train_shards, "calibration", self.order.chances)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position in the training data, and what it depends on; without a training run nothing."""
+        if self.trainer is None or self.trainer.state.fn != "fit":
+            return {}
+        return self._position.to_dict(self.trainer, self._plan())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the state until it is known whether training goes on from it."""
+        self._position.load(state_dict)
+
+    def _resume(self, fit_loop: Progress) -> None:
+        assert self.trainer is not None
+        self._position.resume(fit_loop, self.trainer, self._plan())
+
+    def _next_batch(self) -> tuple[int, int]:
+        return (0, 0) if self.trainer is None else self._position.next_batch(self.trainer)
+
+    def _plan(self) -> TrainingPlan:
+        """How this run goes through its training data."""
+        accumulate = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        catalogue, world_size = self._catalogue(self.train_shards, "training"), self._process().world_size
+        return TrainingPlan(catalogue, self.order, self.batch_size, world_size, accumulate)
+
+    def _check_ranks(self, catalogue: Catalogue) -> None:
+        """Check that all processes see the same shards.
 
         Raises:
-            FileNotFoundError: If a pattern matches no shard.
+            ValueError: If this one sees others than the first one.
         """
-        return self._evaluation(self.train_shards, "calibration", self.type_chances)
+        if self.trainer is None:
+            return
+        if self.trainer.strategy.broadcast(catalogue.fingerprint) != catalogue.fingerprint:
+            raise ValueError(
+                f"process {self.trainer.global_rank} sees other training shards than process 0; check them"
+            )
 
     def _evaluation(self, shards: str | list[str], name: str, chances: dict[str, float]) -> TripletLoader:
+        catalogue, process = self._catalogue(shards, name), self._process()
+        order = evaluation_order(catalogue, self.order.seed, chances)
         faults = FaultCounter(self.num_workers, self.strict)
-        dataset = TripletDataset(self._source(shards, chances), self._transform(flip=False), faults)
-        return TripletLoader(self._batches(dataset, self.val_batch_size), name)
+        data = TripletDataset(catalogue, order, self.transform(flip=False), faults, self.cache, self.order.seed)
+        batches = -(-len(data) // (self.val_batch_size * process.world_size))
+        return TripletLoader(name, lambda epoch: data, self.val_batch_size, process, batches)
 
-    def _batches(self, dataset: TripletDataset, batch_size: int, drop_last: bool = False) -> DataLoader[TryOnSample]:
-        # Without a generator of its own the loader would draw from torch's global one.
-        generator = torch.Generator().manual_seed(self.seed)
-        return DataLoader(
-            dataset,
-            batch_size,
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-            generator=generator,
-            drop_last=drop_last,
-        )
+    def _catalogue(self, shards: str | list[str], name: str) -> Catalogue:
+        """List the samples of shards, and report once what is wrong with those that were walked."""
+        specification = repr(shards)
+        if specification not in self._catalogues:
+            faults = FaultCounter(strict=self.strict)
+            catalogue = open_catalogue(resolve_shards(shards), faults.record, self.cache.timeout)
+            report = faults.report()
+            skipped = FaultReport(len(catalogue), report.bad, report.first)
+            if len(catalogue) == 0:
+                raise ValueError(f"{name} data must have at least one sample, got none in {shards}: {skipped}")
+            if skipped.bad:
+                logger.warning("%s data: %s", name, skipped)
+            self._catalogues[specification] = catalogue
+        return self._catalogues[specification]
 
-    def _source(self, shards: str | list[str], chances: dict[str, float]) -> Source:
-        rank, world_size = self._rank()
-        return Source(resolve_shards(shards), self.seed, chances, rank, world_size)
-
-    def _transform(self, flip: bool) -> TripletTransform:
+    def transform(self, flip: bool) -> TripletTransform:
+        """Crops of an image, as training (where it may flip) and evaluation make them."""
         return TripletTransform(self.resolution, self.box_growth, self.crop_factor, flip)
 
-    def _rank(self) -> tuple[int, int]:
-        """Rank and number of processes, from the trainer or, without one, as webdataset finds them."""
+    def _training_transform(self) -> TripletTransform | PrecomputedTransform:
+        """Without a trainer nobody compares encoders, so that latents are not taken unless they are required."""
+        mode = "never" if self.precomputed == "auto" and self.trainer is None else self.precomputed
+        return choose_transform(resolve_shards(self.train_shards), self.transform(self.horizontal_flip), mode)
+
+    def _process(self) -> Process:
+        """This process, from the trainer or, without one, as webdataset finds it."""
         if self.trainer is not None:
-            return self.trainer.global_rank, self.trainer.world_size
-        rank, world_size, *_ = pytorch_worker_info()
-        return rank, world_size
-
-    def _current_epoch(self) -> int:
-        """Epoch as Lightning tells it to samplers; ``current_epoch`` lags behind it where a run is resumed."""
-        return 0 if self.trainer is None else self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-
-    def _num_batches(self, world_size: int) -> int | None:
-        """Batches of one process in an epoch; None for one pass."""
-        if self.samples_per_epoch is None:
-            if world_size > 1:
-                raise ValueError(
-                    f"{world_size} processes must have equally many batches, or they wait for each other for ever: "
-                    "set data.samples_per_epoch"
-                )
-            return None
-        num_batches = self.samples_per_epoch // (world_size * self.batch_size)
-        if num_batches == 0:
-            raise ValueError(
-                f"samples_per_epoch must give each process a batch ({world_size} x {self.batch_size} samples), "
-                f"got {self.samples_per_epoch}"
-            )
-        return num_batches
-
-    def _quota(self, num_batches: int) -> list[int]:
-        """Samples of each worker, in whole batches."""
-        workers = max(1, self.num_workers)
-        return [self.batch_size * len(range(worker, num_batches, workers)) for worker in range(workers)]
+            rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        else:
+            rank, world_size, *_ = pytorch_worker_info()
+        return Process(rank, world_size, self.num_workers, self.pin_memory)
 
 
 def _check_number(name: str, number: int | None, least: int) -> None:

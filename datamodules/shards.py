@@ -2,20 +2,21 @@
 
 Security: data and configurations must not be able to run a command. webdataset runs what follows ``pipe:`` in a
 shell, also where a file of such a name turns up in a folder. So ``pipe:`` and unknown schemes are refused here,
-local shards are opened with :func:`open` (never by webdataset's ``gopen``), and remote ones by webdataset's
-openers for the schemes in :data:`REMOTE`, which start ``curl``, ``gsutil`` or ``ais`` with a list of arguments and
-no shell. (``GOPEN_REWRITE``, ``USE_AIS_FOR`` belong to the user's environment and are left as they are.)
+local shards are opened with :func:`open` (never by webdataset's ``gopen``), those of the web by urllib, and others by
+webdataset's openers for the schemes in :data:`REMOTE`, which start ``curl``, ``gsutil`` or ``ais`` with a list of
+arguments and no shell. (``GOPEN_REWRITE``, ``USE_AIS_FOR`` belong to the user's environment and are left as they are.)
 """
 
 import glob
 import re
+import subprocess
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from braceexpand import braceexpand
-from webdataset.gopen import Pipe, gopen, gopen_schemes
+from webdataset.gopen import gopen, gopen_schemes
 
 BUNDLED = "bundled:"
 REMOTE = ("http", "https", "s3", "gs", "hf", "ais")
@@ -47,10 +48,10 @@ def resolve_shards(specification: str | Sequence[str]) -> list[str]:
 def _resolve(item: str, pattern: str) -> list[str]:
     if item.startswith(BUNDLED):
         return _match(Path(str(files(__package__))) / item.removeprefix(BUNDLED), pattern)
-    scheme = SCHEME.match(item)
+    scheme = scheme_of(item)
     if scheme is None:
         return _match(Path(item).expanduser().absolute(), pattern)
-    if scheme[1].lower() not in REMOTE:
+    if scheme not in REMOTE:
         raise ValueError(
             f"a shard is a path, {BUNDLED}..., or a URL of {', '.join(REMOTE)}, got {item!r}; pipe: is refused "
             "because it runs a shell: copy the shards to a disk, and write ./ before a path with a colon"
@@ -70,21 +71,25 @@ def _match(path: Path, pattern: str) -> list[str]:
     return [str(name) for name in found]
 
 
-def open_shard(shard: str) -> BinaryIO:
-    """Open a shard that :func:`resolve_shards` listed, for reading from its start to its end.
+def scheme_of(shard: str) -> str | None:
+    """Scheme of a URL in small letters; None for a path."""
+    scheme = SCHEME.match(shard)
+    return scheme and scheme[1].lower()
+
+
+def start_program(url: str) -> "subprocess.Popen[bytes]":
+    """Start the program that fetches a URL which is not of the web, such as s3, gs, hf or ais.
 
     Args:
-        shard: Absolute path or URL.
+        url: A URL that :func:`resolve_shards` listed.
 
     Returns:
-        A binary stream.
+        A process that writes the bytes to its standard output.
 
     Raises:
-        OSError: If the file cannot be opened.
+        OSError: If the program cannot be started.
     """
-    scheme = SCHEME.match(shard)
-    if scheme is None:
-        return open(shard, "rb")
-    if scheme[1].lower() == "s3" and "s3" not in gopen_schemes:
-        return cast(BinaryIO, Pipe(["aws", "s3", "cp", "--only-show-errors", shard, "-"], mode="rb"))
-    return cast(BinaryIO, gopen(shard, "rb"))
+    if scheme_of(url) == "s3" and "s3" not in gopen_schemes:
+        command = ["aws", "s3", "cp", "--only-show-errors", url, "-"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE)
+    return cast("subprocess.Popen[bytes]", gopen(url, "rb").proc)

@@ -2,28 +2,18 @@
 
 import random
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
-from datamodules.decoding import Triplet
+from datamodules.decoding import ENTRIES, Triplet
 from datamodules.seeding import hash_seed
-from ornament_lit.geometry import (
-    MID_GREY,
-    Box,
-    Crop,
-    clip_box,
-    crop_and_resize,
-    draw_box,
-    grow_box,
-    mask_to_box,
-    square_crop,
-)
+from ornament_lit.batch import EncodedImages
+from ornament_lit.geometry import Box, Crop, clip_box, draw_box, grow_box, mask_to_box, square_crop
+from ornament_lit.windows import ORNAMENT_FACTOR, image_to_tensor, mask_to_tensor
 
-ORNAMENT_FACTOR = 1.2
+VERSION = 1
+"""What a seed draws: raise it when a seed comes to mean another crop or flip, since stored latents do not fit then."""
 
 
 class TryOnSample(TypedDict):
@@ -37,6 +27,7 @@ class TryOnSample(TypedDict):
     category: str
     key: str
     sample_seed: int
+    encoded: NotRequired[EncodedImages]
 
 
 @dataclass(frozen=True)
@@ -73,10 +64,10 @@ class TripletTransform:
         box = self.coarse_box(triplet, rng)
         person, ornament = square_crop(box, self.crop_factor), _ornament_crop(triplet)
         tensors = (
-            self._image(triplet.ornament, ornament),
-            self._mask(triplet.ornament_mask, ornament),
-            self._image(triplet.person, person),
-            self._mask(triplet.wearing_mask, person),
+            image_to_tensor(triplet.ornament, ornament, self.resolution),
+            mask_to_tensor(triplet.ornament_mask, ornament, self.resolution),
+            image_to_tensor(triplet.person, person, self.resolution),
+            mask_to_tensor(triplet.wearing_mask, person, self.resolution),
             draw_box(box, person, self.resolution),
         )
         if self.flip and rng.random() < 0.5:
@@ -92,18 +83,15 @@ class TripletTransform:
             sample_seed=seed,
         )
 
+    @staticmethod
+    def wants(entry: str) -> bool:
+        """Whether an entry of a sample is looked at."""
+        return entry in ENTRIES
+
     def coarse_box(self, triplet: Triplet, rng: random.Random) -> Box:
         """Box as a user would draw it: it contains the annotated one and lies in the picture."""
         left, top, right, bottom = (rng.uniform(*self.box_growth) for _ in range(4))
         return clip_box(grow_box(triplet.box, (left, top, right, bottom)), *triplet.person.size)
-
-    def _image(self, image: Image.Image, crop: Crop) -> Tensor:
-        pixels = crop_and_resize(image, crop, self.resolution, MID_GREY)
-        return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float().div_(127.5).sub_(1.0).contiguous()
-
-    def _mask(self, mask: Image.Image, crop: Crop) -> Tensor:
-        pixels = crop_and_resize(mask, crop, self.resolution, 0, Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(pixels)).unsqueeze(0).float().div_(255.0)
 
 
 def _ornament_crop(triplet: Triplet) -> Crop:

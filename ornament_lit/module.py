@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from ornament_lit.assembly import assemble, refine
 from ornament_lit.attention_losses import AttentionLoss
@@ -26,6 +27,7 @@ from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement
 from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.metrics.mean_losses import MeanLosses
 from ornament_lit.noising import draw_noising, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
@@ -107,6 +109,7 @@ class TryOnModule(LightningModule):
         self.crops: dict[str, float] = {}
         self.keys_done: set[str] = set()
         self.mask_iou = MaskIoU(mask_head.num_iterations)
+        self.mean_losses = MeanLosses(tuple(self.initial_loss_weights))
         self.register_buffer("mask_threshold", torch.tensor(0.5))
 
     def setup(self, stage: str) -> None:
@@ -119,6 +122,10 @@ class TryOnModule(LightningModule):
         Raises:
             ValueError: If they are of others.
         """
+        # Buffers are the same on all processes. If each step sent them around, processes with unequally many batches,
+        # as in validation, would wait for each other for ever.
+        buffers = [name for name, _ in self.named_buffers()]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, buffers)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             self.crops = {name: getattr(data, name) for name in ("resolution", "crop_factor") if hasattr(data, name)}
@@ -176,7 +183,8 @@ class TryOnModule(LightningModule):
         losses, _ = self.losses(batch)
         loss = torch.stack([self.loss_weights[name] * value for name, value in losses.items()]).sum()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
-        self._log_losses("train", losses, batch)
+        values = {f"train/loss_{name}": value.detach() for name, value in losses.items()}
+        self.log_dict(values, batch_size=len(batch["key"]))
         return loss
 
     def validation_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
@@ -198,7 +206,7 @@ class TryOnModule(LightningModule):
 
     def _evaluation_step(self, stage: str, batch: TryOnBatch) -> dict[str, Any]:
         losses, seen = self.losses(batch)
-        self._log_losses(stage, losses, batch)
+        self.mean_losses.update(losses, len(batch["key"]))
         masks = seen.refinement.pictures(like=batch["wearing_mask"])
         self.mask_iou.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
         return {
@@ -208,19 +216,18 @@ class TryOnModule(LightningModule):
             "attention_mask": seen.attention_mask,
         }
 
-    def _log_losses(self, stage: str, losses: dict[str, Tensor], batch: TryOnBatch) -> None:
-        values = {f"{stage}/loss_{name}": value.detach() for name, value in losses.items()}
-        self.log_dict(values, batch_size=len(batch["key"]), sync_dist=stage != "train")
-
     def on_validation_epoch_end(self) -> None:
-        """Log the masks' IoU of the box and of every iteration."""
-        self._log_iou("val")
+        """Log the losses, and the masks' IoU of the box and of every iteration."""
+        self._log_means("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the masks' IoU of the box and of every iteration."""
-        self._log_iou("test")
+        """Log the losses, and the masks' IoU of the box and of every iteration."""
+        self._log_means("test")
 
-    def _log_iou(self, stage: str) -> None:
+    def _log_means(self, stage: str) -> None:
+        """Log what the metrics say of all processes: one that had no sample takes part, which `log` does not."""
+        self.log_dict({f"{stage}/loss_{name}": mean for name, mean in self.mean_losses.compute().items()})
+        self.mean_losses.reset()
         summary = self.mask_iou.summary(float(self.mask_threshold))
         iou = {f"{stage}/iou_{name}": value for name, value in summary["iou"].items()}
         self.log_dict(iou)

@@ -22,7 +22,15 @@ def test_make_targets_exist() -> None:
 
 def test_every_part_is_in_the_table_and_every_row_exists() -> None:
     exported = {name for family in cli.FAMILIES for name in family.__all__}
-    bases = {"AttentionLoss", "Autoencoder", "ImageEncoder", "MaskHead", "ReferenceNet", "OrnamentDataModule"}
+    bases = {
+        "AttentionLoss",
+        "Autoencoder",
+        "ImageEncoder",
+        "MaskHead",
+        "OrnamentDataModule",
+        "ReferenceNet",
+        "RefreshPolicy",
+    }
     table = set(re.findall(r"`([A-Z]\w+)`", README))
     assert exported - bases <= table
     assert table - exported <= {"EllipseMaskHead"}

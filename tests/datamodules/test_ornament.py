@@ -81,11 +81,9 @@ def test_bundled_data() -> None:
     assert 0.1 < torch.cat(shares).mean() < 0.3
 
 
-def test_training_sees_the_bundled_data_once_without_a_length() -> None:
+def test_training_sees_the_bundled_data_once() -> None:
     loader = OrnamentDataModule(resolution=8, batch_size=64).train_dataloader()
-    assert len(set(keys(loader))) == 640
-    with pytest.raises(TypeError, match="no length"):
-        len(loader)
+    assert len(loader) == 10 and len(set(keys(loader))) == 640
 
 
 def test_nothing_is_drawn_from_global_random_state(shard_dir: Path) -> None:
@@ -185,51 +183,114 @@ def test_two_processes_of_a_trainer_share_the_data(shard_dir: Path, tmp_path: Pa
     assert sorted(ranks[0] + ranks[1]) == sorted(expected) and len(ranks[0]) == len(ranks[1])
 
 
-def test_several_ranks_need_a_number_of_samples(shard_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "0")
-    with pytest.raises(ValueError, match=r"set data\.samples_per_epoch"):
-        drawn(shard_dir).train_dataloader()
-    with pytest.raises(ValueError, match=r"2 x 4 samples"):
-        drawn(shard_dir, samples_per_epoch=7).train_dataloader()
+@pytest.mark.parametrize("samples", [1, 8])
+def test_validation_of_a_trainer_sees_every_sample_once(
+    tmp_path: Path, draw_entries: Draw, write_shard: Write, samples: int
+) -> None:
+    for name, count in (("train", 9), ("val", samples)):
+        write_shard(tmp_path / f"{name}-0.tar", {f"{name}-{i}": draw_entries(i) for i in range(count)})
+    trainer = pl.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        strategy="ddp_fork",
+        devices=3,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(RankRecorder(tmp_path), drawn(tmp_path, batch_size=2))
+    ranks = [(tmp_path / f"rank-{rank}").read_text().split("\n") for rank in range(3)]
+    validated = sorted(row for rank in ranks for row in rank if row.startswith("val"))
+    assert validated == sorted([f"val val-{i}" for i in range(samples)] * 2)
+    assert [sum(row.startswith("train") for row in rank) for rank in ranks] == [2, 2, 2]
 
 
-def test_too_few_shards_name_both_numbers(shard_dir: Path) -> None:
-    with pytest.raises(ValueError, match=r"got 4 shards for 5 workers"):
-        drawn(shard_dir, num_workers=5).train_dataloader()
+def test_several_ranks_share_a_pass(shard_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    found = []
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("RANK", rank)
+        found.append(keys(drawn(shard_dir, batch_size=3).train_dataloader()))
+    assert [len(part) for part in found] == [9, 9, 9] and len(set().union(*found)) == 27
+    with pytest.raises(ValueError, match=r"one step of 12 samples at least \(3 processes of batch_size 4"):
+        drawn(shard_dir, samples_per_epoch=11).train_dataloader()
+
+
+def test_the_dropped_tail_is_told(shard_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "datamodules"):
+        loader = drawn(shard_dir, batch_size=5).train_dataloader()
+    assert len(keys(loader)) == 30 and "32 samples an epoch are 30 in whole steps" in caplog.text
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 11])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_validation_shares_every_sample_once(
+    shard_dir: Path, monkeypatch: pytest.MonkeyPatch, world_size: int, workers: int
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(world_size))
+    found, lengths = [], set()
+    for rank in range(world_size):
+        monkeypatch.setenv("RANK", str(rank))
+        loader = drawn(shard_dir, val_batch_size=2, num_workers=workers).val_dataloader()
+        lengths.add(len(loader))
+        found += keys(loader)
+    assert sorted(found) == [f"val-{i:06d}" for i in range(8)] and lengths == {max(1, -(-8 // (2 * world_size)))}
+
+
+def test_more_workers_than_shards_read_one_shard(shard_dir: Path) -> None:
+    loader = drawn(shard_dir, num_workers=3, strict=True, batch_size=2).train_dataloader()
+    one = OrnamentDataModule(str(shard_dir / "val-*.tar"), resolution=8, batch_size=2, num_workers=3)
+    assert len(set(keys(loader))) == 32 and len(set(keys(one.train_dataloader()))) == 8
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_skipped_samples_are_reported_once_an_epoch(
+def test_faults_are_reported_once_an_epoch(
     tmp_path: Path, draw_entries: Draw, write_shard: Write, caplog: pytest.LogCaptureFixture, workers: int
 ) -> None:
     for shard in range(2):
-        samples = {f"{shard}{i}": draw_entries(i) for i in range(8)}
-        samples["bad"] = draw_entries(wearing_mask__png=None)
+        samples = {f"{shard}{i}": draw_entries(i) for i in range(7)}
+        samples[f"bad-{shard}"] = draw_entries(person__jpg=b"no picture")
+        samples[f"absent-{shard}"] = draw_entries(wearing_mask__png=None)
         write_shard(tmp_path / f"train-{shard}.tar", samples)
-    loader = drawn(tmp_path, num_workers=workers, samples_per_epoch=32).train_dataloader()
+    with caplog.at_level(logging.WARNING):
+        loader = drawn(tmp_path, num_workers=workers, samples_per_epoch=32).train_dataloader()
+    assert "training data: 2 of 18 samples skipped: 2 missing_entry (first: " in caplog.text
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             iterator = iter(loader)
-            for _ in range(len(loader)):
-                next(iterator)
+            batches = [next(iterator) for _ in range(len(loader))]
         (message,) = caplog.messages
-        assert "samples skipped: " in message and "missing_entry (first: " in message and ".tar: bad: " in message
+        assert "training data, epoch 0: " in message and "undecodable (first: " in message and ".tar: bad-" in message
+        assert [len(batch["key"]) for batch in batches] == [4] * 8
 
 
 def test_only_bad_samples_are_an_error(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
-    write_shard(tmp_path / "train-0.tar", {"bad": draw_entries(json=None)})
-    write_shard(tmp_path / "val-0.tar", {"bad": draw_entries(json=None)})
+    for name in ("train", "val"):
+        write_shard(tmp_path / f"{name}-0.tar", {"bad": draw_entries(json=None)})
     data = drawn(tmp_path)
-    for loader in (data.train_dataloader(), data.val_dataloader()):
-        with pytest.raises(ValueError, match="1 of 1 samples skipped: 1 missing_entry"):
-            list(loader)
+    for loader in (data.train_dataloader, data.val_dataloader):
+        with pytest.raises(ValueError, match=r"at least one sample, got none.*1 of 1 samples skipped: 1 missing_entry"):
+            loader()
+
+
+def test_only_pictures_that_cannot_be_decoded_are_an_error(
+    tmp_path: Path, draw_entries: Draw, write_shard: Write
+) -> None:
+    for name in ("train", "val"):
+        write_shard(tmp_path / f"{name}-0.tar", {f"k{i}": draw_entries(i, person__jpg=b"bad") for i in range(5)})
+    data = drawn(tmp_path)
+    with pytest.raises(ValueError, match=r"a sample and 32 substitutes cannot be used.*33 of 33 samples skipped"):
+        list(data.train_dataloader())
+    with pytest.raises(ValueError, match=r"validation data must give one batch at least.*5 of 5 samples skipped"):
+        list(data.val_dataloader())
 
 
 def test_fewer_samples_than_a_batch_are_an_error(shard_dir: Path) -> None:
-    with pytest.raises(ValueError, match="training data must give at least one batch of 33"):
-        list(drawn(shard_dir, batch_size=33).train_dataloader())
+    with pytest.raises(ValueError, match=r"one step of 33 samples at least .*, got 32"):
+        drawn(shard_dir, batch_size=33).train_dataloader()
 
 
 def test_strict_raises(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:

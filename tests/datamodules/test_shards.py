@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.shards import open_shard, resolve_shards
+from datamodules.reading import read_shard
+from datamodules.shards import resolve_shards, scheme_of, start_program
 
 
 def names(shards: list[str]) -> list[str]:
@@ -56,12 +57,21 @@ def test_other_schemes_are_refused(url: str) -> None:
         resolve_shards(url)
 
 
-def test_a_file_that_is_named_like_a_command_is_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("shard", "scheme"),
+    [("/a/b.tar", None), ("./c:d.tar", None), ("S3://bucket/a.tar", "s3"), ("https://h/a.tar", "https")],
+)
+def test_schemes(shard: str, scheme: str | None) -> None:
+    assert scheme_of(shard) == scheme
+
+
+def test_a_file_that_is_named_like_a_command_is_only_read(
+    shard_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "pipe:touch pwned #.tar").write_bytes(b"bytes")
+    (shard_dir / "val-000000.tar").rename(tmp_path / "pipe:touch pwned #.tar")
     (shard,) = resolve_shards("*.tar")
-    with open_shard(shard) as stream:
-        assert stream.read() == b"bytes"
+    assert len(list(read_shard(shard, lambda error: None))) == 8
     assert not (tmp_path / "pwned").exists()
 
 
@@ -70,5 +80,5 @@ def test_s3_is_read_without_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     program.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with open_shard("s3://bucket/a;touch pwned.tar") as stream:
-        assert stream.read() == b"s3|cp|--only-show-errors|s3://bucket/a;touch pwned.tar|-|"
+    output, _ = start_program("s3://bucket/a;touch pwned.tar").communicate()
+    assert output == b"s3|cp|--only-show-errors|s3://bucket/a;touch pwned.tar|-|"

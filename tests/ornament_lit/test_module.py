@@ -1,5 +1,6 @@
 """Exactness of the training step: checkpointing, accumulation, processes, gradients, resume."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules import OrnamentDataModule
 from ornament_lit.attention_losses import ZeroAttentionLoss
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.denoiser import Denoiser
@@ -227,3 +229,33 @@ def test_the_mask_head_is_told_the_steps_taken(build_module, tiny_batch, tmp_pat
     module.mask_head.register_forward_pre_hook(lambda _, args: steps.append(args[2]))
     fit(module, loader(tiny_batch(4), 2), tmp_path, max_epochs=2)
     assert steps == [0, 1, 2, 3]
+
+
+def test_a_process_without_a_validation_batch_ends_with_the_same_means(
+    build_module, tmp_path: Path, draw_entries, write_shard
+) -> None:
+    """Three processes and two samples."""
+
+    class Keep(pl.Callback):
+        def on_validation_end(self, trainer: pl.Trainer, pl_module: TryOnModule) -> None:
+            means = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            (tmp_path / f"{trainer.world_size}-{trainer.global_rank}.json").write_text(json.dumps(means))
+
+    shard = write_shard(tmp_path / "val.tar", {f"k{index}": draw_entries(index) for index in range(2)})
+    for strategy, devices in (("auto", 1), ("ddp_fork", 3)):
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            strategy=strategy,
+            devices=devices,
+            callbacks=Keep(),
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        data = OrnamentDataModule(val_shards=str(shard), resolution=32, batch_size=1)
+        trainer.validate(build_module(), data, verbose=False)
+    expected = json.loads((tmp_path / "1-0.json").read_text())
+    assert {"val/loss_noise", "val/loss_mask", "val/loss_attention", "val/iou_box"} <= expected.keys()
+    for rank in range(3):
+        assert json.loads((tmp_path / f"3-{rank}.json").read_text()) == pytest.approx(expected, rel=1e-5)

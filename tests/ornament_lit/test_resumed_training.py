@@ -35,7 +35,7 @@ def train(module: TryOnModule, shards: Path, losses: Losses, workers: int, check
         resolution=32,
         batch_size=4,
         num_workers=workers,
-        samples_per_epoch=13,
+        samples_per_epoch=9,
     )
     trainer = pl.Trainer(
         max_epochs=2,
@@ -51,14 +51,14 @@ def train(module: TryOnModule, shards: Path, losses: Losses, workers: int, check
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_losses_after_a_checkpoint_are_those_of_an_uninterrupted_run(
     build_module: Callable[..., TryOnModule], shard_dir: Path, tmp_path: Path, workers: int
 ) -> None:
     straight = Losses(tmp_path)
     train(build_module(), shard_dir, straight, workers)
-    assert len(straight.rows) == 6 and len({loss for _, _, loss in straight.rows}) == 6
-    for steps in (2, 3, 4):
+    assert len(straight.rows) == 4 and len({loss for _, _, loss in straight.rows}) == 4
+    for steps in (1, 2):
         resumed = Losses()
         train(build_module(), shard_dir, resumed, workers, tmp_path / f"{steps}.ckpt")
         assert resumed.rows == straight.rows[steps:]

@@ -1,0 +1,202 @@
+"""Whatever bytes a shard has: a counted fault, a sample, or a clear error; never another exception, a hang, or code."""
+
+import bz2
+import gzip
+import io
+import tarfile
+import tempfile
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datamodules.cache import ShardCache
+from datamodules.catalogue import open_catalogue
+from datamodules.dataset import TripletDataset
+from datamodules.decoding import ENTRIES
+from datamodules.faults import FaultCounter, SampleError
+from datamodules.index import SampleRow, ShardEntry, raise_fault, read_index, scan_shard, write_index
+from datamodules.order import evaluation_order, type_chances
+from datamodules.reading import read_sample, read_shard
+from datamodules.shards import resolve_shards
+from datamodules.transforms import TripletTransform
+
+BLOCK = 512
+
+
+def check(content: bytes, indexed: bytes | None = None) -> None:
+    """Walk, read and decode a shard: all that is in its index is either handed out or counted as a fault.
+
+    Args:
+        content: Bytes of the shard.
+        indexed: Bytes of the shard when its index was made; None for one without an index.
+    """
+    walk: list[SampleError] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tar"
+        if indexed is not None:
+            path.write_bytes(indexed)
+            write_index(folder, [scan_shard(path)])
+        path.write_bytes(content)
+        catalogue = open_catalogue([str(path)], walk.append, 1.0)
+        faults = FaultCounter()
+        order = evaluation_order(catalogue, 0, type_chances())
+        data = TripletDataset(catalogue, order, TripletTransform(8), faults, ShardCache())
+        samples = [data[position] for position in range(len(data))]
+        assert {entry.name for entry in Path(folder).iterdir()} <= {"a.tar", "index.json"}
+    found, report = [sample["key"] for sample in samples if sample is not None], faults.report()
+    assert len(found) == report.good == len(catalogue) - sum(report.bad.values())
+    assert all("a.tar" in str(fault) for fault in walk)
+
+
+def tar(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def with_checksum(header: bytearray) -> bytes:
+    """Make a header valid again after an edit."""
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+ANYWHERE = st.integers(0, 10**6)
+SIZES = [b"77777777777\0", b"\x80" + b"\xff" * 11, b"\xff" * 12, b"00000000000\0", b"-1         \0", b"\0" * 12]
+IN_PLACE = st.one_of(
+    st.tuples(st.just("flip"), ANYWHERE, st.integers(1, 255)),
+    st.tuples(st.just("zero"), ANYWHERE, st.integers(1, 2000)),
+    # A field of a header: its place in the header, and what is written there.
+    st.tuples(st.just("field"), ANYWHERE, st.tuples(st.integers(0, 500), st.binary(min_size=1, max_size=12))),
+    st.tuples(st.just("type"), ANYWHERE, st.sampled_from([bytes([kind]) for kind in b"01234567xgXSLKDMNV\0\xff"])),
+    st.tuples(st.just("size"), ANYWHERE, st.sampled_from(SIZES)),
+)
+EDITS = st.one_of(
+    IN_PLACE,
+    st.tuples(st.just("cut"), ANYWHERE, st.just(0)),
+    st.tuples(st.just("insert"), ANYWHERE, st.integers(0, 255)),
+    st.tuples(st.just("double"), ANYWHERE, st.integers(1, 4000)),
+)
+
+
+def apply(content: bytes, headers: list[int], edit: tuple[str, int, Any]) -> bytes:
+    kind, place, value = edit
+    data = bytearray(content)
+    if kind in ("field", "type", "size"):
+        start = headers[place % len(headers)]
+        field, new = {"type": (156, value), "size": (124, value), "field": value}[kind]
+        header = data[start : start + BLOCK].ljust(BLOCK, b"\0")
+        header[field : field + len(new)] = new
+        data[start : start + BLOCK] = with_checksum(header[:BLOCK])[: len(data) - start] if start < len(data) else b""
+        return bytes(data)
+    place %= max(1, len(data))
+    changes = {
+        "flip": lambda: bytes(byte ^ value for byte in data[place : place + 1]),
+        "zero": lambda: bytes(len(data[place : place + value])),
+        "cut": lambda: b"",
+        "insert": lambda: bytes([value]) + data[place : place + 1],
+        "double": lambda: 2 * data[place : place + value],
+    }
+    ends = {"flip": place + 1, "insert": place + 1, "cut": len(data)}
+    data[place : ends.get(kind, place + value)] = changes[kind]()
+    return bytes(data)
+
+
+@cache
+def good_shard() -> bytes:
+    """Three of the bundled samples."""
+    samples = islice(read_shard(resolve_shards("bundled:rendered_128/val-*.tar")[0], raise_fault), 3)
+    return tar(*((f"{raw['__key__']}.{entry}", raw[entry]) for raw in samples for entry in ENTRIES))
+
+
+def headers_of(content: bytes) -> list[int]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return [member.offset for member in archive]
+
+
+@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(edits=st.lists(EDITS, min_size=1, max_size=4))
+def test_a_shard_of_edited_bytes(edits: list[tuple[str, int, object]]) -> None:
+    content = good_shard()
+    for edit in edits:
+        content = apply(content, headers_of(good_shard()), edit)
+    check(content)
+
+
+@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(edits=st.lists(IN_PLACE, min_size=1, max_size=4))
+def test_a_shard_that_is_edited_after_it_was_indexed(edits: list[tuple[str, int, object]]) -> None:
+    content = good_shard()
+    for edit in edits:
+        content = apply(content, headers_of(good_shard()), edit)
+    check(content, good_shard())
+
+
+@settings(max_examples=100, deadline=2000, derandomize=True)
+@given(content=st.binary(max_size=3000))
+def test_a_shard_of_random_bytes(content: bytes) -> None:
+    check(content)
+
+
+@settings(max_examples=100, deadline=2000, derandomize=True)
+@given(
+    names=st.lists(st.text(max_size=40), max_size=6), contents=st.lists(st.binary(max_size=60), min_size=6, max_size=6)
+)
+def test_a_shard_of_random_members(names: list[str], contents: list[bytes]) -> None:
+    check(tar(*zip([name.replace("\0", "") for name in names], contents, strict=False)))
+
+
+@settings(max_examples=200, deadline=2000, derandomize=True)
+@given(content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)), place=st.integers(0, 10**6))
+def test_an_index_of_edited_bytes(content: bytes, place: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        good = write_index(folder, [ShardEntry("a.tar", 3, (SampleRow("k", "ring", 0, 3),), "00")]).read_bytes()
+        place %= len(good)
+        (Path(folder) / "index.json").write_bytes(good[:place] + content + good[place + len(content) :])
+        try:
+            read_index(folder)
+        except ValueError as error:
+            assert "index.json" in str(error)
+
+
+def member(kind: bytes, size: int, name: str = "k.json") -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
+def test_headers_that_nest_without_end(kind: bytes) -> None:
+    check((member(kind, BLOCK) + b"a".ljust(BLOCK, b"\0")) * 3000 + member(b"0", 0) + bytes(2 * BLOCK))
+
+
+def sparse(entry: str) -> bytes:
+    """A member of a block that says it has 64 GiB."""
+    header = bytearray(member(b"S", BLOCK, entry))
+    header[386:410] = b"00000000000\0" + b"%011o\0" % BLOCK
+    header[483:495] = b"\x80" + (64 * 2**30).to_bytes(11, "big")
+    return with_checksum(header) + bytes(BLOCK)
+
+
+@pytest.mark.parametrize("first", [b"", gzip.compress(bytes(1 << 20)), bz2.compress(bytes(1 << 20))])
+def test_a_place_that_grows_when_it_is_read(tmp_path: Path, first: bytes) -> None:
+    metadata = b'{"type": "ring", "box": [0, 0, 9, 9]}'
+    others = tar(
+        ("k.json", metadata), *((f"k.{entry}", b"x") for entry in ENTRIES if entry not in ("json", "person.jpg"))
+    )
+    content = (first or sparse("k.person.jpg")) + others
+    (tmp_path / "a.tar").write_bytes(content)
+    write_index(tmp_path, [ShardEntry("a.tar", len(content), (SampleRow("k", "ring", 0, len(content)),))])
+    catalogue = open_catalogue([str(tmp_path / "a.tar")], raise_fault, 1.0)
+    with open(tmp_path / "a.tar", "rb") as file, pytest.raises(SampleError, match=r"a\.tar: k: ") as caught:
+        read_sample(file, catalogue.place(0))
+    assert caught.value.reason == "unreadable"
