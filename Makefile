@@ -56,9 +56,9 @@ $(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[render,test]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test
-	$(PIP) --editable '.[dev,test]'
+	$(PIP) --editable '.[dev,render,test]'
 	@touch $@
