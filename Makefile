@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV ?= .venv
 MARKERS ?= not slow and not gpu and not network
 PYTEST_ARGS ?=
+CONFIG ?= configs/quickstart.yaml
+NAME ?=
+ARGS ?=
 
 BIN := $(VENV)/bin
 REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
@@ -10,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 CODE := ornament_lit datamodules callbacks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow test-all check format hooks clean
+.PHONY: help install quickstart study test test-slow test-all check format hooks clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -19,6 +22,10 @@ install: $(VENV)/.installed ## Make the environment in .venv with the pinned dep
 
 quickstart: $(VENV)/.installed ## Train the whole method on the bundled triplets (CPU, minutes)
 	$(BIN)/python -m ornament_lit fit --config configs/quickstart.yaml
+
+study: $(VENV)/.installed ## Train and test a study: NAME=ablation [CONFIG=configs/ornament.yaml] [ARGS='--seeds 0']
+	@test -n "$(NAME)" || { echo "make: say NAME=..., one of $(basename $(notdir $(wildcard configs/studies/*.yaml)))"; exit 2; }
+	$(BIN)/python -m ornament_lit study configs/studies/$(NAME).yaml --config $(CONFIG) $(ARGS)
 
 test: $(VENV)/.installed-test ## Run the fast tests
 	$(BIN)/python -m pytest -m "$(MARKERS)" $(PYTEST_ARGS)

@@ -1,9 +1,10 @@
 """Callbacks of the training: loss weights, averaged weights, pictures and reports."""
 
+from callbacks.drawing_report import DrawingReport
 from callbacks.ema import TrainableEMA
 from callbacks.loss_weight_decay import LossWeightDecay
 from callbacks.mask_report import MaskReport
 from callbacks.mask_visualizer import MaskVisualizer
 from callbacks.prediction_writer import PredictionWriter
 
-__all__ = ["LossWeightDecay", "MaskReport", "MaskVisualizer", "PredictionWriter", "TrainableEMA"]
+__all__ = ["DrawingReport", "LossWeightDecay", "MaskReport", "MaskVisualizer", "PredictionWriter", "TrainableEMA"]

@@ -15,8 +15,9 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torchmetrics import MaxMetric
 
-from callbacks.run_folder import run_folder, write_file
+from callbacks.run_folder import run_folder
 from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.files import write_file
 from ornament_lit.metrics.mask_iou import MaskIoU
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from callbacks.grid import GREEN, WHITE, draw_grid, enlarge, outline, overlay
-from callbacks.run_folder import run_folder, write_file
+from callbacks.run_folder import run_folder
 from ornament_lit.batch import CATEGORIES, TryOnBatch, select_rows
+from ornament_lit.files import write_file
 from ornament_lit.metrics.mask_iou import iou
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
-from callbacks.run_folder import write_file
 from ornament_lit.batch import TryOnBatch
+from ornament_lit.files import write_file
 from ornament_lit.windows import tensor_to_image, tensor_to_mask
 
 if TYPE_CHECKING:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
+import numpy as np
 from torch.utils.data import Dataset, default_collate
 
 from datamodules.cache import ShardCache
@@ -11,10 +13,10 @@ from datamodules.catalogue import Catalogue
 from datamodules.decoding import decode, describe
 from datamodules.faults import FaultCounter, SampleError
 from datamodules.latents import PrecomputedTransform
-from datamodules.order import Order
+from datamodules.order import Integers, Order
 from datamodules.reading import read_sample
 from datamodules.seeding import hash_seed, sample_seed
-from datamodules.transforms import TripletTransform, TryOnSample
+from datamodules.transforms import OtherSample, TripletTransform, TryOnSample
 from ornament_lit.batch import TryOnBatch
 
 SUBSTITUTES = 32
@@ -79,20 +81,61 @@ class TripletDataset(Dataset[TryOnSample | None]):
         )
 
     def _try(self, position: int, occurrence: int) -> TryOnSample | None:
-        place = self.catalogue.place(int(self.order.samples[position]))
         try:
-            with self.cache.open(place) as file:
-                raw = read_sample(file, place, self.transform.wants)
-            triplet = decode(raw, describe(raw))
-            sample = self.transform(triplet, sample_seed(self.seed, self.epoch, triplet.key, occurrence))
+            sample = self.load(int(self.order.samples[position]), occurrence)
         except SampleError as error:
             self.faults.record(error)
             return None
         self.faults.count_good()
         return sample
 
+    def load(self, row: int, occurrence: int = 0) -> TryOnSample:
+        """Load the sample in a row of the catalogue.
+
+        Raises:
+            SampleError: If it cannot be used.
+        """
+        place = self.catalogue.place(row)
+        with self.cache.open(place) as file:
+            raw = read_sample(file, place, self.transform.wants)
+        triplet = decode(raw, describe(raw))
+        return self.transform(triplet, sample_seed(self.seed, self.epoch, triplet.key, occurrence))
+
+
+@dataclass(frozen=True)
+class ComparisonDataset(TripletDataset):
+    """The samples, each with the ornament of another one of its type, to be drawn as a wrong reference."""
+
+    @cached_property
+    def others(self) -> Integers:
+        """Row of the other sample for each row of the catalogue: the next one of its type, or else any; (N,)."""
+        categories = np.array(self.catalogue.categories)
+        rows = np.arange(len(categories))
+        others = np.roll(rows, -1)
+        for category in np.unique(categories):
+            alike = rows[categories == category]
+            if len(alike) > 1:
+                others[alike] = np.roll(alike, -1)
+        return others
+
+    def load(self, row: int, occurrence: int = 0) -> TryOnSample:
+        """Load the sample in a row of the catalogue, with the other ornament if there is more than one sample."""
+        sample, other = super().load(row, occurrence), int(self.others[row])
+        if other != row:
+            found = super().load(other)
+            sample["other_ornament"] = OtherSample(
+                ornament_image=found["ornament_image"], ornament_mask=found["ornament_mask"], key=found["key"]
+            )
+        return sample
+
 
 def collate(samples: Sequence[TryOnSample | None]) -> TryOnBatch | None:
     """Batch the samples that could be used; None where there are none."""
     usable = [sample for sample in samples if sample is not None]
-    return cast(TryOnBatch, default_collate(usable)) if usable else None
+    if not usable:
+        return None
+    photographs = [sample.pop("photograph") for sample in usable if "photograph" in sample]
+    batch = cast(TryOnBatch, default_collate(usable))
+    if photographs:  # each has a size of its own
+        batch["photograph"] = photographs
+    return batch

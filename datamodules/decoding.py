@@ -37,10 +37,12 @@ class Description(NamedTuple):
     Attributes:
         category: One of :data:`ornament_lit.batch.CATEGORIES`.
         box: Where the ornament is worn, in pixels of the person image.
+        components: Number of its parts, such as beads; -1 where the metadata do not say it.
     """
 
     category: str
     box: Box
+    components: int = -1
 
 
 class Triplet(NamedTuple):
@@ -54,6 +56,7 @@ class Triplet(NamedTuple):
         box: Box of the worn ornament, inside ``person``.
         category: One of :data:`ornament_lit.batch.CATEGORIES`.
         key: Unique name.
+        components: Number of parts of the ornament; -1 where it is not known.
         latents: The latents of each copy, as they were read; none where there are none or they are not wanted.
     """
 
@@ -64,6 +67,7 @@ class Triplet(NamedTuple):
     box: Box
     category: str
     key: str
+    components: int = -1
     latents: tuple[bytes, ...] = ()
 
 
@@ -78,7 +82,7 @@ def describe(sample: Mapping[str, Any]) -> Description:
         raise _fault(sample, "missing_entry", f"no entry {', '.join(absent)}")
     try:
         metadata = json.loads(sample["json"])
-        return Description(_category(metadata["type"]), _box(metadata["box"]))
+        return Description(_category(metadata["type"]), _box(metadata["box"]), _components(metadata.get("components")))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise _fault(sample, "bad_metadata", f"json: {type(error).__name__}: {error}") from error
 
@@ -98,7 +102,8 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
     except ValueError as error:
         raise _fault(sample, "bad_metadata", str(error)) from error
     key, latents = sample["__key__"], _latents(sample)
-    return Triplet(ornament, ornament_mask, person, wearing_mask, box, description.category, key, latents)
+    named = (description.category, key, description.components)
+    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, latents)
 
 
 def is_latents(entry: str) -> bool:
@@ -119,6 +124,17 @@ def _category(name: object) -> str:
     if not isinstance(name, str) or name not in CATEGORIES:
         raise ValueError(f"type must be one of {', '.join(CATEGORIES)}, got {name!r}")
     return name
+
+
+def _components(counts: object) -> int:
+    """A number of parts, or numbers by their kind; strands are made of other parts and do not count."""
+    if isinstance(counts, Mapping):
+        counts = sum(int(count) for kind, count in counts.items() if kind != "strands")
+    if counts is None:
+        return -1
+    if not isinstance(counts, int) or counts < 0:
+        raise ValueError(f"components must be a number of parts, or numbers by kind of part, got {counts!r}")
+    return counts
 
 
 def _box(values: Iterable[SupportsFloat]) -> Box:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from webdataset.utils import pytorch_worker_info
 
 from datamodules.cache import ShardCache, default_folder
 from datamodules.catalogue import Catalogue, open_catalogue
-from datamodules.dataset import TripletDataset
+from datamodules.dataset import ComparisonDataset, TripletDataset
 from datamodules.faults import FaultCounter, FaultReport
+from datamodules.input_masks import INPUT_MASKS, InputMask
 from datamodules.latents import Mode, PrecomputedTransform, choose_transform
 from datamodules.loader import Process, TripletLoader
 from datamodules.order import OrderOptions, evaluation_order, type_chances
@@ -51,6 +53,14 @@ class OrnamentDataModule(LightningDataModule):
             outwards, since a user's box is coarse; also in validation, where each sample keeps its box.
         crop_factor: Side of the square that is cut out around the coarse box, over the box's longer side.
         horizontal_flip: Mirror half of the training samples, ornament and person together.
+        recolour: Share of the training samples, in [0, 1], whose ornament gets another hue and tint, the same in its
+            own picture and where it is worn, so that its colour can be told from the reference alone.
+        input_mask: What is erased from the person and given to the model, in training and evaluation: the coarse
+            ``box`` or, for studies, the tightest ``oriented_box``, the ``convex_hull`` or the true ``wearing_mask``.
+        reference_rotation: The ornament's pictures are turned by up to so many degrees, either way, in training and
+            evaluation.
+        reference_scale: Least and greatest factor of the ornament's size in its window, in training and evaluation.
+        whole_photographs: Hand the persons' whole photographs to the test, for metrics of the region ``full``.
         shuffle_block_size: Training samples that are mixed with each other, of shards in a random order; remote
             shards are copied as their blocks come.
         samples_per_epoch: Training samples of all processes in an epoch, rounded down to whole steps: the shards
@@ -82,6 +92,11 @@ class OrnamentDataModule(LightningDataModule):
         box_growth: tuple[float, float] = (0.1, 0.25),
         crop_factor: float = 1.5,
         horizontal_flip: bool = True,
+        recolour: float = 0.0,
+        input_mask: InputMask = "box",
+        reference_rotation: float = 0.0,
+        reference_scale: tuple[float, float] = (1.0, 1.0),
+        whole_photographs: bool = False,
         shuffle_block_size: int = 8192,
         samples_per_epoch: int | None = None,
         strict: bool = False,
@@ -104,6 +119,11 @@ class OrnamentDataModule(LightningDataModule):
         _check_number("num_workers", num_workers, 0)
         _check_number("seed", seed, 0)
         _check_geometry(box_growth, crop_factor)
+        if not 0.0 <= recolour <= 1.0:
+            raise ValueError(f"recolour must be a share in [0, 1], got {recolour}")
+        _check_reference(reference_rotation, reference_scale)
+        if input_mask not in INPUT_MASKS:
+            raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
         self.train_shards = train_shards
         self.val_shards = val_shards
         self.test_shards = test_shards
@@ -114,6 +134,11 @@ class OrnamentDataModule(LightningDataModule):
         self.box_growth = box_growth
         self.crop_factor = crop_factor
         self.horizontal_flip = horizontal_flip
+        self.recolour = recolour
+        self.input_mask: InputMask = input_mask
+        self.reference_rotation = reference_rotation
+        self.reference_scale = reference_scale
+        self.whole_photographs = whole_photographs
         self.strict = strict
         self.precomputed = precomputed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
@@ -154,6 +179,11 @@ class OrnamentDataModule(LightningDataModule):
         return TripletLoader("training", epoch_data, self.batch_size, self._process(), plan.batches, self._next_batch)
 
     @property
+    def seed(self) -> int:
+        """Seed of everything that is drawn."""
+        return self.order.seed
+
+    @property
     def encoders(self) -> dict[str, str]:
         """Fingerprints of the encoders whose latents are trained on, by name; none where images are encoded."""
         transform = self._training_transform()
@@ -170,8 +200,16 @@ class OrnamentDataModule(LightningDataModule):
         return self._evaluation(self.val_shards, "validation", type_chances())
 
     def test_dataloader(self) -> TripletLoader:
-        """Every sample of ``test_shards`` once, or of ``val_shards`` where there are none; raises as validation."""
-        return self._evaluation(self.test_shards or self.val_shards, "test", type_chances())
+        """Every sample of ``test_shards`` once, or of ``val_shards`` where there are none; raises as validation.
+
+        Each comes with the ornament of another sample of its type, to be drawn as a wrong reference.
+        """
+        return self._evaluation(self.test_shards or self.val_shards, "test", type_chances(), ComparisonDataset)
+
+    @property
+    def test_checksum(self) -> str:
+        """Checksum of the test data: names of the shards, and keys, types, places and sizes of the samples."""
+        return self._catalogue(self.test_shards or self.val_shards, "test").fingerprint
 
     def predict_dataloader(self) -> TripletLoader:
         """The same samples as :meth:`test_dataloader`."""
@@ -217,11 +255,14 @@ class OrnamentDataModule(LightningDataModule):
                 f"process {self.trainer.global_rank} sees other training shards than process 0; check them"
             )
 
-    def _evaluation(self, shards: str | list[str], name: str, chances: dict[str, float]) -> TripletLoader:
+    def _evaluation(
+        self, shards: str | list[str], name: str, chances: dict[str, float], kind: type[TripletDataset] = TripletDataset
+    ) -> TripletLoader:
         catalogue, process = self._catalogue(shards, name), self._process()
         order = evaluation_order(catalogue, self.order.seed, chances)
         faults = FaultCounter(self.num_workers, self.strict)
-        data = TripletDataset(catalogue, order, self.transform(flip=False), faults, self.cache, self.order.seed)
+        transform = replace(self.transform(augment=False), whole=self.whole_photographs and name == "test")
+        data = kind(catalogue, order, transform, faults, self.cache, self.order.seed)
         batches = -(-len(data) // (self.val_batch_size * process.world_size))
         return TripletLoader(name, lambda epoch: data, self.val_batch_size, process, batches)
 
@@ -240,14 +281,23 @@ class OrnamentDataModule(LightningDataModule):
             self._catalogues[specification] = catalogue
         return self._catalogues[specification]
 
-    def transform(self, flip: bool) -> TripletTransform:
-        """Crops of an image, as training (where it may flip) and evaluation make them."""
-        return TripletTransform(self.resolution, self.box_growth, self.crop_factor, flip)
+    def transform(self, augment: bool) -> TripletTransform:
+        """What is made of a triplet in training (which may flip and recolour) or in evaluation."""
+        return TripletTransform(
+            self.resolution,
+            self.box_growth,
+            self.crop_factor,
+            flip=augment and self.horizontal_flip,
+            recolour=self.recolour if augment else 0.0,
+            input_mask=self.input_mask,
+            reference_rotation=self.reference_rotation,
+            reference_scale=self.reference_scale,
+        )
 
     def _training_transform(self) -> TripletTransform | PrecomputedTransform:
         """Without a trainer nobody compares encoders, so that latents are not taken unless they are required."""
         mode = "never" if self.precomputed == "auto" and self.trainer is None else self.precomputed
-        return choose_transform(resolve_shards(self.train_shards), self.transform(self.horizontal_flip), mode)
+        return choose_transform(resolve_shards(self.train_shards), self.transform(augment=True), mode)
 
     def _process(self) -> Process:
         """This process, from the trainer or, without one, as webdataset finds it."""
@@ -261,6 +311,13 @@ class OrnamentDataModule(LightningDataModule):
 def _check_number(name: str, number: int | None, least: int) -> None:
     if number is not None and number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}")
+
+
+def _check_reference(rotation: float, scale: tuple[float, float]) -> None:
+    if not 0.0 <= rotation <= 180.0:
+        raise ValueError(f"reference_rotation must be degrees in [0, 180], got {rotation}")
+    if not 0.0 < scale[0] <= scale[1] < math.inf:
+        raise ValueError(f"reference_scale must be [least, greatest] with 0 < least <= greatest, got {scale}")
 
 
 def _check_geometry(box_growth: tuple[float, float], crop_factor: float) -> None:

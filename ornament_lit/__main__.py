@@ -42,6 +42,10 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "ornament_lit.commands.export:export", "write a checkpoint as a pipeline: --checkpoint ... --output ..."
     ),
+    "compare": Command("ornament_lit.commands.compare:compare", "compare two reports of test: A B", positional=True),
+    "study": Command(
+        "ornament_lit.commands.study:study", "train and test the variants of a study: FILE", positional=True
+    ),
     "data render": Command(
         "datamodules.rendering.command:render",
         "render triplets with exact masks: --num 1024 --size 512 --out ...",

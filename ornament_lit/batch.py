@@ -30,6 +30,20 @@ class EncodedImages(TypedDict, total=False):
     image_features: Tensor
 
 
+class OtherOrnament(TypedDict):
+    """An ornament that the person does not wear.
+
+    Attributes:
+        ornament_image: Its picture, (B, 3, H, W) in [-1, 1].
+        ornament_mask: Where it is in ``ornament_image``, (B, 1, H, W) in [0, 1].
+        key: Name of the sample that it is from.
+    """
+
+    ornament_image: Tensor
+    ornament_mask: Tensor
+    key: list[str]
+
+
 class TryOnBatch(TypedDict):
     """A batch of triplets, cropped around the box and resized.
 
@@ -45,6 +59,13 @@ class TryOnBatch(TypedDict):
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
             it, so that they depend on neither batch size, rank, worker nor global random state.
         encoded: What is known of the pictures' encodings beforehand; the rest is computed when it is needed.
+        input_mask: What is erased and given to the model instead of the box, (B, 1, H, W) in [0, 1]; absent for the
+            box.
+        components: Number of parts of each ornament, (B,) integers; -1 where it is not known.
+        other_ornament: For each sample the ornament of another one of its type, to be drawn as a wrong reference.
+        photograph: The whole photographs of the persons, B tensors (3, height, width) of uint8.
+        window: Where ``person_image`` is in it, (B, 3) integers: left, top and size of the square in pixels.
+        box: The box in it, (B, 4): x0, y0, x1, y1 in pixels.
     """
 
     ornament_image: Tensor
@@ -56,6 +77,32 @@ class TryOnBatch(TypedDict):
     key: list[str]
     sample_seed: Tensor
     encoded: NotRequired[EncodedImages]
+    input_mask: NotRequired[Tensor]
+    components: NotRequired[Tensor]
+    other_ornament: NotRequired[OtherOrnament]
+    photograph: NotRequired[list[Tensor]]
+    window: NotRequired[Tensor]
+    box: NotRequired[Tensor]
+
+
+def with_other_ornament(batch: TryOnBatch) -> TryOnBatch:
+    """The same persons and noise with the ornaments of ``other_ornament`` as references.
+
+    Raises:
+        ValueError: If the batch has none.
+    """
+    if "other_ornament" not in batch:
+        raise ValueError(
+            "a wrong reference needs other_ornament in the batch; the test data of OrnamentDataModule have it"
+        )
+    other = batch["other_ornament"]
+    exchanged = {"ornament_image": other["ornament_image"], "ornament_mask": other["ornament_mask"]}
+    return cast("TryOnBatch", {**batch, **exchanged, "encoded": {}})
+
+
+def input_mask(batch: TryOnBatch) -> Tensor:
+    """The region that is erased from the person, (B, 1, H, W): ``input_mask``, or the box."""
+    return batch.get("input_mask", batch["box_mask"])
 
 
 def select_rows(batch: TryOnBatch, rows: Sequence[int]) -> TryOnBatch:

@@ -17,7 +17,15 @@ import callbacks
 import datamodules
 import ornament_lit
 from datamodules import OrnamentDataModule
-from ornament_lit import attention_losses, autoencoders, image_encoders, mask_heads, reference_nets, refresh_policies
+from ornament_lit import (
+    attention_losses,
+    autoencoders,
+    image_encoders,
+    mask_heads,
+    metrics,
+    reference_nets,
+    refresh_policies,
+)
 from ornament_lit.cli_errors import end_well
 from ornament_lit.cli_parser import ShortErrors
 from ornament_lit.imports import import_plugins, restrict_imports
@@ -30,6 +38,7 @@ FAMILIES = (
     mask_heads,
     reference_nets,
     refresh_policies,
+    metrics,
     datamodules,
     callbacks,
 )
@@ -93,11 +102,13 @@ class TryOnCLI(LightningCLI):
         parser.set_defaults({"data": {"class_path": "datamodules.OrnamentDataModule"}})
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
-        """Let ``predict`` write what it draws, instead of keeping all of it in memory."""
+        """Let ``predict`` write what it draws, instead of keeping all of it in memory, and ``test`` report on it."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "predict":
             parser.add_lightning_class_args(callbacks.PredictionWriter, "prediction_writer")
             parser.set_defaults({"return_predictions": False})
+        if subcommand == "test":
+            parser.add_lightning_class_args(callbacks.DrawingReport, "report")
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:

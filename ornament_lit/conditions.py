@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ornament_lit.autoencoders import Autoencoder
-from ornament_lit.batch import EncodedImages, TryOnBatch
+from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_refinement import resize_mask
 
@@ -23,7 +23,7 @@ class Conditions:
         erased_latents: Its latents, (B, c, h, w).
         ornament_latents: Latents of the ornament's picture, (B, c, h, w).
         ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
-        box_mask: The coarse box, (B, 1, h, w) in [0, 1].
+        box_mask: The coarse box, or another input mask, (B, 1, h, w) in [0, 1].
         image_tokens: (B, L, D).
     """
 
@@ -81,11 +81,11 @@ def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: Im
         erased_latents=encoded["erased_latents"],
         ornament_latents=encoded["ornament_latents"],
         ornament_mask=resize_mask(batch["ornament_mask"], like=encoded["ornament_latents"]),
-        box_mask=resize_mask(batch["box_mask"], like=encoded["erased_latents"]),
+        box_mask=resize_mask(input_mask(batch), like=encoded["erased_latents"]),
         image_tokens=image_encoder.project(encoded["image_features"]),
     )
 
 
 def erase_box(batch: TryOnBatch) -> Tensor:
-    """The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1]."""
-    return batch["person_image"] * (1 - batch["box_mask"])
+    """The person with the box (or the input mask) erased to mid grey, (B, 3, H, W) in [-1, 1]."""
+    return batch["person_image"] * (1 - input_mask(batch))

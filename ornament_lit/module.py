@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
 from diffusers import SchedulerMixin
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -25,10 +24,10 @@ from ornament_lit.denoiser import Denoiser
 from ornament_lit.fingerprints import check_fingerprints
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
-from ornament_lit.mask_refinement import MaskRefinement
+from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
-from ornament_lit.noising import draw_noising, prediction_target
+from ornament_lit.noising import denoising_loss, draw_noising, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
 
@@ -65,6 +64,8 @@ class TryOnModule(LightningModule):
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
         condition_dropout: Share of the training samples that are drawn without the ornament's features, in [0, 1), so
             that the sampler can be guided; 0.1 is usual.
+        worn_weight: How much more than elsewhere the noise loss counts where the ornament is worn; 0 for the paper's
+            plain mean. Ornaments cover about a twentieth of a crop, and the rest is mostly given.
         sampler: How pictures are drawn; null for 30 steps of the noise scheduler's own kind without guidance.
     """
 
@@ -84,12 +85,15 @@ class TryOnModule(LightningModule):
         mask_loss_weight: float = 1.0,
         attention_loss_weight: float = 1.0,
         condition_dropout: float = 0.0,
+        worn_weight: float = 0.0,
         sampler: Sampler | None = None,
     ) -> None:
         super().__init__()
         save_configuration(self)
         if not 0 <= condition_dropout < 1:
             raise ValueError(f"condition_dropout must lie in [0, 1), got {condition_dropout}")
+        if not worn_weight >= 0:
+            raise ValueError(f"worn_weight must not be negative, got {worn_weight}")
         assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)
         self.autoencoder = autoencoder
         self.image_encoder = image_encoder
@@ -102,6 +106,7 @@ class TryOnModule(LightningModule):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.condition_dropout = condition_dropout
+        self.worn_weight = worn_weight
         self.sampler = sampler or Sampler()
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
         self.loss_weights = dict(self.initial_loss_weights)
@@ -172,7 +177,9 @@ class TryOnModule(LightningModule):
         worn_and_given = batch["wearing_mask"] * given.view(-1, 1, 1, 1)
         attention, attention_mask = self.attention_loss(output.mass, worn_and_given)
         losses = {
-            "noise": F.mse_loss(output.prediction.float(), target.float()),
+            "noise": denoising_loss(
+                output.prediction, target, resize_mask(batch["wearing_mask"], like=target), self.worn_weight
+            ),
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
@@ -255,11 +262,13 @@ class TryOnModule(LightningModule):
 
         Returns:
             ``key``, ``image`` (B, 3, H, W) in [-1, 1], and ``mask`` (B, 1, H, W) in [0, 1], the mask of the last
-            iteration or the box. Samples in ``keys_done`` are left out.
+            iteration or the box, and ``mask_predictions`` (T, B, 1, H, W), those of all iterations. Samples in
+            ``keys_done`` are left out.
         """
         rows = [row for row, key in enumerate(batch["key"]) if key not in self.keys_done]
         if not rows:
-            return {"key": [], "image": batch["person_image"][:0], "mask": batch["box_mask"][:0]}
+            images, masks = batch["person_image"][:0], batch["box_mask"][:0]
+            return {"key": [], "image": images, "mask": masks, "mask_predictions": masks[None]}
         return self.draw(select_rows(batch, rows) if len(rows) < len(batch["key"]) else batch)
 
     @torch.no_grad()
@@ -278,7 +287,8 @@ class TryOnModule(LightningModule):
         drawing = sampler(self.denoiser, self.refine, self.noise_scheduler, conditions, batch["sample_seed"])
         masks = drawing.refinements[-1].pictures(like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]
-        return {"key": batch["key"], "image": self.autoencoder.decode(drawing.latents).clamp(-1, 1), "mask": mask}
+        image = self.autoencoder.decode(drawing.latents).clamp(-1, 1)
+        return {"key": batch["key"], "image": image, "mask": mask, "mask_predictions": masks}
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
@@ -64,3 +65,21 @@ def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: T
         return latents
     velocity: Tensor = noise_scheduler.get_velocity(latents, noise, timesteps)
     return velocity
+
+
+def denoising_loss(prediction: Tensor, target: Tensor, wearing_mask: Tensor, worn_weight: float = 0.0) -> Tensor:
+    """Mean squared error of a prediction, L1 of the paper, with more weight where the ornament is worn.
+
+    Args:
+        prediction: (B, c, h, w).
+        target: (B, c, h, w).
+        wearing_mask: (B, 1, h, w) in [0, 1].
+        worn_weight: A position inside the mask counts 1 + ``worn_weight`` times as much as one outside; 0 for the
+            paper's plain mean.
+
+    Returns:
+        The weighted mean over all positions of the batch, a scalar.
+    """
+    weights = 1 + worn_weight * wearing_mask
+    errors = (prediction.float() - target.float()).square().mean(1, keepdim=True)
+    return (weights * errors).sum() / weights.sum() if worn_weight else F.mse_loss(prediction.float(), target.float())

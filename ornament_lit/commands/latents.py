@@ -104,7 +104,7 @@ def compute(options: LatentsOptions, training: Sequence[str]) -> None:
     device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     kept = image_encoder if options.image_tokens else NoImageEncoder()
     encoders = Encoders(autoencoder.eval().to(device), kept.eval().to(device), device)
-    transform = data.transform(data.horizontal_flip)
+    transform = data.transform(augment=True)
     card = make_card(encoders, transform, options.copies, data.order.seed, options.dtype)
     faults = write_latents(shards, options.out, encoders, card, options.batch_size, options.workers)
     for fault in faults:

@@ -3,6 +3,7 @@
 from ornament_lit.metrics.base import Drawing, DrawnBatch, TryOnMetric
 from ornament_lit.metrics.boundary_f import BoundaryF
 from ornament_lit.metrics.clip_similarity import CLIPSimilarity
+from ornament_lit.metrics.colour_error import ColourError
 from ornament_lit.metrics.component_count_error import ComponentCountError
 from ornament_lit.metrics.dino_similarity import DINOSimilarity
 from ornament_lit.metrics.embedding_similarity import EmbeddingSimilarity
@@ -23,6 +24,7 @@ __all__ = [
     "SSIM",
     "BoundaryF",
     "CLIPSimilarity",
+    "ColourError",
     "ComponentCountError",
     "DINOSimilarity",
     "Drawing",

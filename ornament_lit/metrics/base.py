@@ -89,6 +89,7 @@ class TryOnMetric(Metric, ABC):
     full_state_update = False
     is_differentiable = False
     higher_is_better: bool
+    needs_wrong_reference = False
 
     records: list[Tensor]
 

@@ -81,6 +81,32 @@ def mean_interval(values: Floats, resampling: Resampling = DEFAULT) -> Interval:
     return Interval(float(known.mean()), *_percentiles(_resampled_means(known, resampling), resampling), len(known))
 
 
+def two_level_interval(values: Floats, resampling: Resampling = DEFAULT) -> Interval:
+    """Mean over runs and samples, with an interval from runs and samples drawn anew.
+
+    Args:
+        values: (S, n): the same n samples in S runs, such as trainings with other seeds; those that are not numbers do
+            not count.
+        resampling: How the interval is made. Each time S runs and n samples are drawn with replacement; with one run,
+            the interval tells of the samples alone.
+
+    Returns:
+        The mean; without an interval where there are fewer than two samples.
+    """
+    check_resampling(resampling)
+    known = values[:, ~np.isnan(values).all(axis=0)]
+    runs, n = known.shape
+    if n < 2:
+        return Interval(float(known.mean()) if n else np.nan, np.nan, np.nan, n)
+    generator = np.random.default_rng(resampling.seed)
+    picked = (
+        known[generator.integers(runs, size=runs)][:, generator.integers(n, size=n)]
+        for _ in range(resampling.resamples)
+    )
+    means = np.array([np.nanmean(one) for one in picked])
+    return Interval(float(np.nanmean(known)), *_percentiles(means, resampling), n)
+
+
 def half_sample_interval(
     statistic: Callable[[Rows], float], n: int, resampling: Resampling = DEFAULT, smallest: int = 2
 ) -> Interval:

@@ -1,4 +1,4 @@
-"""PSNR: ratio of signal to noise inside and outside the box."""
+"""PSNR: ratio of signal to noise inside and outside the box, and on the ornament."""
 
 from typing import Any
 
@@ -12,19 +12,21 @@ CEILING = 100.0
 
 
 class PSNR(PerSampleMetric):
-    """Peak signal-to-noise ratio in decibels, in the columns ``psnr_inside`` and ``psnr_outside`` the box.
+    """Peak signal-to-noise ratio in decibels, inside and outside the box and on the ornament.
 
-    It is at most 100 dB, which stands for equal pixels: an infinite value would swallow the mean. Not a number where a
+    The columns are ``psnr_inside`` and ``psnr_outside`` (the box) and ``psnr_worn`` (inside the true wearing mask). It
+    is at most 100 dB, which stands for equal pixels: an infinite value would swallow the mean. Not a number where a
     side has no pixel.
     """
 
     higher_is_better = True
 
     def measure(self, batch: DrawnBatch) -> Scores:
-        """Measure both sides of the box."""
+        """Measure both sides of the box, and the ornament."""
         squares = ((batch["drawn_image"] - batch["person_image"]) / 2).square().mean(1, keepdim=True)
         box = batch["box_mask"] > 0.5
-        errors = {"psnr_inside": masked_mean(squares, box), "psnr_outside": masked_mean(squares, ~box)}
+        regions = {"psnr_inside": box, "psnr_outside": ~box, "psnr_worn": batch["wearing_mask"] > 0.5}
+        errors = {name: masked_mean(squares, region) for name, region in regions.items()}
         return Scores({name: (-10 * torch.log10(error)).clamp(max=CEILING) for name, error in errors.items()})
 
     def protocol(self) -> dict[str, Any]:

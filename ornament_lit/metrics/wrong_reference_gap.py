@@ -25,6 +25,7 @@ class WrongReferenceGap(PerSampleMetric):
     """
 
     higher_is_better = True
+    needs_wrong_reference = True
 
     def __init__(self, metrics: Sequence[PerSampleMetric]) -> None:
         super().__init__()

@@ -1,0 +1,79 @@
+"""Strips: what a test drew for a sample, as pictures side by side in one file."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from callbacks.grid import GREEN, draw_grid, enlarge, outline
+from ornament_lit.batch import TryOnBatch, input_mask
+from ornament_lit.files import write_file
+from ornament_lit.metrics import DrawnBatch
+from ornament_lit.windows import tensor_to_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Strip = list[Tensor]
+"""Pictures of a sample, (3, h, h) in [0, 1]: in the order of :data:`COLUMNS`, the last two only if they were drawn."""
+
+COLUMNS = ("ornament", "erased + box", "try-on", "truth", "wrong ornament", "its try-on")
+SMALLEST, LARGEST = 128, 256
+
+
+def strips_of(batch: TryOnBatch, drawn: DrawnBatch) -> list[Strip]:
+    """Lay out what was drawn for each sample of a batch.
+
+    Args:
+        batch: Of the test data.
+        drawn: What was drawn for it.
+    """
+    erased = batch["person_image"] * (1 - input_mask(batch))
+    pictures = [batch["ornament_image"], erased, drawn["drawn_image"], batch["person_image"]]
+    if "wrong_reference" in drawn:
+        pictures += [batch["other_ornament"]["ornament_image"], drawn["wrong_reference"]["drawn_image"]]
+    strips = [[_sized((picture[row] + 1) / 2) for picture in pictures] for row in range(len(batch["key"]))]
+    for strip, box in zip(strips, batch["box_mask"], strict=True):
+        strip[1] = outline(strip[1], _sized(box) > 0.5, GREEN)
+    return strips
+
+
+def write_strip(path: Path, strip: Strip) -> None:
+    """Write a strip as PNG."""
+    content = io.BytesIO()
+    tensor_to_image(torch.cat(strip, dim=2) * 2 - 1).save(content, format="PNG")
+    write_file(path, content.getvalue())
+
+
+def read_strip(path: Path) -> Strip:
+    """Read a strip."""
+    with Image.open(path) as image:
+        pixels = torch.frombuffer(bytearray(image.convert("RGB").tobytes()), dtype=torch.uint8)
+        picture = pixels.view(image.height, image.width, 3).permute(2, 0, 1) / 255
+    return list(picture.split(picture.shape[1], dim=2))
+
+
+def draw_strips(rows: "Sequence[tuple[str, str, Strip]]") -> Image.Image:
+    """Draw strips below each other, with the names of the columns above.
+
+    Args:
+        rows: Name, shown at the left, a note on the drawing, and the strip of each.
+    """
+    notes = [{"try-on": note} for _, note, _ in rows]
+    cells = [
+        {column: (cell, note.get(column, "")) for column, cell in zip(COLUMNS, strip, strict=False)}
+        for note, (_, _, strip) in zip(notes, rows, strict=True)
+    ]
+    return draw_grid([(name, row) for (name, _, _), row in zip(rows, cells, strict=True)])
+
+
+def _sized(picture: Tensor) -> Tensor:
+    """A picture on the CPU, enlarged or shrunk to a size that is good to look at."""
+    picture = picture.detach().float().cpu()
+    if picture.shape[-1] > LARGEST:
+        return F.interpolate(picture[None], size=(LARGEST, LARGEST), mode="area")[0]
+    return enlarge(picture, SMALLEST)

@@ -1,0 +1,83 @@
+"""Reports as Markdown."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ornament_lit.metrics.table import Table, TableColumn, TableRow
+from ornament_lit.reports.numbers import ABSENT, format_interval
+
+OF_TRUTH = "ground truth in place of the drawing"
+
+
+def markdown_report(protocol: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) -> str:
+    """Write a report: the protocol at its head, then the figures, then pictures.
+
+    Args:
+        protocol: Sections of entries.
+        table: The figures.
+        pictures: Titles by the name of a file beside the report.
+    """
+    confidence = f"{100 * table['resampling']['confidence']:g} %"
+    return "\n\n".join(
+        [
+            "# Test report",
+            "## Protocol",
+            "Only figures of the same protocol can be compared.",
+            markdown_protocol(protocol),
+            "## Figures",
+            f"In brackets the interval of {confidence} confidence, by resampling the samples. ↑: more is better, ↓: "
+            "less is better.",
+            markdown_figures(table),
+            *(f"## {title}\n\n![{title}]({name})" for name, title in pictures.items()),
+            "Compare it with another one, sample by sample: `python -m ornament_lit compare THIS OTHER`.\n",
+        ]
+    )
+
+
+def markdown_protocol(protocol: Mapping[str, Any]) -> str:
+    """A table of the protocol: section, entry, value."""
+    rows = []
+    for section, entries in protocol.items():
+        listed = entries.items() if isinstance(entries, Mapping) else enumerate(entries, start=1)
+        rows += [(section, str(name), _plain(value)) for name, value in listed]
+    return markdown_table(("section", "entry", "value"), rows)
+
+
+def markdown_figures(table: Table) -> str:
+    """Figures down; all samples and the types across. Figures of the ground truth follow those of the drawings."""
+    groups = [row for row in table["rows"] if not row["of_truth"]]
+    header = ["", *(f"{row['name']} (n = {row['n']})" for row in groups)]
+    return markdown_table(header, figure_rows(table))
+
+
+def figure_rows(table: Table) -> list[list[str]]:
+    """Rows of :func:`markdown_figures`: name of the figure, and its text for all samples and each type."""
+    rows = []
+    for of_truth in (False, True):
+        groups = [row for row in table["rows"] if row["of_truth"] == of_truth]
+        for column in table["columns"]:
+            if any(column["name"] in row["cells"] for row in groups):
+                name = column_title(column) if not of_truth else f"{column_title(column)}, {OF_TRUTH}"
+                rows.append([name, *(_cell(row, column) for row in groups)])
+    return rows
+
+
+def column_title(column: TableColumn) -> str:
+    """Name of a figure with the direction that is better: ``lpips ↓``."""
+    return f"{column['name']} {'↑' if column['higher_is_better'] else '↓'}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table; bars in the texts are escaped."""
+    lines = [list(header), ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(text.replace('|', '&#124;') for text in line)} |" for line in lines)
+
+
+def _cell(row: TableRow, column: TableColumn) -> str:
+    interval = row["cells"].get(column["name"])
+    return ABSENT if interval is None else format_interval(interval)
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

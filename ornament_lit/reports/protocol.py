@@ -1,0 +1,59 @@
+"""The protocol of a test: what somebody needs to know to get the same numbers."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ornament_lit.checkpoints import read_checkpoint
+from ornament_lit.exporting import file_hash, raw_weights
+from ornament_lit.portable import describe
+
+if TYPE_CHECKING:
+    from ornament_lit.module import TryOnModule
+
+PACKAGES = "torch torchvision lightning diffusers transformers torchmetrics lpips numpy pillow".split()
+DATA = ("seed", "resolution", "crop_factor", "box_growth", "input_mask", "reference_rotation", "reference_scale")
+
+
+def checkpoint_protocol(path: str | Path | None) -> dict[str, Any]:
+    """Name and hash of a checkpoint, its step, and whether its weights are averaged; None for no checkpoint."""
+    if path is None:
+        return {"file": "none: the weights that the configuration starts with"}
+    checkpoint = read_checkpoint(path)
+    weights = "raw" if raw_weights(checkpoint) is None else "averaged"
+    return {"file": Path(path).name, "sha256": file_hash(path), "step": checkpoint["global_step"], "weights": weights}
+
+
+def data_protocol(data: object) -> dict[str, Any]:
+    """Checksum of the test data, and how they are cropped, as far as a data module says it."""
+    given = {name: _listed(getattr(data, name)) for name in DATA if hasattr(data, name)}
+    checksum = {"checksum": data.test_checksum} if hasattr(data, "test_checksum") else {}
+    return checksum | given | {"resize": "Pillow: bicubic for pictures, bilinear for masks, antialiased"}
+
+
+def drawing_protocol(module: "TryOnModule") -> dict[str, Any]:
+    """How the module draws: steps, guidance, scheduler, refreshes, and the threshold of its masks."""
+    sampler = describe(module.sampler)["init_args"]
+    scheduler = module.sampler.scheduler_for(module.noise_scheduler)
+    return {
+        **sampler,
+        "scheduler": type(scheduler).__name__,
+        "mask_threshold": round(float(module.mask_threshold), 6),
+        "values": "rounded to 8 bits",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for package in ("ornament_lit", *PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401
+    return list(value) if isinstance(value, tuple) else value
