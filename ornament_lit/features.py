@@ -3,7 +3,7 @@
 Shape legend: B batch, N tokens of a layer, C channels of a layer, h, w latent size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -92,13 +92,28 @@ def choose(rows: Tensor, first: Any, second: Any) -> Any:  # noqa: ANN401
     Returns:
         A nest of the same structure.
     """
+
+    def where(one: Tensor, other: Tensor) -> Tensor:
+        return torch.where(rows.view(-1, *[1] * (one.ndim - 1)), one, other)
+
+    return map_tensors(where, first, second)
+
+
+def repeat_rows(nest: Any, times: int) -> Any:  # noqa: ANN401
+    """Put a batch behind itself: (B, ...) tensors of a nest, see :func:`choose`, become (``times`` B, ...)."""
+    return nest if times == 1 else map_tensors(lambda tensor: torch.cat([tensor] * times), nest)
+
+
+def map_tensors(function: Callable[..., Tensor], first: Any, *others: Any) -> Any:  # noqa: ANN401
+    """Apply a function to the tensors of nests of one structure: dataclasses, mappings and tuples; None stays None."""
     if isinstance(first, Tensor):
-        return torch.where(rows.view(-1, *[1] * (first.ndim - 1)), first, second)
+        return function(first, *others)
     if isinstance(first, Mapping):
-        return {name: choose(rows, value, second[name]) for name, value in first.items()}
+        return {name: map_tensors(function, value, *(other[name] for other in others)) for name, value in first.items()}
     if isinstance(first, tuple):
-        return tuple(choose(rows, *pair) for pair in zip(first, second, strict=True))
-    if first is None:
-        return None
-    parts = {part.name: getattr(first, part.name) for part in fields(first)}
-    return type(first)(**{name: choose(rows, value, getattr(second, name)) for name, value in parts.items()})
+        return tuple(map_tensors(function, *entries) for entries in zip(first, *others, strict=True))
+    if first is None or isinstance(first, int):
+        return first
+    names = [part.name for part in fields(first)]
+    parts = {name: map_tensors(function, *(getattr(nest, name) for nest in (first, *others))) for name in names}
+    return type(first)(**parts)

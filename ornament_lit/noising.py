@@ -28,7 +28,9 @@ class Noising(NamedTuple):
     given: Tensor
 
 
-def draw_noising(sample_seed: Tensor, num_timesteps: int, like: Tensor, condition_dropout: float = 0.0) -> Noising:
+def draw_noising(
+    sample_seed: Tensor, num_timesteps: int, like: Tensor, condition_dropout: float = 0.0, draws: int = 1
+) -> Noising:
     """Draw timestep, noise and whether it is given its conditions for each sample, from a generator of its own.
 
     The draw depends on the seeds alone: not on batch size, rank, device or global random state.
@@ -38,12 +40,21 @@ def draw_noising(sample_seed: Tensor, num_timesteps: int, like: Tensor, conditio
         num_timesteps: Timesteps are uniform in [0, num_timesteps).
         like: (B, c, h, w); shape, device and dtype of the noise.
         condition_dropout: Chance of a sample to do without its conditions, in [0, 1].
+        draws: How often, one after the other from the same generators; all first draws come first.
+
+    Returns:
+        Entries of ``draws`` B rows.
     """
     generators = generators_of(sample_seed)
+    drawn = [_draw(generators, num_timesteps, like, condition_dropout) for _ in range(draws)]
+    return Noising(*(torch.cat(entries) for entries in zip(*drawn, strict=True)))
+
+
+def _draw(generators: list[torch.Generator], num_timesteps: int, like: Tensor, condition_dropout: float) -> Noising:
     timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
     noise = randn_tensor(tuple(like.shape), generator=generators, device=like.device, dtype=like.dtype)
-    draws = torch.cat([torch.rand(1, generator=generator) for generator in generators])
-    return Noising(timesteps.to(like.device), noise, (draws >= condition_dropout).to(like.device))
+    chances = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+    return Noising(timesteps.to(like.device), noise, (chances >= condition_dropout).to(like.device))
 
 
 def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ def assert_same(one: Measured, other: Measured) -> None:
 def test_the_family_is_complete() -> None:
     assert {cls.__name__ for cls in ALL} == {
         *("SSIM", "PSNR", "LPIPS", "CLIPSimilarity", "DINOSimilarity", "EmbeddingSimilarity", "FID", "KID"),
-        *("WearingMaskIoU", "BoundaryF", "ComponentCountError", "WrongReferenceGap"),
+        *("WearingMaskIoU", "BoundaryF", "ColourError", "ComponentCountError", "WrongReferenceGap"),
     }
 
 
