@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
@@ -35,11 +34,10 @@ def draw_input_mask(kind: InputMask, wearing_mask: Tensor, box_mask: Tensor) -> 
     touched = wearing_mask > 0
     if kind == "wearing_mask":
         return touched.to(wearing_mask.dtype)
-    hull = convex_hull(touched[0].numpy())
+    hull = convex_hull(touched[0].cpu().numpy())
     corners = hull if kind == "convex_hull" else oriented_box(hull)
-    image = Image.new("L", (wearing_mask.shape[-1], wearing_mask.shape[-2]))
-    ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners.tolist()], fill=1, outline=1)
-    return torch.maximum(torch.from_numpy(np.array(image))[None].to(wearing_mask.dtype), touched.to(wearing_mask.dtype))
+    inside = torch.from_numpy(fill(corners, wearing_mask.shape[-2], wearing_mask.shape[-1]))[None]
+    return (inside | touched).to(wearing_mask.dtype)
 
 
 def convex_hull(mask: NDArray[np.bool_]) -> Points:
@@ -66,3 +64,13 @@ def oriented_box(hull: Points) -> Points:
     best = int((high - low).prod(1).argmin())
     (u0, v0), (u1, v1) = low[best], high[best]
     return np.asarray(np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]]) @ axes[best])
+
+
+def fill(corners: Points, height: int, width: int) -> NDArray[np.bool_]:
+    """Which pixels have their centres in a convex polygon, (height, width); corners as :func:`convex_hull` has them."""
+    sides = np.roll(corners, -1, axis=0) - corners
+    y, x = np.mgrid[:height, :width] + 0.5
+    turns = sides[:, 0, None, None] * (y - corners[:, 1, None, None]) - sides[:, 1, None, None] * (
+        x - corners[:, 0, None, None]
+    )
+    return np.asarray((turns >= 0).all(axis=0) | (turns <= 0).all(axis=0))

@@ -1,5 +1,6 @@
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.cache import ShardCache
 from datamodules.catalogue import open_catalogue
-from datamodules.dataset import TripletDataset, collate
+from datamodules.dataset import ComparisonDataset, TripletDataset, collate
 from datamodules.faults import FaultCounter, SampleError
 from datamodules.order import OrderOptions, evaluation_order, training_order, type_chances
 from datamodules.shards import resolve_shards
@@ -139,3 +140,35 @@ def test_a_shard_that_goes_away_or_changes_is_a_fault(shard_dir: Path) -> None:
     report = data.faults.report()
     assert report.good == 64 and set(report.bad) == {"unreadable"}
     assert set(ALL[16:24]) <= found < set(ALL[8:24])
+
+
+def test_each_sample_comes_with_another_ornament_of_its_type(shard_dir: Path) -> None:
+    plain = dataset(shard_dir)
+    data = ComparisonDataset(plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    samples = [data[position] for position in range(len(data))]
+    categories = {sample["key"]: sample["category"] for sample in samples if sample}
+    for sample in samples:
+        assert sample is not None
+        other = sample["other_ornament"]["key"]
+        assert other != sample["key"] and categories[other] == sample["category"]
+    assert len({sample["other_ornament"]["key"] for sample in samples if sample}) == len(samples)
+
+
+def test_a_sample_alone_has_no_other(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
+    write_shard(tmp_path / "train-0.tar", {"one": draw_entries(0)})
+    plain = dataset(tmp_path)
+    data = ComparisonDataset(plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    assert "other_ornament" not in (data[0] or {})
+    write_shard(tmp_path / "train-1.tar", {"two": draw_entries(1)})
+    plain = dataset(tmp_path)
+    data = ComparisonDataset(plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    assert [(data[row] or {})["other_ornament"]["key"] for row in (0, 1)] == ["two", "one"]
+
+
+def test_whole_photographs_keep_their_sizes(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
+    write_shard(tmp_path / "train-0.tar", {"small": draw_entries(0), "large": draw_entries(1, size=64)})
+    data = replace(dataset(tmp_path), transform=TripletTransform(8, whole=True))
+    batch = collate([data[0], data[1]])
+    assert batch is not None
+    assert [tuple(photograph.shape) for photograph in batch["photograph"]] == [(3, 48, 48), (3, 64, 64)]
+    assert batch["window"].shape == (2, 3) and batch["box"].shape == (2, 4)

@@ -46,6 +46,14 @@ def test_a_good_sample(draw_entries: Draw) -> None:
     assert triplet.ornament.size == triplet.wearing_mask.size == (48, 48)
 
 
+@pytest.mark.parametrize(
+    ("counts", "number"),
+    [(None, -1), (0, 0), (7, 7), ({"beads": 15, "strands": 1}, 15), ({"links": 3, "stones": 2}, 5)],
+)
+def test_parts_are_counted_without_strands(draw_entries: Draw, counts: object, number: int) -> None:
+    assert load(draw_entries(json=metadata(components=counts))).components == number
+
+
 def test_the_box_is_clipped_to_the_picture(draw_entries: Draw) -> None:
     assert load(draw_entries(json=metadata(box=[-3, 2, 30, 99]))).box == (0, 2, 30, 48)
 
@@ -56,6 +64,8 @@ def test_a_bilevel_mask_is_read(draw_entries: Draw) -> None:
 
 
 FAULTS = {
+    "parts below nought": ("bad_metadata", {"json": metadata(components=-1)}),
+    "parts in words": ("bad_metadata", {"json": metadata(components="many")}),
     "cut jpeg": ("undecodable", {"person__jpg": "half"}),
     "no jpeg at all": ("undecodable", {"ornament__jpg": b"nothing"}),
     "empty file": ("undecodable", {"person__jpg": b""}),

@@ -1,3 +1,4 @@
+import math
 import random
 from collections.abc import Callable
 
@@ -6,7 +7,7 @@ import torch
 from PIL import Image
 
 from datamodules.decoding import Triplet, decode, describe
-from datamodules.transforms import TripletTransform, TryOnSample
+from datamodules.transforms import TripletTransform, TryOnSample, change_colours, draw_colour_change
 
 
 @pytest.fixture
@@ -90,3 +91,62 @@ def test_outside_of_the_picture_is_mid_grey(triplet: Triplet) -> None:
 def test_the_ornament_fills_its_crop(triplet: Triplet) -> None:
     mask = TripletTransform(29)(triplet, 0)["ornament_mask"][0] > 0.5
     assert 29 / 1.2 - 1 <= mask.any(0).sum() <= 29 / 1.2 + 1
+
+
+def test_an_ornament_gets_the_same_colour_in_both_pictures_and_nothing_else_changes(triplet: Triplet) -> None:
+    plain, changed = (TripletTransform(32, recolour=share)(triplet, 7) for share in (0.0, 1.0))
+    for image, mask in (("ornament_image", "ornament_mask"), ("person_image", "wearing_mask")):
+        before, after, inside = plain[image], changed[image], plain[mask]  # type: ignore[literal-required]
+        assert torch.equal(before[:, inside[0] == 0], after[:, inside[0] == 0])
+        assert (before - after)[:, inside[0] == 1].abs().max() > 0.05
+    core = [changed["ornament_image"][:, 16, 16], changed["person_image"][:, 16, 16]]
+    torch.testing.assert_close(*core, atol=0.15, rtol=0)  # one ellipse of one colour, by two JPEGs
+
+
+def test_colours_turn_about_grey() -> None:
+    grey = torch.full((3, 2, 2), 0.3)
+    changes = [draw_colour_change(random.Random(seed)) for seed in range(200)]
+    means = torch.stack([change_colours(grey, torch.ones(1, 2, 2), change)[:, 0, 0] for change in changes])
+    assert means.log1p().mean().item() == pytest.approx(math.log(1.3), abs=0.03)  # only the tint colours it
+    red = torch.tensor([1.0, -1.0, -1.0]).view(3, 1, 1)
+    hues = {int(change_colours(red, torch.ones(1, 1, 1), change).flatten().argmax()) for change in changes}
+    assert hues == {0, 1, 2}
+    assert torch.equal(change_colours(red, torch.zeros(1, 1, 1), changes[0]), red)
+
+
+def test_a_third_of_a_turn_exchanges_the_channels() -> None:
+    class Fixed(random.Random):
+        def uniform(self, a: float, b: float) -> float:
+            return 2 * math.pi / 3
+
+        def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
+            return 0.0
+
+    torch.testing.assert_close(draw_colour_change(Fixed()), torch.eye(3).roll(1, 0), atol=1e-6, rtol=0)
+
+
+def test_recolouring_leaves_the_crop_and_the_flip_alone(triplet: Triplet) -> None:
+    for seed in range(8):
+        plain, changed = (TripletTransform(32, flip=True, recolour=share)(triplet, seed) for share in (0.0, 1.0))
+        assert torch.equal(plain["wearing_mask"], changed["wearing_mask"])
+        assert torch.equal(plain["box_mask"], changed["box_mask"])
+
+
+def test_references_are_turned_and_scaled_and_stay_whole(triplet: Triplet) -> None:
+    plain = TripletTransform(64)(triplet, 0)
+    scaled = TripletTransform(64, reference_scale=(0.5, 0.5))(triplet, 0)
+    assert scaled["ornament_mask"].sum() == pytest.approx(plain["ornament_mask"].sum().item() / 4, rel=0.1)
+    turned = [TripletTransform(64, reference_rotation=180)(triplet, seed) for seed in range(6)]
+    for sample in turned:
+        assert sample["ornament_mask"][:, [0, -1]].max() == 0  # nothing is cut off at the border
+        assert torch.equal(sample["person_image"], TripletTransform(64)(triplet, sample["sample_seed"])["person_image"])
+    assert len({round(sample["ornament_mask"].sum().item()) for sample in turned}) > 1
+
+
+def test_input_mask_and_whole_photograph_come_when_they_are_asked_for(triplet: Triplet) -> None:
+    plain = TripletTransform(36, box_growth=(0.0, 0.0))(triplet, 0)
+    assert "input_mask" not in plain and "photograph" not in plain and plain["components"] == -1
+    sample = TripletTransform(36, box_growth=(0.0, 0.0), input_mask="convex_hull", whole=True)(triplet, 0)
+    assert 0 < sample["input_mask"].sum() < sample["box_mask"].sum()
+    assert sample["photograph"].shape == (3, 48, 48) and sample["photograph"].dtype == torch.uint8
+    assert sample["window"].tolist() == [6, 6, 36] and sample["box"].tolist() == [12, 16, 36, 32]

@@ -12,10 +12,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules import OrnamentDataModule
 from ornament_lit.attention_losses import ZeroAttentionLoss
-from ornament_lit.batch import TryOnBatch
+from ornament_lit.batch import TryOnBatch, with_other_ornament
+from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.mask_heads import BoxMaskHead
 from ornament_lit.module import TryOnModule
+from ornament_lit.noising import draw_noising
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 from ornament_lit.sampling import Sampler
 
@@ -259,3 +261,65 @@ def test_a_process_without_a_validation_batch_ends_with_the_same_means(
     assert {"val/loss_noise", "val/loss_mask", "val/loss_attention", "val/iou_box"} <= expected.keys()
     for rank in range(3):
         assert json.loads((tmp_path / f"3-{rank}.json").read_text()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_two_noises_a_pair_are_the_mean_of_each_alone(build_module, tiny_batch) -> None:
+    batch = tiny_batch(3)
+    both, _ = build_module(noise_draws=2).losses(batch)
+    module = build_module()
+    latents = module.autoencoder.encode(batch["person_image"])
+    noising = draw_noising(batch["sample_seed"], 1000, latents, draws=2)
+    conditions = encode_conditions(batch, module.autoencoder, module.image_encoder)
+    refinement = module.refine(conditions)
+    errors, masses = [], []
+    for rows in (slice(0, 3), slice(3, 6)):
+        timesteps = noising.timesteps[rows]
+        output = module.denoiser(
+            module.noise_scheduler.add_noise(latents, noising.noise[rows], timesteps),
+            timesteps,
+            conditions.erased_latents,
+            refinement.mask,
+            conditions.image_tokens,
+            refinement.features,
+            conditions.ornament_mask,
+            module.mass_layers,
+        )
+        errors.append((output.prediction - latents).square().mean())
+        masses.append(module.attention_loss(output.mass, batch["wearing_mask"])[0])
+    torch.testing.assert_close(both["noise"], torch.stack(errors).mean())
+    torch.testing.assert_close(both["attention"], torch.stack(masses).mean())
+
+
+def test_evaluation_draws_one_noise(build_module, tiny_batch) -> None:
+    one, many = (build_module(noise_draws=draws).eval().losses(tiny_batch())[0] for draws in (1, 3))
+    assert all(torch.equal(one[name], many[name]) for name in one)
+
+
+def test_the_worn_part_weighs_more(build_module, tiny_batch) -> None:
+    losses = [build_module(worn_weight=weight).losses(tiny_batch())[0] for weight in (0.0, 8.0)]
+    assert losses[0]["noise"] != losses[1]["noise"] and torch.equal(losses[0]["mask"], losses[1]["mask"])
+
+
+def test_an_input_mask_takes_the_place_of_the_box(build_module, tiny_batch) -> None:
+    batch, module = tiny_batch(), build_module()
+    smaller = {**batch, "input_mask": batch["box_mask"] * batch["wearing_mask"]}
+    plain, other = (encode_conditions(entry, module.autoencoder, module.image_encoder) for entry in (batch, smaller))
+    hidden = batch["person_image"] * (1 - smaller["input_mask"])
+    assert torch.equal(other.erased_image, hidden) and not torch.equal(plain.erased_image, hidden)
+    assert other.box_mask.sum() < plain.box_mask.sum()
+
+
+def test_a_wrong_reference_changes_the_ornament_alone(build_module, tiny_batch) -> None:
+    batch = tiny_batch()
+    with pytest.raises(ValueError, match="other_ornament"):
+        with_other_ornament(batch)
+    other = {"ornament_image": -batch["ornament_image"], "ornament_mask": batch["ornament_mask"], "key": ["x", "y"]}
+    wrong = with_other_ornament({**batch, "other_ornament": other})
+    assert torch.equal(wrong["ornament_image"], other["ornament_image"])
+    assert torch.equal(wrong["person_image"], batch["person_image"]) and wrong["key"] == batch["key"]
+
+
+@pytest.mark.parametrize("options", [{"worn_weight": -1.0}, {"noise_draws": 0}])
+def test_options_out_of_range(build_module, options) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        build_module(**options)

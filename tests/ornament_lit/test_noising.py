@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from ornament_lit.noising import draw_noising, prediction_target
+from ornament_lit.noising import denoising_loss, draw_noising, prediction_target
 
 
 def test_a_sample_draws_the_same_in_any_batch() -> None:
@@ -33,3 +33,18 @@ def test_the_target_is_what_the_scheduler_predicts(prediction_type: str) -> None
         "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * latents,
     }[prediction_type]
     torch.testing.assert_close(prediction_target(noise_scheduler, latents, noise, timesteps), expected)
+
+
+def test_several_draws_begin_with_the_single_one() -> None:
+    seeds, like = torch.tensor([3, 5]), torch.zeros(2, 1, 4, 4)
+    single, triple = draw_noising(seeds, 1000, like, 0.5), draw_noising(seeds, 1000, like, 0.5, draws=3)
+    assert all(torch.equal(one, many[:2]) for one, many in zip(single, triple, strict=True))
+    assert triple.noise.shape == (6, 1, 4, 4) and len({row.sum().item() for row in triple.noise}) == 6
+
+
+def test_the_worn_part_counts_as_often_as_it_is_told() -> None:
+    target, mask = torch.zeros(1, 2, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    prediction = torch.tensor([[[[2.0, 1.0], [1.0, 1.0]]]]).expand(1, 2, 2, 2)
+    assert denoising_loss(prediction, target, mask) == pytest.approx((4 + 3) / 4)
+    assert denoising_loss(prediction, target, mask, 3.0) == pytest.approx((4 * 4 + 3) / (4 + 3))
+    assert denoising_loss(prediction, target, torch.zeros_like(mask), 3.0) == pytest.approx((4 + 3) / 4)
