@@ -25,7 +25,7 @@ quickstart: $(VENV)/.installed ## Train the whole method on the bundled triplets
 
 study: $(VENV)/.installed ## Train and test a study: NAME=ablation [CONFIG=configs/ornament.yaml] [ARGS='--seeds 0']
 	@test -n "$(NAME)" || { echo "make: say NAME=..., one of $(basename $(notdir $(wildcard configs/studies/*.yaml)))"; exit 2; }
-	$(BIN)/python -m ornament_lit study configs/studies/$(NAME).yaml --config $(CONFIG) $(ARGS)
+	$(BIN)/python -m ornament_lit study configs/studies/$(NAME).yaml --base $(CONFIG) $(ARGS)
 
 test: $(VENV)/.installed-test ## Run the fast tests
 	$(BIN)/python -m pytest -m "$(MARKERS)" $(PYTEST_ARGS)

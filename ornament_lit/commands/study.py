@@ -62,7 +62,7 @@ class Run:
 def study(
     file: Path,
     out: Path = Path("runs/studies"),
-    config: str = "configs/quickstart.yaml",
+    base: str = "configs/quickstart.yaml",
     args: str = "",
     seeds: str | None = None,
     checkpoint: Path | None = None,
@@ -76,7 +76,7 @@ def study(
     Args:
         file: The study: title, variants, args, seeds, figures.
         out: Each study gets a folder of its own in it.
-        config: The configuration that the variants differ from.
+        base: The configuration that the variants differ from.
         args: More words for all runs, such as "--trainer.max_epochs=4".
         seeds: Others than those of the file, such as 0,1.
         checkpoint: Test this checkpoint instead of training; for studies whose variants differ in the test alone.
@@ -84,7 +84,7 @@ def study(
     """
     plan = read_study(file)
     chosen = plan.seeds if seeds is None else parse_seeds(seeds)
-    shared = ["--config", config, *plan.args, *shlex.split(args)]
+    shared = ["--config", base, *plan.args, *shlex.split(args)]
     folder = out / file.stem
     if checkpoint is not None:
         check_untrained(plan)

@@ -1,0 +1,191 @@
+"""DrawingReport: what ``test`` draws, measures and writes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from callbacks import DrawingReport
+from callbacks.drawing_report import drawn_batch, ranking
+from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.metrics import LPIPS, PSNR, SSIM, ColourError, WearingMaskIoU, WrongReferenceGap
+from ornament_lit.metrics.measured import SampleScores
+from ornament_lit.reports import read_report
+from ornament_lit.sampling import Sampler
+
+Build = Callable[..., Trainer]
+SIZE = 32
+
+
+class Painter(LightningModule):
+    """Paints the worn part in the colour of the middle of the reference, darker by ``fault`` of the range."""
+
+    def __init__(self, fault: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("mask_threshold", torch.tensor(0.5))
+        self.sampler = Sampler(num_steps=4, guidance_scale=2.0)
+        self.noise_scheduler = self.sampler.scheduler_for(_ddpm())
+        self.fault = fault
+        self.references: list[float] = []
+
+    def draw(self, batch: TryOnBatch) -> dict[str, Any]:
+        colour = batch["ornament_image"][:, :, SIZE // 2, SIZE // 2, None, None] - 2 * self.fault
+        self.references += batch["ornament_image"][:, 0, SIZE // 2, SIZE // 2].tolist()
+        worn = batch["wearing_mask"]
+        image = torch.where(worn > 0.5, colour, batch["person_image"])
+        masks = torch.stack([batch["box_mask"], worn])
+        return {"key": batch["key"], "image": image, "mask": worn, "mask_predictions": masks}
+
+    def test_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
+        return {}
+
+
+def _ddpm() -> Any:
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler()
+
+
+def make_batch(first: int, count: int = 4, others: bool = True) -> TryOnBatch:
+    """Ornaments of shade key / 16, worn in half of the box; the wrong reference is 4 / 16 lighter."""
+    box, worn = torch.zeros(2, count, 1, SIZE, SIZE)
+    box[:, :, 8:24, 8:24] = worn[:, :, 8:24, 8:16] = 1
+    shade = (torch.arange(first, first + count) / 16).view(-1, 1, 1, 1)
+    ornament = shade.expand(-1, 3, SIZE, SIZE)
+    batch = {
+        "ornament_image": ornament,
+        "ornament_mask": torch.ones(count, 1, SIZE, SIZE),
+        "person_image": torch.where(worn > 0.5, ornament, torch.full((count, 3, SIZE, SIZE), -0.5)),
+        "wearing_mask": worn,
+        "box_mask": box,
+        "category": [CATEGORIES[index % 2] for index in range(count)],
+        "key": [f"sample/{first + index}" for index in range(count)],
+        "sample_seed": torch.arange(first, first + count),
+        "components": torch.full((count,), 9),
+    }
+    if others:
+        other = {"ornament_image": ornament + 0.25, "ornament_mask": batch["ornament_mask"], "key": batch["key"]}
+        batch["other_ornament"] = other
+    return batch  # type: ignore[return-value]
+
+
+class Data(LightningDataModule):
+    resolution, crop_factor, seed, test_checksum = SIZE, 1.5, 3, "c0ffee"
+
+    def __init__(self, others: bool = True) -> None:
+        super().__init__()
+        self.others = others
+
+    def test_dataloader(self) -> DataLoader[TryOnBatch]:
+        return DataLoader([make_batch(0, others=self.others), make_batch(4, others=self.others)], batch_size=None)
+
+
+def test_files_protocol_and_figures(make_trainer: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gap = WrongReferenceGap([PSNR()])
+    callback = DrawingReport([PSNR(), WearingMaskIoU(), gap], resamples=50, shown=2)
+    module = Painter(fault=0.1)
+    trainer = make_trainer(callback)
+    (logged,) = trainer.test(module, Data(), verbose=False)
+    report = read_report(tmp_path / "test")
+    overall = report.table()["rows"][0]["cells"]
+    assert overall["psnr_worn"].value == pytest.approx(20, abs=0.3)  # a tenth of the range, rounded to 8 bits
+    assert overall["psnr_worn"].n == 8 and overall["iou_2"].value == 1
+    assert overall["psnr_worn_gap"].value == pytest.approx(20 + 20 * torch.tensor(0.025).log10().item(), abs=0.6)
+    assert logged["test/psnr_worn"] == pytest.approx(overall["psnr_worn"].value)
+    protocol = report.protocol
+    assert protocol["data"]["checksum"] == "c0ffee" and protocol["data"]["n"] == 8 and protocol["data"]["seed"] == 3
+    assert protocol["drawing"]["num_steps"] == 4 and protocol["drawing"]["guidance_scale"] == 2.0
+    assert (
+        protocol["checkpoint"]["file"].startswith("none")
+        and protocol["versions"]["torch"] == torch.__version__.partition("+")[0]
+    )
+    assert {path.name for path in (tmp_path / "test" / "samples").iterdir()} == {f"sample%2F{i}.png" for i in range(8)}
+    assert "report.md" in capsys.readouterr().out
+    assert Image.open(tmp_path / "test" / "samples.png").size[0] > 6 * 128
+
+
+def test_without_a_gap_nothing_is_drawn_twice(make_trainer: Build) -> None:
+    module = Painter()
+    make_trainer(DrawingReport([PSNR()])).test(module, Data(others=False), verbose=False)
+    assert module.references == pytest.approx([number / 16 for number in range(8)])
+
+
+def test_a_second_test_begins_anew(make_trainer: Build, tmp_path: Path) -> None:
+    callback = DrawingReport([PSNR()])
+    for fault in (0.2, 0.1):
+        make_trainer(callback).test(Painter(fault), Data(), verbose=False)
+    cells = read_report(tmp_path / "test").table()["rows"][0]["cells"]
+    assert cells["psnr_worn"].n == 8 and cells["psnr_worn"].value == pytest.approx(20, abs=0.3)
+
+
+def test_the_default_metrics_need_no_weights(make_trainer: Build, tmp_path: Path) -> None:
+    make_trainer(DrawingReport(folder=tmp_path / "elsewhere")).test(Painter(0.1), Data(), verbose=False)
+    columns = {column["name"] for column in read_report(tmp_path / "elsewhere").table()["columns"]}
+    assert {"iou_box", "boundary_f_2", "ssim_inside", "psnr_worn", "colour_error", "count_error"} <= columns
+    assert {"ssim_inside_gap", "psnr_worn_gap", "colour_error_gap"} <= columns
+
+
+def test_an_empty_list_measures_nothing(make_trainer: Build, tmp_path: Path) -> None:
+    module = Painter()
+    make_trainer(DrawingReport([])).test(module, Data(), verbose=False)
+    assert module.references == [] and not (tmp_path / "test").exists()
+
+
+def test_absent_weights_are_told_before_anything_is_drawn(make_trainer: Build, tmp_path: Path) -> None:
+    module = Painter()
+    with pytest.raises(FileNotFoundError, match=r"absent\.pth"):
+        make_trainer(DrawingReport([LPIPS(path=str(tmp_path / "absent.pth"))])).test(module, Data(), verbose=False)
+    assert module.references == []
+
+
+def test_a_gap_without_other_ornaments_is_told(make_trainer: Build) -> None:
+    with pytest.raises(ValueError, match="other_ornament"):
+        make_trainer(DrawingReport([WrongReferenceGap([SSIM()])])).test(Painter(), Data(others=False), verbose=False)
+
+
+def test_whole_photographs_get_the_drawing_pasted_back() -> None:
+    batch = make_batch(4, count=1)
+    photograph = torch.full((3, 40, 50), 64, dtype=torch.uint8)
+    whole = {
+        "photograph": [photograph],
+        "window": torch.tensor([[10, 4, SIZE]]),
+        "box": torch.tensor([[18.0, 12, 34, 28]]),
+    }
+    drawn = drawn_batch(Painter(), {**batch, **whole}, wrong_reference=False)  # type: ignore[typeddict-item]
+    (before,), (after,) = drawn["person_photograph"], drawn["drawn_photograph"]
+    assert before.shape == after.shape == (3, 40, 50)
+    changed = (before != after).any(0).nonzero()
+    assert len(changed) and changed.min(0).values.tolist() >= [12, 18] and changed.max(0).values.tolist() <= [27, 33]
+
+
+def scores(values: list[float], higher_is_better: bool = True) -> SampleScores:
+    keys = [f"s{number}" for number in range(len(values))]
+    return SampleScores(keys, ["ring"] * len(values), {"x": values}, {}, higher_is_better)
+
+
+def test_ranking_shows_each_sample_once() -> None:
+    column, ranked = ranking([scores([3.0, 1.0, float("nan"), 5.0, 4.0, 2.0])], "x", 1)
+    assert column == "x" and ranked == [("best", "s3", 5.0), ("median", "s0", 3.0), ("worst", "s1", 1.0)]
+    assert [place for place, *_ in ranking([scores([1.0, 2.0], False)], "other", 4)[1]] == ["best", "best"]
+    assert ranking([scores([1.0, 2.0], False)], "x", 4)[1][0] == ("best", "s0", 1.0)
+    five = ranking([scores([1.0, 2.0, 3.0])], "x", 2)[1]
+    assert [key for _, key, _ in five] == ["s2", "s1", "s0"]
+
+
+def test_shown_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="shown"):
+        DrawingReport(shown=0)
+
+
+def test_the_protocol_is_json(make_trainer: Build, tmp_path: Path) -> None:
+    make_trainer(DrawingReport([ColourError()])).test(Painter(), Data(), verbose=False)
+    document = json.loads((tmp_path / "test" / "report.json").read_text(encoding="utf-8"))
+    assert document["protocol"]["metrics"] == {
+        "colour_error": {"metric": "ColourError", "colors": "CIE L*a*b*, D65", "region": "wearing mask"}
+    }
