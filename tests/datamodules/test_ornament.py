@@ -326,3 +326,42 @@ def test_light_parts_load_no_lightning() -> None:
         "import sys, datamodules.shards, datamodules.seeding, datamodules.decoding; print('lightning' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_the_test_has_other_ornaments_counts_and_photographs_and_nothing_else_has(shard_dir: Path) -> None:
+    data = drawn(shard_dir, whole_photographs=True)
+    test, validation = next(iter(data.test_dataloader())), next(iter(data.val_dataloader()))
+    check_batch(test)
+    assert test["other_ornament"]["ornament_image"].shape == test["ornament_image"].shape
+    assert all(other != key for other, key in zip(test["other_ornament"]["key"], test["key"], strict=True))
+    assert [photograph.shape for photograph in test["photograph"]] == [(3, 48, 48)] * 4
+    assert test["components"].tolist() == [-1] * 4
+    assert not {"other_ornament", "photograph", "window"} & set(validation)
+    assert "photograph" not in next(iter(drawn(shard_dir).test_dataloader()))
+
+
+def test_recolouring_is_for_training_and_input_masks_for_all(shard_dir: Path) -> None:
+    plain, changed = drawn(shard_dir), drawn(shard_dir, recolour=1.0, input_mask="convex_hull")
+    for loader in ("val_dataloader", "test_dataloader", "calibration_dataloader"):
+        first, second = (next(iter(getattr(data, loader)())) for data in (plain, changed))
+        assert torch.equal(first["ornament_image"], second["ornament_image"])
+        assert "input_mask" not in first and (second["input_mask"] <= second["box_mask"]).all()
+    first, second = (next(iter(data.train_dataloader())) for data in (plain, changed))
+    assert first["key"] == second["key"] and not torch.equal(first["person_image"], second["person_image"])
+    assert torch.equal(first["wearing_mask"], second["wearing_mask"])
+
+
+def test_the_checksum_is_that_of_the_test_data(shard_dir: Path) -> None:
+    data = drawn(shard_dir)
+    assert data.test_checksum == drawn(shard_dir, seed=5).test_checksum
+    others = OrnamentDataModule(test_shards=str(shard_dir / "train-*.tar"))
+    assert len(data.test_checksum) == 64 and data.test_checksum != others.test_checksum
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"recolour": 1.5}, {"reference_rotation": 200}, {"reference_scale": (1.0, 0.5)}, {"input_mask": "circle"}],
+)
+def test_options_for_studies_out_of_range(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        OrnamentDataModule(**options)  # type: ignore[arg-type]
