@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from jsonargparse import capture_parser
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 import callbacks
 import datamodules
@@ -19,6 +20,7 @@ from ornament_lit.cli import TryOnCLI, build, check_ours, main
 from ornament_lit.cli_errors import end_well, say
 from ornament_lit.cli_messages import explain
 from ornament_lit.module import TryOnModule
+from ornament_lit.reports import read_report
 
 QUICKSTART = str(Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml")
 TINY = {
@@ -256,6 +258,46 @@ def test_checkpoint_of_another_model(run_folder: Path, tiny: list[str], capsys: 
     message = complaint(capsys, ["validate", *tiny, *words])
     assert "the checkpoint is of another model" in message
     assert "unexpected (mask_head." in message
+
+
+METRICS = """
+report:
+  resamples: 20
+  metrics:
+    - class_path: CLIPSimilarity
+      init_args: {path: CLIP, image_size: 32, region: full}
+    - class_path: WrongReferenceGap
+      init_args: {metrics: [PSNR, {class_path: CLIPSimilarity, init_args: {path: CLIP, image_size: 32}}]}
+"""
+
+
+def test_test_draws_and_writes_a_report_with_the_metrics_of_a_file(
+    run_folder: Path, tiny: list[str], tmp_path: Path
+) -> None:
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    CLIPVisionModelWithProjection(config).save_pretrained(tmp_path / "clip")
+    (tmp_path / "metrics.yaml").write_text(METRICS.replace("CLIP,", f"{tmp_path / 'clip'},"), encoding="utf-8")
+    checkpoint = run_folder / "checkpoints" / "last.ckpt"
+    words = [f"--ckpt_path={checkpoint}", f"--config={tmp_path / 'metrics.yaml'}", "--trainer.limit_test_batches=3"]
+    sampler = ["--model.sampler=ornament_lit.sampling.Sampler", "--model.sampler.num_steps=2"]
+    assert main(["test", *tiny, *words, *sampler, "--data.whole_photographs=true"]) == 0
+    report = read_report(run_folder / "test")
+    columns = [column for one in report.measured for column in one.columns]
+    assert columns == [
+        "clip_i",
+        "clip_i_reference",
+        "psnr_inside_gap",
+        "psnr_outside_gap",
+        "psnr_worn_gap",
+        "clip_i_gap",
+        "clip_i_reference_gap",
+    ]
+    assert report.protocol["checkpoint"]["weights"] == "raw" and report.protocol["checkpoint"]["step"] == 2
+    assert report.protocol["data"]["n"] == 6 and report.protocol["drawing"]["num_steps"] == 2
+    assert 0 < len(list((run_folder / "test" / "samples").iterdir())) == 6
+    assert "clip_i_reference ↑, ground truth" in (run_folder / "test" / "report.md").read_text(encoding="utf-8")
 
 
 def test_broken_checkpoint(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

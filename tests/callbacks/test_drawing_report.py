@@ -189,3 +189,27 @@ def test_the_protocol_is_json(make_trainer: Build, tmp_path: Path) -> None:
     assert document["protocol"]["metrics"] == {
         "colour_error": {"metric": "ColourError", "colors": "CIE L*a*b*, D65", "region": "wearing mask"}
     }
+
+
+class Dealt(Data):
+    """Each process gets its share of the batches; one gets two and the other one."""
+
+    def test_dataloader(self) -> DataLoader[TryOnBatch]:
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        batches = [make_batch(first, count=2) for first in (0, 2, 4)]
+        return DataLoader(batches[rank::world], batch_size=None)
+
+
+def test_two_processes_write_the_report_of_one(make_trainer: Build, tmp_path: Path) -> None:
+    two = {"strategy": "ddp_fork", "devices": 2, "use_distributed_sampler": False}
+    for name, options in (("one", {}), ("two", two)):
+        callback = DrawingReport([PSNR(), WrongReferenceGap([PSNR()])], folder=tmp_path / name, resamples=50)
+        make_trainer(callback, **options).test(Painter(0.1), Dealt(), verbose=False)
+    one, other = (read_report(tmp_path / name) for name in ("one", "two"))
+    assert one.protocol == other.protocol
+    for first, second in zip(one.measured, other.measured, strict=True):
+        assert isinstance(first, SampleScores) and isinstance(second, SampleScores)
+        for name in first.columns:
+            ours, theirs = (dict(zip(s.keys, s.values[name].tolist(), strict=True)) for s in (first, second))
+            assert ours == theirs and len(ours) == 6
