@@ -89,10 +89,10 @@ TINY = {
 }
 SMALL = shlex.join(
     [
-        *("--data.init_args.batch_size=2", "--data.init_args.val_batch_size=4", "--trainer.limit_val_batches=1"),
+        *("--data.init_args.batch_size=2", "--data.init_args.val_batch_size=4", "--data.init_args.samples_per_epoch=8"),
         *("--data.init_args.resolution=32", "--model.denoiser.unet.init_args.block_out_channels=[16,16,16]"),
         *("--model.sampler=ornament_lit.sampling.Sampler", "--model.sampler.init_args.num_steps=2"),
-        "--trainer.check_val_every_n_epoch=1000",
+        *("--trainer.limit_val_batches=0", "--trainer.check_val_every_n_epoch=1"),
     ]
 )
 
