@@ -126,6 +126,8 @@ def read_study(file: Path) -> Study:
         raise ValueError(f"{file} must have title and variants (with train and test), got: {error}") from error
     if not found.variants or not found.seeds:
         raise ValueError(f"{file} must have at least one variant and one seed")
+    if len({slug(name) for name in found.variants}) < len(found.variants):
+        raise ValueError(f"the variants of {file} must differ in letters or digits, got {', '.join(found.variants)}")
     return found
 
 
@@ -209,14 +211,14 @@ def summarise(folder: Path, plan: Study, tested: dict[str, list[Path]]) -> None:
     """Write the table of a study."""
     from ornament_lit.files import write_file
     from ornament_lit.reports import read_report
+    from ornament_lit.reports.report import finite
     from ornament_lit.reports.study import latex_study, markdown_study, tabulate_study
 
     reports = {name: [read_report(path) for path in paths] for name, paths in tested.items()}
     table = tabulate_study(reports, plan.figures)
     write_file(folder / "study.md", markdown_study(plan.title, table, plan.figures).encode())
     write_file(folder / "study.tex", latex_study(table, plan.figures).encode())
-    cells = {name: {figure: cell._asdict() for figure, cell in row.items()} for name, row in table.items()}
-    write_file(folder / "study.json", f"{json.dumps(cells, indent=1)}\n".encode())
+    write_file(folder / "study.json", f"{json.dumps(finite(table), indent=1)}\n".encode())
     print(f"study: {folder / 'study.md'}")
 
 

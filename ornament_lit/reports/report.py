@@ -70,7 +70,7 @@ def write_report(folder: Path, report: Report, pictures: Mapping[str, str] | Non
         "table": table,
         "measured": [_to_dict(one) for one in report.measured],
     }
-    write_file(folder / NAME, f"{json.dumps(_without_nan(document), indent=1)}\n".encode())
+    write_file(folder / NAME, f"{json.dumps(finite(document), indent=1)}\n".encode())
 
 
 def read_report(path: str | Path) -> Report:
@@ -119,12 +119,12 @@ def _from_dict(entry: Mapping[str, Any], folder: Path) -> Measured:
     return FeatureSets(entry["keys"], entry["categories"], column, tensors["drawn"], tensors["truth"], distance)
 
 
-def _without_nan(value: Any) -> Any:  # noqa: ANN401
-    """The same structure with null for what is not a finite number, which JSON cannot hold."""
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """The same structure, named tuples as mappings, with None for what is not a finite number, which JSON cannot hold."""
     if isinstance(value, Mapping):
-        return {name: _without_nan(entry) for name, entry in value.items()}
+        return {name: finite(entry) for name, entry in value.items()}
     if hasattr(value, "_asdict"):
-        return _without_nan(value._asdict())
+        return finite(value._asdict())
     if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
+        return [finite(entry) for entry in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -63,6 +63,12 @@ def test_a_wrong_file_is_told(tmp_path: Path, content: str) -> None:
         read_study(tmp_path / "s.yaml")
 
 
+def test_variants_need_folders_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("{title: T, variants: {a-b: , 'a b': }}", encoding="utf-8")
+    with pytest.raises(ValueError, match="must differ in letters or digits"):
+        read_study(tmp_path / "s.yaml")
+
+
 def test_a_file_that_is_not_there_and_wrong_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", str(tmp_path / "none.yaml")]) == 2
     assert "configs/studies has ablation" in capsys.readouterr().err
