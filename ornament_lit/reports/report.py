@@ -120,7 +120,7 @@ def _from_dict(entry: Mapping[str, Any], folder: Path) -> Measured:
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401
-    """The same structure, named tuples as mappings, with None for what is not a finite number, which JSON cannot hold."""
+    """The same structure for JSON: named tuples as mappings, None for what is not a finite number."""
     if isinstance(value, Mapping):
         return {name: finite(entry) for name, entry in value.items()}
     if hasattr(value, "_asdict"):
