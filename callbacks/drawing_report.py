@@ -1,6 +1,5 @@
 """DrawingReport: draw the test data, measure the drawings, and write a report."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -11,6 +10,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from callbacks.prediction_writer import safe_name
+from callbacks.run_folder import run_folder
 from callbacks.sample_strips import draw_strips, read_strip, strips_of, write_strip
 from ornament_lit.batch import TryOnBatch, with_other_ornament
 from ornament_lit.compositing import PasteBack
@@ -30,6 +30,7 @@ from ornament_lit.metrics import (
 from ornament_lit.metrics.base import Drawing
 from ornament_lit.metrics.bootstrap import Resampling
 from ornament_lit.metrics.measured import Measured, SampleScores
+from ornament_lit.pictures import encode_png
 from ornament_lit.reports import Report, write_report
 from ornament_lit.reports.protocol import checkpoint_protocol, data_protocol, drawing_protocol, versions
 from ornament_lit.windows import tensor_to_image
@@ -87,7 +88,7 @@ class DrawingReport(Callback):
         """Load what the metrics need, before anything is drawn."""
         module = cast("TryOnModule", pl_module)
         self._metrics = default_metrics(float(module.mask_threshold)) if self.metrics is None else self.metrics
-        self._folder = Path(self.folder or Path(trainer.log_dir or trainer.default_root_dir) / "test")
+        self._folder = self.folder or run_folder(trainer) / "test"
         for metric in self._metrics:
             metric.reset()
             metric.to(pl_module.device)
@@ -133,11 +134,9 @@ class DrawingReport(Callback):
             "metrics": {_title(one): metric.protocol() for one, metric in zip(measured, self._metrics, strict=True)},
             "versions": versions(),
         }
-        content = io.BytesIO()
         column, ranked = ranking(measured, self.rank_by, self.shown)
         rows = [(place, f"{value:.4g}", read_strip(self._strip(key))) for place, key, value in ranked]
-        draw_strips(rows).save(content, format="PNG")
-        write_file(self._folder / "samples.png", content.getvalue())
+        write_file(self._folder / "samples.png", encode_png(draw_strips(rows)))
         title = f"Best, median and worst samples by {column}"
         write_report(self._folder, Report(protocol, measured, self.resampling), {"samples.png": title})
         print(f"report: {self._folder / 'report.md'}")

@@ -1,6 +1,5 @@
 """MaskVisualizer: a picture of what the masks do, on a fixed set of validation samples."""
 
-import io
 from collections import Counter
 from collections.abc import Mapping
 from copy import copy
@@ -17,6 +16,7 @@ from callbacks.run_folder import run_folder
 from ornament_lit.batch import CATEGORIES, TryOnBatch, select_rows
 from ornament_lit.files import write_file
 from ornament_lit.metrics.mask_iou import iou
+from ornament_lit.pictures import encode_png
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -94,11 +94,10 @@ class MaskVisualizer(Callback):
         if self.draw_steps:
             self._draw_samples(trainer, module)
         image = self.draw(float(module.mask_threshold))
-        content = io.BytesIO()
-        image.save(content, format="PNG")
-        write_file(folder / "grid.png", content.getvalue())
+        content = encode_png(image)
+        write_file(folder / "grid.png", content)
         if self.keep:
-            write_file(folder / "grids" / f"step-{trainer.global_step:06d}.png", content.getvalue())
+            write_file(folder / "grids" / f"step-{trainer.global_step:06d}.png", content)
         _show_in_tensorboard(trainer, image)
 
     def draw(self, threshold: float) -> "Image":

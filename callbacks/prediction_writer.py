@@ -1,7 +1,6 @@
 """PredictionWriter: what ``predict`` draws, as files."""
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +11,13 @@ from urllib.parse import quote
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from callbacks.run_folder import run_folder
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.files import write_file
+from ornament_lit.pictures import encode_png
 from ornament_lit.windows import tensor_to_image, tensor_to_mask
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from ornament_lit.module import TryOnModule
 
 RESULTS = "results.jsonl"
@@ -49,7 +48,7 @@ class PredictionWriter(BasePredictionWriter):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the folder, and tell the module what is done."""
-        self._folder = Path(self.folder or Path(trainer.log_dir or trainer.default_root_dir) / "predictions")
+        self._folder = self.folder or run_folder(trainer) / "predictions"
         self._rank = trainer.global_rank
         module = cast("TryOnModule", pl_module)
         fault = _begin(self._folder, _card(trainer, module)) if trainer.is_global_zero else ""
@@ -75,8 +74,8 @@ class PredictionWriter(BasePredictionWriter):
         lines = []
         for key, image, mask in zip(prediction["key"], prediction["image"], prediction["mask"], strict=True):
             name = f"{safe_name(key)}.png"
-            write_file(self._folder / "images" / name, _png(tensor_to_image(image)))
-            write_file(self._folder / "masks" / name, _png(tensor_to_mask(mask)))
+            write_file(self._folder / "images" / name, encode_png(tensor_to_image(image)))
+            write_file(self._folder / "masks" / name, encode_png(tensor_to_mask(mask)))
             files = {"image": f"images/{name}", "mask": f"masks/{name}"}
             lines.append({"key": key, "category": categories[key], "seed": seeds[key], **files})
         _append(self._folder / _part(self._rank), lines)
@@ -170,9 +169,3 @@ def _begin(folder: Path, card: Mapping[str, Any]) -> str:
         return ""
     write_file(path, f"{json.dumps(card, indent=2)}\n".encode())
     return ""
-
-
-def _png(image: "Image") -> bytes:
-    content = io.BytesIO()
-    image.save(content, format="PNG")
-    return content.getvalue()

@@ -1,6 +1,5 @@
 """Strips: what a test drew for a sample, as pictures side by side in one file."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from callbacks.grid import GREEN, draw_grid, enlarge, outline
 from ornament_lit.batch import TryOnBatch, input_mask
 from ornament_lit.files import write_file
 from ornament_lit.metrics import DrawnBatch
+from ornament_lit.pictures import encode_png
 from ornament_lit.windows import tensor_to_image
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def strips_of(batch: TryOnBatch, drawn: DrawnBatch) -> list[Strip]:
 
 def write_strip(path: Path, strip: Strip) -> None:
     """Write a strip as PNG."""
-    content = io.BytesIO()
-    tensor_to_image(torch.cat(strip, dim=2) * 2 - 1).save(content, format="PNG")
-    write_file(path, content.getvalue())
+    write_file(path, encode_png(tensor_to_image(torch.cat(strip, dim=2) * 2 - 1)))
 
 
 def read_strip(path: Path) -> Strip:

@@ -18,6 +18,7 @@ from webdataset.tariterators import base_plus_ext
 
 from datamodules.decoding import describe
 from datamodules.faults import SampleError
+from ornament_lit.files import write_file
 
 INDEX = "index.json"
 FORMAT = "ornament_lit-index/1"
@@ -148,9 +149,7 @@ def write_index(folder: str | Path, entries: Iterable[ShardEntry]) -> Path:
     path = Path(folder) / INDEX
     shards = [_to_json(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
     lines = ",\n".join(json.dumps(shard, separators=(",", ":")) for shard in shards)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(f'{{"format": "{FORMAT}", "shards": [\n{lines}\n]}}\n', encoding="utf-8")
-    os.replace(part, path)
+    write_file(path, f'{{"format": "{FORMAT}", "shards": [\n{lines}\n]}}\n'.encode())
     return path
 
 

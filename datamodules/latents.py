@@ -6,7 +6,6 @@ they were made. A copy's crop is drawn from a seed, so that its masks are made f
 """
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from datamodules.remote import is_remote, read_url
 from datamodules.seeding import hash_seed
 from datamodules.transforms import VERSION, TripletTransform, TryOnSample
 from ornament_lit.batch import EncodedImages
+from ornament_lit.files import write_file
 
 CARD = "latents.json"
 FORMAT = "ornament_lit-latents/1"
@@ -123,9 +123,7 @@ def read_latents(content: bytes, card: LatentsCard) -> EncodedImages:
 
 def write_card(folder: Path, card: LatentsCard) -> None:
     """Write ``latents.json``; a reader sees the old one or the new one."""
-    part = folder / f"{CARD}.part"
-    part.write_text(json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, folder / CARD)
+    write_file(folder / CARD, (json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n").encode())
 
 
 def read_card(folder: str | Path, timeout: float = TIMEOUT) -> LatentsCard | None:

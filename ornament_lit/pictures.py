@@ -1,5 +1,6 @@
 """Pictures that are written: PNG keeps every pixel and says how it was made; JPEG encodes all of them anew."""
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -65,6 +66,13 @@ def save_picture(picture: Image.Image, path: str | Path, metadata: Mapping[str, 
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG."""
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    return content.getvalue()
 
 
 def _png_options(metadata: Mapping[str, str]) -> dict[str, Any]:

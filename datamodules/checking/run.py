@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from datamodules.checking.tables import counts_table, findings_table, quantiles_
 from datamodules.contact_sheet import sheet_of_shards
 from datamodules.index import INDEX, read_index, write_index
 from datamodules.processes import available_cores, map_in_order
+from ornament_lit.files import write_file
 
 REPORT = "check_report.csv"
 SHEET = "contact_sheet.png"
@@ -49,7 +49,7 @@ def run_check(folder: Path, renew_index: bool, workers: int | None, sheet: Path 
         report.unlink(missing_ok=True)
         console.print(f"{len(samples)} samples in {len(examined)} shards: all good")
         return
-    _write(report, _as_csv(findings))
+    write_file(report, _as_csv(findings).encode())
     console.print(findings_table(findings))
     console.print("\n".join(map(str, findings[:LISTED])), markup=False)
     console.print(f"{len(findings)} findings in {len(examined)} shards, all listed in {report}", markup=False)
@@ -72,7 +72,7 @@ def run_stats(folder: Path, out: Path, workers: int | None) -> None:
     for name, title in QUANTITIES.items():
         console.print(quantiles_table(summary, name, title))
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "stats.json", json.dumps(summary, indent=1) + "\n")
+    write_file(out / "stats.json", (json.dumps(summary, indent=1) + "\n").encode())
     draw_histograms(summary["quantities"], QUANTITIES).save(out / "stats.png")
     console.print(f"{out / 'stats.json'}\n{out / 'stats.png'}", markup=False)
 
@@ -115,9 +115,3 @@ def _as_csv(findings: Sequence[Finding]) -> str:
     writer.writerow(Finding._fields)
     writer.writerows(findings)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from datamodules.index import ShardEntry, scan_shard
 from datamodules.packing.rows import SPLITS, Row
 from datamodules.packing.rules import Problem
 from datamodules.packing.splits import hash_text
+from ornament_lit.files import write_file
 
 STATE = "pack.json"
 FORMAT = "ornament_lit-pack/1"
@@ -125,10 +125,7 @@ class State:
             for name, (fingerprint, problems) in sorted(self.shards.items())
         }
         document = {"format": FORMAT, "options": self.options, "shards": shards}
-        path = self.folder / STATE
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_file(self.folder / STATE, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def open_state(folder: Path, options: Mapping[str, Any]) -> State:

@@ -2,10 +2,11 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from ornament_lit.files import write_file
 
 REPORT = "report.csv"
 
@@ -95,7 +96,5 @@ def write_report(folder: Path, problems: Iterable[Problem]) -> Path | None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*Problem._fields, "what to do"))
     writer.writerows((*row, RULES[row.rule]) for row in rows)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(part, path)
+    write_file(path, text.getvalue().encode())
     return path

@@ -5,13 +5,13 @@ a file for each finished shard: checksum, and for each triplet its kind, process
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from datamodules.rendering.plan import Plan
 from datamodules.rendering.pool import Product
+from ornament_lit.files import write_file
 
 LOG = "render_log"
 
@@ -48,7 +48,7 @@ def check_options(folder: Path, plan: Plan, options: dict[str, Any]) -> None:
     path = folder / f"render-{plan.split}.json"
     shards = sorted(folder.glob(f"{plan.split}-*.tar"))
     if not shards:
-        _write(path, json.dumps(options, indent=2, sort_keys=True) + "\n")
+        write_file(path, (json.dumps(options, indent=2, sort_keys=True) + "\n").encode())
         return
     if not path.exists():
         raise ValueError(f"{folder} has {shards[0].name}, which was not rendered here; choose another --out")
@@ -69,7 +69,7 @@ def write_log(folder: Path, shard: str, digest: str | None, rows: Sequence[Row])
     """Write the log of a finished shard."""
     (folder / LOG).mkdir(exist_ok=True)
     content = {"shard": shard, "sha256": digest, "triplets": [row._asdict() for row in rows]}
-    _write(folder / LOG / f"{shard}.json", json.dumps(content, separators=(",", ":")) + "\n")
+    write_file(folder / LOG / f"{shard}.json", (json.dumps(content, separators=(",", ":")) + "\n").encode())
 
 
 def read_log(folder: Path, shard: str) -> tuple[str | None, list[Row]]:
@@ -85,9 +85,3 @@ def row_of(key: str, product: Product) -> Row:
     """What the log says of a triplet."""
     metadata = json.loads(product.entries["json"])
     return Row(key, metadata["type"], metadata["kind"], round(product.seconds, 3), list(product.rejected))
-
-
-def _write(path: Path, content: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(content, encoding="utf-8")
-    os.replace(part, path)

@@ -20,6 +20,7 @@ from datamodules.rendering.pool import Product, render_all
 from datamodules.rendering.records import check_options, read_log, read_options, row_of, write_log
 from datamodules.rendering.variants import Variant
 from datamodules.writing import write_shard
+from ornament_lit.files import write_file
 
 CARD = "README.md"
 SHEET = "contact_sheet.png"
@@ -117,7 +118,7 @@ def finish(job: Job) -> None:
     entries = [_entry(job.folder, name) for name in names]
     write_index(job.folder, entries)
     rows = [row for name in names for row in read_log(job.folder, name)[1]]
-    _save_text(job.folder / CARD, write_card(rows, read_options(job.folder)))
+    write_file(job.folder / CARD, write_card(rows, read_options(job.folder)).encode())
     part = job.folder / f"{SHEET}.part"
     sheet_of_shards(job.folder, entries, SHEET_TRIPLETS).save(part, "PNG")
     os.replace(part, job.folder / SHEET)
@@ -128,9 +129,3 @@ def _entry(folder: Path, name: str) -> ShardEntry:
     digest, _ = read_log(folder, name)
     scanned = scan_shard(folder / name, checksum=digest is None)
     return ShardEntry(name, scanned.bytes, scanned.samples, digest or scanned.sha256)
-
-
-def _save_text(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
