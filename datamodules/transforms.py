@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.decoding import ENTRIES, Triplet
+from datamodules.faults import SampleError
 from datamodules.input_masks import InputMask, draw_input_mask
 from datamodules.seeding import hash_seed
 from ornament_lit.batch import EncodedImages
@@ -134,7 +135,11 @@ class TripletTransform:
         return sample
 
     def ornament(self, triplet: Triplet, seed: int) -> tuple[Tensor, Tensor]:
-        """The ornament's picture and mask as the networks see them, turned and scaled as the options say."""
+        """The ornament's picture and mask as the networks see them, turned and scaled as the options say.
+
+        Raises:
+            SampleError: ``empty_mask``, if nothing is left of a thin mask once it is turned.
+        """
         image, mask, factor = triplet.ornament, triplet.ornament_mask, ORNAMENT_FACTOR
         rng = random.Random(hash_seed(seed, "reference"))
         if self.reference_rotation:
@@ -143,7 +148,14 @@ class TripletTransform:
             mask = mask.rotate(angle, Image.Resampling.BILINEAR, expand=True)
         if self.reference_scale != (1.0, 1.0):
             factor /= rng.uniform(*self.reference_scale)
-        crop = square_crop(mask_to_box(mask) or (0, 0, *mask.size), factor)
+        box = mask_to_box(mask)
+        if box is None:
+            raise SampleError(
+                f"{triplet.key}: an ornament mask must have a pixel above 127, got none after a turn; the ornament is "
+                "too thin for reference_rotation",
+                "empty_mask",
+            )
+        crop = square_crop(box, factor)
         return image_to_tensor(image, crop, self.resolution), mask_to_tensor(mask, crop, self.resolution)
 
     @staticmethod

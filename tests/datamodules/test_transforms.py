@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from datamodules.decoding import Triplet, decode, describe
+from datamodules.faults import SampleError
 from datamodules.transforms import TripletTransform, TryOnSample, change_colours, draw_colour_change
 
 
@@ -141,6 +142,16 @@ def test_references_are_turned_and_scaled_and_stay_whole(triplet: Triplet) -> No
         assert sample["ornament_mask"][:, [0, -1]].max() == 0  # nothing is cut off at the border
         assert torch.equal(sample["person_image"], TripletTransform(64)(triplet, sample["sample_seed"])["person_image"])
     assert len({round(sample["ornament_mask"].sum().item()) for sample in turned}) > 1
+
+
+def test_an_ornament_too_thin_to_be_turned_is_a_bad_sample(triplet: Triplet) -> None:
+    mask = Image.new("L", triplet.ornament_mask.size)
+    mask.putpixel((20, 20), 128)
+    thin = triplet._replace(ornament_mask=mask)
+    assert TripletTransform(64)(thin, 0)["ornament_mask"].max() > 0.4
+    with pytest.raises(SampleError, match=r"k: .* too thin for reference_rotation") as error:
+        TripletTransform(64, reference_rotation=180)(thin, 0)
+    assert error.value.reason == "empty_mask"
 
 
 def test_input_mask_and_whole_photograph_come_when_they_are_asked_for(triplet: Triplet) -> None:
