@@ -13,7 +13,7 @@ from PIL import Image
 
 from ornament_lit import __version__
 from ornament_lit.commands.requests import Request, read_list, request_of
-from ornament_lit.commands.try_on import TryOnOptions, WornOptions
+from ornament_lit.commands.try_on_options import TryOnOptions, WornOptions
 from ornament_lit.exporting import load_checkpoint
 from ornament_lit.geometry import check_box
 from ornament_lit.photographs import MIN_SIDE, open_photograph

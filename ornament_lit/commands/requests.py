@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.commands.try_on import TryOnOptions, WornOptions
+from ornament_lit.commands.try_on_options import TryOnOptions, WornOptions
 from ornament_lit.geometry import Box
 from ornament_lit.pictures import SUFFIXES
 

@@ -11,7 +11,8 @@ from jsonargparse import ArgumentParser, capture_parser
 from ornament_lit.__main__ import main
 from ornament_lit.cli import TryOnCLI
 from ornament_lit.commands import study as command
-from ornament_lit.commands.study import Study, Variant, parse_seeds, prepare, read_study, slug
+from ornament_lit.commands.study import parse_seeds, prepare
+from ornament_lit.commands.study_file import Study, Variant, read_study, slug
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDIES = sorted((ROOT / "configs" / "studies").glob("*.yaml"))

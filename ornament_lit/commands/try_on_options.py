@@ -1,0 +1,102 @@
+"""The options of ``try-on``, and what can be said of them before anything heavy is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+GROUPED = ("ornament", "ornament_mask", "box", "type")
+
+Kind = Literal["bracelet", "ring", "earring", "necklace"]
+
+
+@dataclass(frozen=True)
+class WornOptions:
+    """One more ornament.
+
+    Attributes:
+        ornament: Picture of the ornament.
+        box: Where it is worn, x0,y0,x1,y1 in pixels of the person's picture as a viewer shows it.
+        type: Kind of the ornament; noted in the picture's metadata.
+        ornament_mask: White where the ornament is in its picture.
+    """
+
+    ornament: str | None = None
+    box: str | None = None
+    type: Kind | None = None
+    ornament_mask: str | None = None
+
+
+@dataclass(frozen=True)
+class TryOnOptions:
+    """Draw a person wearing an ornament: try-on --checkpoint C --ornament A --person B --box x0,y0,x1,y1 --output O.
+
+    Several ornaments on one person: repeat --ornament, --box, --type and --ornament-mask; they are put on one after
+    another. Many pictures: --batch LIST.csv with the columns person, ornament, box and, as needed, type,
+    ornament_mask, output and seed; rows with one output are worn together; --output is a folder then. Paths in the
+    list are relative to it. Outside of the masks, a PNG has the pixels of the photograph, bit by bit.
+
+    Attributes:
+        checkpoint: Checkpoint of a training run.
+        pipeline: Or the folder of an exported pipeline.
+        ornament: Picture of the ornament. Without --ornament-mask, its opacity says where the ornament is, or else
+            what differs from the colours at its border.
+        person: Photograph of the person.
+        box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it.
+        type: Kind of the ornament; noted in the picture's metadata.
+        ornament_mask: White where the ornament is in its picture.
+        output: Picture to write (.png, .jpg); with --batch, a folder.
+        batch: A CSV list of many pictures.
+        steps: Denoising steps; those of the training's sampler if absent.
+        guidance: Guidance scale, 1 for none; that of the training's sampler if absent.
+        seed: Seed of the drawing.
+        region: Paste the drawing in the predicted mask, or in the whole box.
+        save_masks: Write the masks beside the picture, too.
+        raw: Take the raw weights of a checkpoint instead of the averaged ones.
+        resolution: Side of the drawn window; needed for checkpoints that do not say it.
+        device: Where to draw; auto for a CUDA device where there is one.
+        dtype: Type of the numbers.
+    """
+
+    checkpoint: str | None = None
+    pipeline: str | None = None
+    ornament: str | None = None
+    person: str | None = None
+    box: str | None = None
+    type: Kind | None = None
+    ornament_mask: str | None = None
+    output: str | None = None
+    batch: Path | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int = 0
+    region: Literal["mask", "box"] = "mask"
+    save_masks: bool = False
+    raw: bool = False
+    resolution: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+def check_options(options: TryOnOptions) -> None:
+    """Check what can be said before anything heavy is loaded.
+
+    Raises:
+        ValueError: If options are missing or contradict each other.
+    """
+    if (options.checkpoint is None) == (options.pipeline is None):
+        raise ValueError("give either --checkpoint or --pipeline")
+    if options.pipeline is not None and (options.raw or options.resolution):
+        raise ValueError("--raw and --resolution are for a --checkpoint; an exported pipeline has chosen them")
+    needed = ["output"] if options.batch else ["person", "output"]
+    absent = [f"--{name}" for name in needed if getattr(options, name) is None]
+    if absent:
+        raise ValueError(f"missing: {', '.join(absent)}")
+    given = [f"--{name}" for name in ("person", *GROUPED) if getattr(options, name) is not None]
+    if options.batch and given:
+        raise ValueError(f"with --batch, the list says {', '.join(given)}; leave them out")
+    if options.steps is not None and options.steps < 1:
+        raise ValueError(f"--steps must be at least 1, got {options.steps}")
+    if options.guidance is not None and not options.guidance >= 0:
+        raise ValueError(f"--guidance must not be negative, got {options.guidance}")
+    if not 0 <= options.seed < 2**63:
+        raise ValueError(f"--seed must be from 0 to 2**63 - 1, got {options.seed}")
