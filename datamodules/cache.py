@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,9 @@ from filelock import FileLock, Timeout
 from datamodules.catalogue import Place
 from datamodules.faults import SampleError
 from datamodules.index import ShardEntry
+from datamodules.reading import RawSample, is_entry, read_sample
 from datamodules.remote import is_remote, stream_url
+from datamodules.retrying import Retries, is_of_the_storage, local_may_pass, remote_may_pass, within
 
 ATTEMPTS = 3
 GIBIBYTE = 2**30
@@ -32,12 +34,40 @@ class ShardCache:
     Attributes:
         folder: Where copies are kept; made when it is needed.
         limit: GiB of copies: those that were used longest ago make room for new ones. None for no limit.
-        timeout: Seconds after which a remote that sends nothing is given up.
+        timeout: Seconds after which a remote, or a disk, that sends nothing is given up.
+        retries: How often reading is tried again.
     """
 
     folder: Path = field(default_factory=default_folder)
     limit: float | None = None
     timeout: float = 60.0
+    retries: Retries = field(default_factory=Retries)
+
+    def read(self, place: Place, wanted: Callable[[str], bool] = is_entry) -> RawSample:
+        """Read a sample, again where the storage fails or stalls for a while.
+
+        Args:
+            place: Where it lies.
+            wanted: See :func:`datamodules.reading.read_sample`.
+
+        Raises:
+            SampleError: ``unreadable``, if its bytes cannot be read or are not those of the sample.
+            OSError: If its shard cannot be read at all: a remote one not be copied, or a local one lies on storage
+                that is away.
+        """
+
+        def action() -> RawSample:
+            with self.open(place) as file:
+                return read_sample(file, place, wanted)
+
+        if is_remote(place.shard):
+            return action()
+        try:
+            return self.retries(lambda: within(self.timeout, action, place.shard), place.shard, local_may_pass)
+        except (OSError, SampleError) as error:
+            if not is_of_the_storage(error):
+                raise
+            raise OSError(f"{place.shard} cannot be read, tried {self.retries.attempts} times: {error}") from error
 
     def open(self, place: Place) -> BinaryIO:
         """Open the shard of a sample for reading.
@@ -72,13 +102,11 @@ class ShardCache:
             if path.exists():
                 return
             self._make_room(entry.bytes)
-            failure: OSError | None = None
-            for _ in range(ATTEMPTS):
-                try:
-                    return self._copy(url, entry, path)
-                except OSError as error:
-                    failure = error
-        raise OSError(f"{url} cannot be copied to {self.folder}, tried {ATTEMPTS} times: {failure}") from failure
+            try:
+                self.retries(lambda: self._copy(url, entry, path), url, remote_may_pass)
+            except OSError as error:
+                tried = f", tried {self.retries.attempts} times" if remote_may_pass(error) else ""
+                raise OSError(f"{url} cannot be copied to {self.folder}{tried}: {error}") from error
 
     def _copy(self, url: str, entry: ShardEntry, path: Path) -> None:
         digest, size, part = hashlib.sha256(), 0, _part(path)
@@ -99,7 +127,7 @@ class ShardCache:
         lock, seen = FileLock(f"{path}.lock"), -1
         while not lock.is_locked:
             try:
-                lock.acquire(timeout=2 * self.timeout)
+                lock.acquire(timeout=2 * self.timeout + self.retries.longest)
             except Timeout as error:
                 size = _part(path).stat().st_size if _part(path).exists() else 0
                 if size == seen:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datamodules.faults import SampleError
 from datamodules.index import INDEX, SampleRow, ShardEntry, parse_index, read_index, scan_shard
 from datamodules.remote import is_remote, read_url
+from datamodules.retrying import Retries, remote_may_pass
 
 logger = logging.getLogger(__name__)
 
@@ -85,13 +86,19 @@ class Catalogue:
         return np.cumsum([len(entry.samples) for entry in self.entries], dtype=np.int64)
 
 
-def open_catalogue(shards: Iterable[str], report: Callable[[SampleError], None], timeout: float) -> Catalogue:
+ONCE = Retries(attempts=1)
+
+
+def open_catalogue(
+    shards: Iterable[str], report: Callable[[SampleError], None], timeout: float, retries: Retries = ONCE
+) -> Catalogue:
     """List the samples of shards: from the index beside them or, for local ones that have none, by walking them.
 
     Args:
         shards: Paths and URLs, as :func:`datamodules.shards.resolve_shards` gives them.
         report: Called with what is wrong with shards that are walked; see :func:`datamodules.index.scan_shard`.
         timeout: Seconds after which a remote that sends nothing is given up.
+        retries: How often a remote index is tried again.
 
     Raises:
         ValueError: If an index cannot be read, a remote shard has none, a local shard is of another size than its
@@ -101,7 +108,7 @@ def open_catalogue(shards: Iterable[str], report: Callable[[SampleError], None],
     indexes: dict[str, dict[str, ShardEntry]] = {}
     places = {shard: _folder_and_name(shard) for shard in shards}
     for folder in dict.fromkeys(folder for folder, _ in places.values()):
-        indexes[folder] = _remote_index(folder, timeout) if is_remote(folder) else read_index(folder)
+        indexes[folder] = _remote_index(folder, timeout, retries) if is_remote(folder) else read_index(folder)
     entries = tuple(_entry(shard, indexes[folder].get(name), report) for shard, (folder, name) in places.items())
     walked = sum(name not in indexes[folder] for folder, name in places.values())
     if walked:
@@ -116,10 +123,10 @@ def _folder_and_name(shard: str) -> tuple[str, str]:
     return shard.partition("?")[0].rpartition("/")[0], unquote(PurePosixPath(path).name)
 
 
-def _remote_index(folder: str, timeout: float) -> dict[str, ShardEntry]:
+def _remote_index(folder: str, timeout: float, retries: Retries) -> dict[str, ShardEntry]:
     source = f"{folder}/{INDEX}"
     try:
-        content = read_url(source, timeout)
+        content = retries(lambda: read_url(source, timeout), source, remote_may_pass)
     except OSError as error:
         raise OSError(
             f"remote shards need an index beside them, and {source} cannot be read ({error}); make it where the shards "

@@ -14,7 +14,6 @@ from datamodules.decoding import decode, describe
 from datamodules.faults import FaultCounter, SampleError
 from datamodules.latents import PrecomputedTransform
 from datamodules.order import Integers, Order
-from datamodules.reading import read_sample
 from datamodules.seeding import hash_seed, sample_seed
 from datamodules.transforms import OtherSample, TripletTransform, TryOnSample
 from ornament_lit.batch import TryOnBatch
@@ -96,8 +95,7 @@ class TripletDataset(Dataset[TryOnSample | None]):
             SampleError: If it cannot be used.
         """
         place = self.catalogue.place(row)
-        with self.cache.open(place) as file:
-            raw = read_sample(file, place, self.transform.wants)
+        raw = self.cache.read(place, self.transform.wants)
         triplet = decode(raw, describe(raw))
         return self.transform(triplet, sample_seed(self.seed, self.epoch, triplet.key, occurrence))
 

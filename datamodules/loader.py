@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.dataset import TripletDataset, collate
 from datamodules.order import deal
+from datamodules.signals import outlive_signals
 from ornament_lit.batch import TryOnBatch
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class TripletLoader:
             num_workers=self._process.num_workers,
             collate_fn=collate,
             pin_memory=self._process.pin_memory,
+            worker_init_fn=outlive_signals,
             # Without a generator of its own the loader would draw from torch's global one.
             generator=torch.Generator().manual_seed(data.seed),
         )

@@ -20,6 +20,7 @@ from datamodules.loader import Process, TripletLoader
 from datamodules.order import OrderOptions, evaluation_order, type_chances
 from datamodules.plan import TrainingPlan
 from datamodules.resume import Progress, ResumeData, TrainingPosition
+from datamodules.retrying import Retries
 from datamodules.shards import resolve_shards
 from datamodules.transforms import TripletTransform
 
@@ -69,7 +70,8 @@ class OrnamentDataModule(LightningDataModule):
         pin_memory: Copy batches into page-locked memory; null for where a CUDA device is present.
         cache_dir: Folder for copies of remote shards; null for one in the user's cache.
         cache_limit: GiB of such copies: those used longest ago make room for new ones. Null for no limit.
-        remote_timeout: Seconds after which a remote that sends nothing is given up.
+        remote_timeout: Seconds after which a remote, or a disk, that sends nothing is given up.
+        read_attempts: How often a shard is tried to be read before that ends the run, with pauses of 1, 2, 4 ... s.
         precomputed: Train on latents that ``data latents`` has put beside the images, with the crops and flips of its
             copies: ``auto`` where ``latents.json`` is beside shards on a disk and is of the same crops, ``require``
             to stop where that is not so, ``never`` to encode the images in each step.
@@ -104,6 +106,7 @@ class OrnamentDataModule(LightningDataModule):
         cache_dir: str | None = None,
         cache_limit: float | None = None,
         remote_timeout: float = 60.0,
+        read_attempts: int = 4,
         precomputed: Mode = "auto",
     ) -> None:
         """Check and store the options; no shard is looked for before a loader is asked for."""
@@ -114,6 +117,7 @@ class OrnamentDataModule(LightningDataModule):
             ("val_batch_size", val_batch_size),
             ("shuffle_block_size", shuffle_block_size),
             ("samples_per_epoch", samples_per_epoch),
+            ("read_attempts", read_attempts),
         ):
             _check_number(name, number, 1)
         _check_number("num_workers", num_workers, 0)
@@ -143,7 +147,8 @@ class OrnamentDataModule(LightningDataModule):
         self.precomputed = precomputed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.order = OrderOptions(seed, type_chances(type_weights), samples_per_epoch, shuffle_block_size)
-        self.cache = ShardCache(Path(cache_dir) if cache_dir else default_folder(), cache_limit, remote_timeout)
+        folder = Path(cache_dir) if cache_dir else default_folder()
+        self.cache = ShardCache(folder, cache_limit, remote_timeout, Retries(read_attempts))
         self._catalogues: dict[str, Catalogue] = {}
         self._position = TrainingPosition()
 
@@ -271,7 +276,8 @@ class OrnamentDataModule(LightningDataModule):
         specification = repr(shards)
         if specification not in self._catalogues:
             faults = FaultCounter(strict=self.strict)
-            catalogue = open_catalogue(resolve_shards(shards), faults.record, self.cache.timeout)
+            found = resolve_shards(shards)
+            catalogue = open_catalogue(found, faults.record, self.cache.timeout, self.cache.retries)
             report = faults.report()
             skipped = FaultReport(len(catalogue), report.bad, report.first)
             if len(catalogue) == 0:

@@ -9,12 +9,16 @@ import select
 import subprocess
 from collections.abc import Iterator
 from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from datamodules.retrying import RefusedError
 from datamodules.shards import scheme_of, start_program
 
 PIECE = 1 << 20
 WEB = ("http", "https")
+PASSING = (408, 425, 429)
+"""Answers of a web server that, like all from 500 on, may be others the next time."""
 
 
 def is_remote(shard: str) -> bool:
@@ -38,7 +42,8 @@ def stream_url(url: str, timeout: float) -> Iterator[bytes]:
         Its bytes, in pieces of at most a mebibyte.
 
     Raises:
-        OSError: If it cannot be read to its end; TimeoutError if the remote stops sending.
+        OSError: If it cannot be read to its end; TimeoutError if the remote stops sending, RefusedError if a web
+            server answers that it does not give it.
     """
     yield from _from_web(url, timeout) if scheme_of(url) in WEB else _from_program(url, timeout)
 
@@ -53,7 +58,8 @@ def _from_web(url: str, timeout: float) -> Iterator[bytes]:
     except (OSError, HTTPException) as error:
         if isinstance(getattr(error, "reason", None), TimeoutError):
             raise TimeoutError(f"{url}: no answer for {timeout:g} s") from error
-        raise OSError(f"{url}: {error or type(error).__name__}") from error
+        refused = isinstance(error, HTTPError) and error.code < 500 and error.code not in PASSING
+        raise (RefusedError if refused else OSError)(f"{url}: {error or type(error).__name__}") from error
 
 
 def _from_program(url: str, timeout: float) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from datamodules.cache import ShardCache
 from datamodules.catalogue import Catalogue, open_catalogue
 from datamodules.faults import SampleError
 from datamodules.index import raise_fault, scan_shard, write_index
-from datamodules.reading import read_sample
+from datamodules.retrying import Retries
 
 Draw = Callable[..., dict[str, bytes]]
 Write = Callable[[Path, Mapping[str, dict[str, bytes]]], Path]
@@ -70,9 +70,7 @@ def listed(server: Server) -> Catalogue:
 
 
 def read(cache: ShardCache, catalogue: Catalogue, sample: int) -> str:
-    place = catalogue.place(sample)
-    with cache.open(place) as file:
-        return str(read_sample(file, place)["__key__"])
+    return str(cache.read(catalogue.place(sample))["__key__"])
 
 
 def test_a_shard_is_copied_once_and_whole(server: Server, tmp_path: Path, shard_dir: Path) -> None:
@@ -93,7 +91,7 @@ def test_local_shards_stay_where_they_are(shard_dir: Path, tmp_path: Path) -> No
 
 
 def test_a_remote_that_stops_sending_is_an_error_and_no_hang(server: Server, tmp_path: Path) -> None:
-    catalogue, cache = listed(server), ShardCache(tmp_path / "cache", timeout=0.2)
+    catalogue, cache = listed(server), ShardCache(tmp_path / "cache", timeout=0.2, retries=Retries(3, 0.01))
     server.stalls.add("train-000000.tar")
     start = time.monotonic()
     with pytest.raises(
@@ -114,8 +112,8 @@ def test_a_remote_that_never_answers_is_an_error(server: Server) -> None:
 
 def test_a_remote_that_sends_half_is_an_error(server: Server, tmp_path: Path) -> None:
     server.cuts.add("train-000000.tar")
-    with pytest.raises(OSError, match="tried 3 times"):
-        read(ShardCache(tmp_path), listed(server), 0)
+    with pytest.raises(OSError, match="tried 2 times"):
+        read(ShardCache(tmp_path, retries=Retries(2, 0.01)), listed(server), 0)
 
 
 @pytest.mark.parametrize("change", ["flip", "longer"])
@@ -127,7 +125,7 @@ def test_bytes_that_are_not_those_of_the_index_are_refused(
     content[5000] ^= 1
     (shard_dir / "train-000000.tar").write_bytes(content if change == "flip" else bytes(content) + bytes(512))
     with pytest.raises(OSError, match="not those of the index"):
-        read(ShardCache(tmp_path), catalogue, 0)
+        read(ShardCache(tmp_path, retries=Retries(2, 0.01)), catalogue, 0)
     assert not list(tmp_path.glob("*.tar")) and not list(tmp_path.glob("*.part"))
 
 
@@ -173,7 +171,7 @@ def test_one_process_copies_and_the_others_wait(server: Server, tmp_path: Path) 
 
 
 def test_a_lock_that_is_held_for_nothing_is_an_error(server: Server, tmp_path: Path) -> None:
-    catalogue, cache = listed(server), ShardCache(tmp_path, timeout=0.05)
+    catalogue, cache = listed(server), ShardCache(tmp_path, timeout=0.05, retries=Retries(1))
     with contextlib.suppress(OSError):
         read(ShardCache(tmp_path / "other"), catalogue, 0)
     (copy,) = (path.name for path in (tmp_path / "other").glob("*.tar"))
@@ -231,6 +229,7 @@ def test_a_remote_that_stalls_ends_training_with_an_error(server: Server, tmp_pa
         num_workers=workers,
         cache_dir=str(tmp_path / "cache"),
         remote_timeout=0.2,
+        read_attempts=1,
     )
     server.stalls.add("train-000000.tar")
     with pytest.raises(OSError, match="cannot be copied"):
