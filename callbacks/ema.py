@@ -9,7 +9,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from callbacks.sharded import local, part_of, whole_of
 
 
 class TrainableEMA(Callback):
@@ -23,13 +26,15 @@ class TrainableEMA(Callback):
     buffers are neither copied nor averaged. It is updated once per optimizer step, also when gradients are
     accumulated. The average is in the module from ``on_validation_start`` to ``on_validation_end``.
 
+    Where weights are sharded, each process averages its own part, and checkpoints are the same whole ones.
+
     Args:
         decay: Share of the old average that an update keeps, in [0, 1). Early on it is less:
             ``min(decay, (1 + n) / (10 + n))`` after ``n`` updates, so that the initial weights are soon forgotten.
 
     Raises:
         ValueError: If ``decay`` is outside its range, or when the fit starts, if checkpoints shall hold weights only
-            or if the strategy shards the weights.
+            or if the strategy shards them.
     """
 
     def __init__(self, decay: float = 0.9999) -> None:
@@ -57,10 +62,12 @@ class TrainableEMA(Callback):
                 "TrainableEMA needs checkpoints with the callbacks' state, got a ModelCheckpoint with "
                 "save_weights_only=True (it would hold the raw weights); set it to False"
             )
-        if trainer.strategy.restore_checkpoint_after_setup:
+        strategy = trainer.strategy
+        if strategy.restore_checkpoint_after_setup and getattr(strategy, "_save_distributed_checkpoint", True):
             raise ValueError(
-                f"TrainableEMA needs whole parameters on each rank, but {type(trainer.strategy).__name__} shards them; "
-                "use the strategy ddp, or leave TrainableEMA out"
+                f"TrainableEMA needs checkpoints of one file, but {type(strategy).__name__} shards them; use the "
+                "strategy ddp, or ModelParallelStrategy with save_distributed_checkpoint=False, or leave TrainableEMA "
+                "out"
             )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -71,13 +78,24 @@ class TrainableEMA(Callback):
         state = checkpoint["callbacks"].get(self.state_key)
         if state is None:
             rank_zero_warn("the checkpoint was made without TrainableEMA: the average starts from its weights")
-            return
-        self._averages = {name: checkpoint["state_dict"][name].float().clone() for name in state["raw_parameters"]}
+        else:
+            self._take_over(state, checkpoint.get("state_dict") or _read_weights(trainer.ckpt_path), pl_module)
+        if trainer.strategy.restore_checkpoint_after_setup:  # only now, after the fit has started
+            self.on_fit_start(trainer, pl_module)
+
+    def _take_over(self, state: dict[str, Any], averages: dict[str, Tensor], module: LightningModule) -> None:
+        """Take over what a checkpoint has.
+
+        Args:
+            state: See :meth:`state_dict`.
+            averages: The ``state_dict`` of the checkpoint.
+            module: Gets the raw weights.
+        """
+        parameters = dict(module.named_parameters())
+        for name, raw in state["raw_parameters"].items():
+            self._averages[name] = part_of(averages[name].float(), parameters[name]).clone()
+            local(parameters[name]).copy_(part_of(raw, parameters[name]))
         self._num_updates, self._step = state["num_updates"], state["step"]
-        parameters = dict(pl_module.named_parameters())
-        with torch.no_grad():
-            for name, raw in state["raw_parameters"].items():
-                parameters[name].copy_(raw)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the averages from the weights, or move those of a checkpoint to the device of the weights."""
@@ -86,9 +104,7 @@ class TrainableEMA(Callback):
         self._parameters = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
         for name, parameter in self._parameters.items():
             average = resumed.get(name)
-            self._averages[name] = (
-                parameter.detach().float().clone() if average is None else average.to(parameter.device)
-            )
+            self._averages[name] = local(parameter).float().clone() if average is None else average.to(parameter.device)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the step that the run starts from; catch up on a step whose checkpoint came before its update."""
@@ -133,12 +149,16 @@ class TrainableEMA(Callback):
         """Raw weights and progress; the averages are the ``state_dict`` of the checkpoint."""
         if not self._averages:
             return {}
-        raw = self._raw or {name: parameter.detach() for name, parameter in self._parameters.items()}
-        return {"raw_parameters": raw, "num_updates": self._num_updates, "step": self._step}
+        raw = self._raw or {name: local(parameter) for name, parameter in self._parameters.items()}
+        whole = {name: whole_of(part, self._parameters[name]) for name, part in raw.items()}
+        return {"raw_parameters": whole, "num_updates": self._num_updates, "step": self._step}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write the averages, in float32, over the weights in the checkpoint's ``state_dict``."""
-        averages = {id(self._parameters[name]): average for name, average in self._averages.items()}
+        averages = {
+            id(self._parameters[name]): whole_of(average, self._parameters[name])
+            for name, average in self._averages.items()
+        }
         for name, parameter in pl_module.named_parameters(remove_duplicate=False):
             if id(parameter) in averages:
                 checkpoint["state_dict"][name] = averages[id(parameter)]
@@ -147,7 +167,7 @@ class TrainableEMA(Callback):
         """Update the averages if an optimizer step was taken since the last call."""
         if global_step == self._step:
             return
-        raw = [self._parameters[name].detach().float() for name in self._averages]
+        raw = [local(self._parameters[name]).float() for name in self._averages]
         update = get_ema_multi_avg_fn(self.decay_at(self._num_updates))
         update(list(self._averages.values()), raw, None)
         self._num_updates, self._step = self._num_updates + 1, global_step
@@ -159,13 +179,21 @@ class TrainableEMA(Callback):
         own = {id(parameter) for parameter in pl_module.parameters()}
         for name, parameter in self._parameters.items():
             if id(parameter) in own and name not in self._raw:
-                self._raw[name] = parameter.data
-                parameter.data = self._averages[name].to(parameter.device, parameter.dtype)
+                if isinstance(parameter, DTensor):
+                    self._raw[name] = local(parameter).clone()
+                    local(parameter).copy_(self._averages[name])
+                else:
+                    self._raw[name] = parameter.data
+                    parameter.data = self._averages[name].to(parameter.device, parameter.dtype)
 
     def _swap_out(self) -> None:
         """Let the parameters point to their raw values again."""
         for name, raw in self._raw.items():
-            self._parameters[name].data = raw.to(self._parameters[name].device)
+            parameter = self._parameters[name]
+            if isinstance(parameter, DTensor):
+                local(parameter).copy_(raw)
+            else:
+                parameter.data = raw.to(parameter.device)
         self._raw = {}
 
     def _forget(self, keep_progress: bool = False) -> None:
@@ -173,3 +201,9 @@ class TrainableEMA(Callback):
         self._parameters, self._averages, self._raw = {}, {}, {}
         if not keep_progress:
             self._num_updates, self._step = 0, None
+
+
+def _read_weights(path: Any) -> dict[str, Tensor]:  # noqa: ANN401
+    """The weights of a checkpoint whose ``state_dict`` a strategy has taken already."""
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    return weights

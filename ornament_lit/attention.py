@@ -86,6 +86,8 @@ class AttentionContext:
         visible_from: Ablation: (B, 1, h, w); only queries where it exceeds 0.5 may attend to the ornament, and
             only to its unmasked part. None leaves the attention free, as the paper does.
         given: (B,) bool; a sample where it is False attends to itself alone. None where all are given their tokens.
+        guided: The UNet's batch is 2B rows: B samples that are given their tokens, and the same B without; everything
+            else here has B rows.
         captured: Written: normalised input tokens of every layer, (B, N, C), if it is not None.
         mass: Written: attention mass on the masked ornament keys, (B, N, 1), for ``mass_layers``.
     """
@@ -95,6 +97,7 @@ class AttentionContext:
     mass_layers: frozenset[str] = frozenset()
     visible_from: Tensor | None = None
     given: Tensor | None = None
+    guided: bool = False
     captured: dict[str, Tensor] | None = None
     mass: dict[str, Tensor] = field(default_factory=dict)
 
@@ -128,11 +131,18 @@ class ReferenceAttnProcessor:
         if context is None or tokens is None:
             plain: Tensor = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
             return plain
-        query = attn.head_to_batch_dim(attn.to_q(hidden_states), out_dim=4)
         reference = tokens if isinstance(tokens, ProjectedTokens) else project_tokens(attn, tokens)
-        key = torch.cat([attn.head_to_batch_dim(attn.to_k(hidden_states), out_dim=4), reference.key], dim=2)
-        value = torch.cat([attn.head_to_batch_dim(attn.to_v(hidden_states), out_dim=4), reference.value], dim=2)
-        attended = self.attend(query, key, value, reference.num_ornament, context)
+        query, key, value = (
+            attn.head_to_batch_dim(layer(hidden_states), out_dim=4) for layer in (attn.to_q, attn.to_k, attn.to_v)
+        )
+        rows = len(query) // 2 if context.guided else len(query)
+        wide_key, wide_value = (
+            torch.cat([own[:rows], other], dim=2) for own, other in ((key, reference.key), (value, reference.value))
+        )
+        attended = self.attend(query[:rows], wide_key, wide_value, reference.num_ornament, context)
+        if context.guided:
+            alone = F.scaled_dot_product_attention(query[rows:], key[rows:], value[rows:])
+            attended = torch.cat([attended, alone])
         projected: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2).to(hidden_states.dtype))
         return projected
 

@@ -60,10 +60,6 @@ class ReferenceFeatures:
     context_tokens: Tensor | None = None
     skip_residuals: tuple[Tensor, ...] = ()
 
-    def withheld(self) -> "ReferenceFeatures":
-        """The same without anything for the denoiser, as the unconditional half of a guided step gets it."""
-        return ReferenceFeatures(self.ornament_map, self.person_map)
-
 
 def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """Lay the tokens of a layer out as a map.

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from diffusers import SchedulerMixin
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
@@ -28,9 +29,16 @@ from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
-from ornament_lit.noising import denoising_loss, draw_noising, prediction_target
+from ornament_lit.noising import (
+    check_noise_options,
+    denoising_loss,
+    draw_noising,
+    min_snr_weights,
+    prediction_target,
+)
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
+from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
 
 
 class Seen(NamedTuple):
@@ -69,6 +77,11 @@ class TryOnModule(LightningModule):
             plain mean. Ornaments cover about a twentieth of a crop, and the rest is mostly given.
         noise_draws: Noises and timesteps that each training sample is denoised from: the reference net runs once for
             all of them, so that a step learns more from its samples in less time than as many samples would take.
+        offset_noise: Standard deviation of what training adds to the noise of a whole channel, so that very dark and
+            very bright pictures are learned (Guttenberg, 2023); 0.05 to 0.1 is usual, 0 for none.
+        min_snr_gamma: The noise loss of a sample counts by its signal-to-noise ratio, at most this much (Min-SNR, Hang
+            et al., 2023), so that timesteps do not work against each other; 5 is usual, null for a plain mean. It
+            multiplies the sample's errors, and ``worn_weight`` shares them out among the positions.
         sampler: How pictures are drawn; null for 30 steps of the noise scheduler's own kind without guidance.
     """
 
@@ -90,16 +103,13 @@ class TryOnModule(LightningModule):
         condition_dropout: float = 0.0,
         worn_weight: float = 0.0,
         noise_draws: int = 1,
+        offset_noise: float = 0.0,
+        min_snr_gamma: float | None = None,
         sampler: Sampler | None = None,
     ) -> None:
         super().__init__()
         save_configuration(self)
-        if not 0 <= condition_dropout < 1:
-            raise ValueError(f"condition_dropout must lie in [0, 1), got {condition_dropout}")
-        if not worn_weight >= 0:
-            raise ValueError(f"worn_weight must not be negative, got {worn_weight}")
-        if noise_draws < 1:
-            raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
+        check_noise_options(noise_scheduler, condition_dropout, noise_draws, offset_noise, worn_weight, min_snr_gamma)
         assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)
         self.autoencoder = autoencoder
         self.image_encoder = image_encoder
@@ -114,6 +124,8 @@ class TryOnModule(LightningModule):
         self.condition_dropout = condition_dropout
         self.worn_weight = worn_weight
         self.noise_draws = noise_draws
+        self.offset_noise = offset_noise
+        self.min_snr_gamma = min_snr_gamma
         self.sampler = sampler or Sampler()
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
         self.loss_weights = dict(self.initial_loss_weights)
@@ -123,6 +135,23 @@ class TryOnModule(LightningModule):
         self.mask_iou = MaskIoU(mask_head.num_iterations)
         self.mean_losses = MeanLosses(tuple(self.initial_loss_weights))
         self.register_buffer("mask_threshold", torch.tensor(0.5))
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Where weights are sharded, keep them whole in evaluations.
+
+        Raises:
+            ValueError: If they shall be sharded in a way that is not supported.
+        """
+        if not isinstance(self.trainer.strategy, ModelParallelStrategy):
+            return []
+        check_strategy(self.trainer.strategy)
+        return [WholeInEvaluation()]
+
+    def configure_model(self) -> None:
+        """Shard the trained weights, under ModelParallelStrategy; checkpoints are without the frozen ones."""
+        if self.device_mesh is not None:
+            shard(self, self.device_mesh["data_parallel"])
+            self.strict_loading = False
 
     def setup(self, stage: str) -> None:
         """Note how pictures are cropped for training, and check encodings computed beforehand, if it uses any.
@@ -165,9 +194,10 @@ class TryOnModule(LightningModule):
         encoded = encode_images(batch, self.autoencoder, self.image_encoder)
         conditions = make_conditions(batch, encoded, self.image_encoder)
         num_timesteps = self.noise_scheduler.config.num_train_timesteps
-        dropout, draws = (self.condition_dropout, self.noise_draws) if self.training else (0.0, 1)
+        options = (self.condition_dropout, self.noise_draws, self.offset_noise) if self.training else (0.0, 1, 0.0)
+        dropout, draws, _ = options
         latents = encoded["person_latents"]
-        timesteps, noise, given = draw_noising(batch["sample_seed"], num_timesteps, latents, dropout, draws)
+        timesteps, noise, given = draw_noising(batch["sample_seed"], num_timesteps, latents, *options)
         refinement = self.refine(conditions)
         latents, worn = repeat_rows((latents, batch["wearing_mask"]), draws)
         seen = repeat_rows(
@@ -186,11 +216,27 @@ class TryOnModule(LightningModule):
         target = prediction_target(self.noise_scheduler, latents, noise, timesteps)
         attention, attention_mask = self.attention_loss(output.mass, worn * given.view(-1, 1, 1, 1))
         losses = {
-            "noise": denoising_loss(output.prediction, target, resize_mask(worn, like=target), self.worn_weight),
+            "noise": self.noise_loss(output.prediction, target, worn, timesteps),
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
         return losses, Seen(conditions, refinement, attention_mask)
+
+    def noise_loss(self, prediction: Tensor, target: Tensor, wearing_mask: Tensor, timesteps: Tensor) -> Tensor:
+        """L1 with the weights of the options.
+
+        Args:
+            prediction: (B, c, h, w).
+            target: (B, c, h, w).
+            wearing_mask: (B, 1, H, W) in [0, 1].
+            timesteps: (B,) int64.
+
+        Returns:
+            A scalar.
+        """
+        gamma = self.min_snr_gamma
+        weights = None if gamma is None else min_snr_weights(self.noise_scheduler, timesteps, gamma)
+        return denoising_loss(prediction, target, resize_mask(wearing_mask, like=target), self.worn_weight, weights)
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the losses."""
@@ -300,6 +346,9 @@ class TryOnModule(LightningModule):
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""
         optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
+        if self._trainer is not None and getattr(self.trainer.precision_plugin, "scaler", None) is None:
+            # Nothing scales the gradients, so that a fused optimizer unscales none, and Lightning may clip them.
+            optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
         return {
@@ -353,6 +402,10 @@ class TryOnModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take frozen parts from this module; steps taken and crops, from the checkpoint."""
-        checkpoint["state_dict"] = restore_frozen(self, checkpoint["state_dict"])
+        if "state_dict" in checkpoint:
+            checkpoint["state_dict"] = restore_frozen(self, checkpoint["state_dict"])
+        else:  # a strategy that shards weights has loaded them already, as far as the names fit
+            assert self.trainer.ckpt_path is not None
+            check_weights(self, self.trainer.ckpt_path)
         self.steps_taken = checkpoint["global_step"]
         self.crops = checkpoint.get("crops", self.crops)

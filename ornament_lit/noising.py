@@ -29,7 +29,12 @@ class Noising(NamedTuple):
 
 
 def draw_noising(
-    sample_seed: Tensor, num_timesteps: int, like: Tensor, condition_dropout: float = 0.0, draws: int = 1
+    sample_seed: Tensor,
+    num_timesteps: int,
+    like: Tensor,
+    condition_dropout: float = 0.0,
+    draws: int = 1,
+    offset_noise: float = 0.0,
 ) -> Noising:
     """Draw timestep, noise and whether it is given its conditions for each sample, from a generator of its own.
 
@@ -41,19 +46,30 @@ def draw_noising(
         like: (B, c, h, w); shape, device and dtype of the noise.
         condition_dropout: Chance of a sample to do without its conditions, in [0, 1].
         draws: How often, one after the other from the same generators; all first draws come first.
+        offset_noise: Standard deviation of what is added to all positions of a channel alike (Guttenberg, Diffusion
+            with Offset Noise, 2023); 0 for none, which draws nothing more.
 
     Returns:
         Entries of ``draws`` B rows.
     """
     generators = generators_of(sample_seed)
-    drawn = [_draw(generators, num_timesteps, like, condition_dropout) for _ in range(draws)]
+    drawn = [_draw(generators, num_timesteps, like, condition_dropout, offset_noise) for _ in range(draws)]
     return Noising(*(torch.cat(entries) for entries in zip(*drawn, strict=True)))
 
 
-def _draw(generators: list[torch.Generator], num_timesteps: int, like: Tensor, condition_dropout: float) -> Noising:
+def _draw(
+    generators: list[torch.Generator], num_timesteps: int, like: Tensor, condition_dropout: float, offset_noise: float
+) -> Noising:
+    def normal(*size: int) -> Tensor:
+        shape = (*like.shape[:2], *size)
+        drawn: Tensor = randn_tensor(shape, generator=generators, device=like.device, dtype=like.dtype)
+        return drawn
+
     timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
-    noise = randn_tensor(tuple(like.shape), generator=generators, device=like.device, dtype=like.dtype)
+    noise = normal(*like.shape[2:])
     chances = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+    if offset_noise:
+        noise = noise + offset_noise * normal(1, 1)
     return Noising(timesteps.to(like.device), noise, (chances >= condition_dropout).to(like.device))
 
 
@@ -78,7 +94,36 @@ def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: T
     return velocity
 
 
-def denoising_loss(prediction: Tensor, target: Tensor, wearing_mask: Tensor, worn_weight: float = 0.0) -> Tensor:
+def min_snr_weights(noise_scheduler: SchedulerMixin, timesteps: Tensor, gamma: float) -> Tensor:
+    """Weights of the samples by Min-SNR-gamma (Hang et al., 2023, arXiv 2303.09556), for any ``prediction_type``.
+
+    With SNR = alpha_bar / (1 - alpha_bar), an error of the latents counts min(SNR, gamma) times. The same error of the
+    latents is SNR times as large in the noise and SNR + 1 times as large in the velocity (both squared), so that the
+    weight is divided by that; all three losses are then the same.
+
+    Args:
+        noise_scheduler: A scheduler of diffusers with ``alphas_cumprod``.
+        timesteps: (B,) int64.
+        gamma: The largest weight; 5 in the paper.
+
+    Returns:
+        (B,) float32, not negative.
+    """
+    alphas: Tensor = noise_scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    snr = alphas / (1 - alphas)
+    kind = noise_scheduler.config.prediction_type
+    if kind == "epsilon":
+        return (gamma / snr).clamp(max=1)
+    return snr.clamp(max=gamma) / (1 if kind == "sample" else snr + 1)
+
+
+def denoising_loss(
+    prediction: Tensor,
+    target: Tensor,
+    wearing_mask: Tensor,
+    worn_weight: float = 0.0,
+    sample_weights: Tensor | None = None,
+) -> Tensor:
     """Mean squared error of a prediction, L1 of the paper, with more weight where the ornament is worn.
 
     Args:
@@ -87,10 +132,47 @@ def denoising_loss(prediction: Tensor, target: Tensor, wearing_mask: Tensor, wor
         wearing_mask: (B, 1, h, w) in [0, 1].
         worn_weight: A position inside the mask counts 1 + ``worn_weight`` times as much as one outside; 0 for the
             paper's plain mean.
+        sample_weights: (B,) factors of the samples' errors, such as :func:`min_snr_weights`; None for 1. Unlike the
+            weights of positions they are not divided by their sum.
 
     Returns:
         The weighted mean over all positions of the batch, a scalar.
     """
+    if sample_weights is None and not worn_weight:
+        return F.mse_loss(prediction.float(), target.float())
     weights = 1 + worn_weight * wearing_mask
-    errors = (prediction.float() - target.float()).square().mean(1, keepdim=True)
-    return (weights * errors).sum() / weights.sum() if worn_weight else F.mse_loss(prediction.float(), target.float())
+    errors = weights * (prediction.float() - target.float()).square().mean(1, keepdim=True)
+    if sample_weights is not None:
+        errors = sample_weights.view(-1, 1, 1, 1) * errors
+    return errors.sum() / weights.sum()
+
+
+def check_noise_options(
+    noise_scheduler: SchedulerMixin,
+    condition_dropout: float,
+    noise_draws: int,
+    offset_noise: float,
+    worn_weight: float,
+    min_snr_gamma: float | None,
+) -> None:
+    """Check options of a training.
+
+    Raises:
+        ValueError: If one is out of its range, or the scheduler cannot serve it.
+    """
+    if not 0 <= condition_dropout < 1:
+        raise ValueError(f"condition_dropout must lie in [0, 1), got {condition_dropout}")
+    if noise_draws < 1:
+        raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
+    for name, value in (("offset_noise", offset_noise), ("worn_weight", worn_weight)):
+        if not value >= 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+    if min_snr_gamma is None:
+        return
+    if not min_snr_gamma > 0:
+        raise ValueError(f"min_snr_gamma must be greater than 0 (5 is usual), or null for none, got {min_snr_gamma}")
+    if not hasattr(noise_scheduler, "alphas_cumprod"):
+        name = type(noise_scheduler).__name__
+        raise ValueError(
+            f"min_snr_gamma needs a noise scheduler with alphas_cumprod, such as DDPMScheduler, got {name}"
+        )

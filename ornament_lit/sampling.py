@@ -142,13 +142,12 @@ class Sampler:
     ) -> Tensor:
         """Predict with the reference and, where there is guidance, go away from the prediction without it."""
         timesteps = timestep.to(latents.device).expand(len(latents))
-        shared = (latents, timesteps, conditions.erased_latents, frozen.mask)
-        tokens, ornament_mask = conditions.image_tokens, conditions.ornament_mask
-        conditional: Tensor = denoiser(*shared, tokens, frozen.features, ornament_mask).prediction
+        given = (conditions.image_tokens, frozen.features, conditions.ornament_mask)
+        arguments = (latents, timesteps, conditions.erased_latents, frozen.mask, *given)
         if self.guidance_scale == 1.0:
-            return conditional
-        withheld = frozen.features.withheld()
-        unconditional: Tensor = denoiser(*shared, torch.zeros_like(tokens), withheld, ornament_mask).prediction
+            prediction: Tensor = denoiser(*arguments).prediction
+            return prediction
+        conditional, unconditional = denoiser.guided(*arguments)
         return torch.lerp(unconditional, conditional, self.guidance_scale)
 
 

@@ -1,4 +1,4 @@
-"""Changes to a diffusers UNet at construction: input channels, cross-attention without tokens, unused tail."""
+"""What fits a diffusers UNet to try-on: input channels, cross-attention without tokens, unused tail, its conditions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +27,53 @@ def widen_input(unet: UNet2DConditionModel, in_channels: int, keep: int) -> None
         new.bias.copy_(old.bias)
     unet.conv_in = new.to(old.weight)
     unet.register_to_config(in_channels=in_channels)
+
+
+PIXELS_PER_LATENT = 8
+"""Along a side, in Stable Diffusion XL, whose UNet is told the size of the picture in pixels."""
+
+
+def check_conditioning(unet: UNet2DConditionModel) -> None:
+    """Refuse a UNet that asks for conditions that try-on does not have.
+
+    Raises:
+        ValueError: If it has other embeddings than those of Stable Diffusion 1.x, 2.x and XL.
+    """
+    known: dict[str, tuple[object, ...]] = {
+        "addition_embed_type": (None, "text_time"),
+        "class_embed_type": (None,),
+        "num_class_embeds": (None,),
+        "encoder_hid_dim_type": (None,),
+    }
+    for name, allowed in known.items():
+        value = unet.config.get(name)
+        if value not in allowed:
+            raise ValueError(
+                f"the UNet asks for a condition that try-on does not have, {name}={value!r}; use a UNet of Stable "
+                "Diffusion 1.x, 2.x or XL"
+            )
+
+
+def added_conditions(unet: UNet2DConditionModel, batch_size: int, like: Tensor) -> dict[str, Tensor] | None:
+    """What Stable Diffusion XL's UNet is told beside the tokens: no text, a whole picture of this size.
+
+    Its pooled text embedding is zero, which is what it was trained with where there is no text; its ``time_ids`` are
+    the picture's height and width, no crop, and the same height and width again (SDXL, 2023, section 2.2).
+
+    Args:
+        unet: Any UNet that :func:`check_conditioning` lets pass.
+        batch_size: B.
+        like: Latents of the picture's size, (any, c, h, w).
+
+    Returns:
+        ``text_embeds`` (B, D) and ``time_ids`` (B, 6), or None for a UNet that asks for nothing.
+    """
+    if unet.config.get("addition_embed_type") != "text_time":
+        return None
+    size = [PIXELS_PER_LATENT * side for side in like.shape[-2:]]
+    time_ids = torch.tensor([*size, 0.0, 0.0, *size], device=like.device).expand(batch_size, -1)
+    width = unet.add_embedding.linear_1.in_features - time_ids.shape[1] * unet.config.addition_time_embed_dim
+    return {"text_embeds": like.new_zeros(batch_size, width), "time_ids": time_ids}
 
 
 class ConstantCrossAttention(nn.Module):

@@ -19,6 +19,7 @@ CONFIGS = [
 ]  # tests/ornament_lit/commands/test_study.py
 FAMILIES = ("autoencoder", "image_encoder", "reference_net", "mask_head", "attention_loss")
 ABLATIONS = [name for name in CONFIGS if name.startswith("configs/ablations/")]
+STRATEGIES = [name for name in CONFIGS if name.startswith("configs/strategies/")]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,8 @@ def test_command_of_the_header_parses_and_every_class_arrives(name: str, parser:
     assert set(class_names(load(name))) <= set(class_names(config))
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
-def test_ablation_holds_differences_only(name: str) -> None:
+@pytest.mark.parametrize("name", [*ABLATIONS, *STRATEGIES])
+def test_ablations_and_strategies_hold_differences_only(name: str) -> None:
     base = load("configs/ornament.yaml")
     for group, values in load(name).items():
         assert all(base.get(group, {}).get(key) != value for key, value in values.items())
@@ -94,3 +95,18 @@ def test_quickstart_and_its_ablations_can_be_built(extra: str | None) -> None:
     given = load(files[-1])["model"]
     expected = {key: value["class_path"] for key, value in given.items() if key in FAMILIES}
     assert {key: type(getattr(model, key)).__name__ for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_quickstart_can_be_built_with_every_strategy(name: str) -> None:
+    given = load(name)["trainer"]
+    trainer = build(["--config", "configs/quickstart.yaml", "--config", name, "--trainer.devices=1"]).trainer
+    if "strategy" in given:
+        assert type(trainer.strategy).__name__ == given["strategy"]["class_path"].rpartition(".")[2]
+    assert trainer.accumulate_grad_batches == given.get("accumulate_grad_batches", 1)
+
+
+def test_fewer_gpus_take_steps_of_the_same_size() -> None:
+    base, fewer = load("configs/ornament.yaml"), load("configs/strategies/four_gpus.yaml")["trainer"]
+    assert fewer["devices"] * fewer["accumulate_grad_batches"] == base["trainer"]["devices"]
+    assert load("configs/strategies/fsdp2.yaml")["trainer"]["strategy"]["init_args"]["data_parallel_size"] == 8

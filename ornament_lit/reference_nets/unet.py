@@ -7,13 +7,14 @@ import copy
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ornament_lit.attention import AttentionContext, install_processors
 from ornament_lit.features import LayerTokens, ReferenceFeatures, tokens_to_map
 from ornament_lit.reference_nets.base import ReferenceNet
-from ornament_lit.unet_surgery import cut_tail, fold_cross_attention, widen_input
+from ornament_lit.unet_surgery import added_conditions, cut_tail, fold_cross_attention, widen_input
 
 Layout = Literal["rows", "canvas"]
 
@@ -67,16 +68,14 @@ class UNetReferenceNet(ReferenceNet):
             pictures.new_zeros((), dtype=torch.long),
             encoder_hidden_states=None,
             cross_attention_kwargs={"context": AttentionContext(captured=captured)},
+            added_cond_kwargs=added_conditions(self.unet, len(pictures), ornament),
             return_dict=False,
         )
         height, width = ornament.shape[-2:]
         tokens = {name: self._split(layer, height, width) for name, layer in captured.items()}
         last = next(reversed(tokens.values()))
-        return ReferenceFeatures(
-            ornament_map=tokens_to_map(last.ornament, height, width),
-            person_map=tokens_to_map(last.person, height, width),
-            tokens=tokens,
-        )
+        ornament_map, person_map = (_to_map(layer, height, width) for layer in (last.ornament, last.person))
+        return ReferenceFeatures(ornament_map=ornament_map, person_map=person_map, tokens=tokens)
 
     def _split(self, tokens: Tensor, height: int, width: int) -> LayerTokens:
         """Split a layer's tokens, (2B, N, C) or (B, 2N, C), into those of the ornament and of the person."""
@@ -84,3 +83,10 @@ class UNetReferenceNet(ReferenceNet):
             return LayerTokens(*tokens.chunk(2, dim=0))
         halves = tokens_to_map(tokens, height, 2 * width).chunk(2, dim=3)
         return LayerTokens(*(half.flatten(2).transpose(1, 2) for half in halves))
+
+
+def _to_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Lay tokens out as a map of the latents' size, (B, C, h, w); the last layer of SDXL has half of it."""
+    grid = tokens_to_map(tokens, height, width)
+    size = (height, width)
+    return grid if grid.shape[-2:] == size else F.interpolate(grid, size=size, mode="bilinear", align_corners=False)

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import ReferenceFeatures
-from ornament_lit.reference_nets import NoReferenceNet
+from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 
 
 def call(denoiser: Denoiser, tokens: torch.Tensor, features: ReferenceFeatures | None = None) -> torch.Tensor:
@@ -44,6 +46,28 @@ def test_context_tokens_are_appended_to_the_image_tokens(build_unet) -> None:
     empty = torch.zeros(2, 0, 8, 8)
     split = ReferenceFeatures(empty, empty, context_tokens=tokens[:, 3:])
     torch.testing.assert_close(call(denoiser, tokens[:, :3], split), call(denoiser, tokens))
+
+
+@pytest.mark.parametrize("direct_masking", [False, True])
+def test_both_halves_of_a_guided_step_are_those_of_a_call_each(build_unet, direct_masking: bool) -> None:
+    """With tokens of every layer, context tokens and residuals: everything that can be withheld."""
+    denoiser = Denoiser(build_unet(channels=4), direct_masking=direct_masking)
+    net = UNetReferenceNet("rows")
+    net.attach(denoiser.unet)
+    noisy, erased = torch.randn(2, 2, 4, 8, 8)
+    mask, ornament_mask = torch.rand(2, 2, 1, 8, 8)
+    residuals = tuple(torch.randn(2, *shape) for shape in [(16, 8, 8), (16, 8, 8), (16, 4, 4), (32, 4, 4), (32, 4, 4)])
+    features = replace(net(erased, ornament_mask, noisy, mask), context_tokens=torch.randn(2, 3, 24))
+    features = denoiser.project(replace(features, skip_residuals=residuals))
+    shared, tokens = (noisy, torch.tensor([3, 700]), erased, mask), torch.randn(2, 4, 24)
+    nothing = ReferenceFeatures(features.ornament_map, features.person_map)
+    with torch.no_grad():
+        conditional, unconditional = denoiser.guided(*shared, tokens, features, ornament_mask)
+        expected = denoiser(*shared, tokens, features, ornament_mask).prediction
+        alone = denoiser(*shared, torch.zeros_like(tokens), nothing, ornament_mask).prediction
+    torch.testing.assert_close(conditional, expected)
+    torch.testing.assert_close(unconditional, alone)
+    assert not torch.allclose(conditional, unconditional, atol=1e-2)
 
 
 def test_skip_residuals_reach_the_unet(build_unet) -> None:

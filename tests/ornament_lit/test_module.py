@@ -1,23 +1,25 @@
 """Exactness of the training step: checkpointing, accumulation, processes, gradients, resume."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from diffusers import DDPMScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules import OrnamentDataModule
 from ornament_lit.attention_losses import ZeroAttentionLoss
-from ornament_lit.batch import TryOnBatch, with_other_ornament
+from ornament_lit.batch import TryOnBatch, select_rows, with_other_ornament
 from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.mask_heads import BoxMaskHead
 from ornament_lit.module import TryOnModule
-from ornament_lit.noising import draw_noising
+from ornament_lit.noising import draw_noising, min_snr_weights
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 from ornament_lit.sampling import Sampler
 
@@ -300,6 +302,35 @@ def test_the_worn_part_weighs_more(build_module, tiny_batch) -> None:
     assert losses[0]["noise"] != losses[1]["noise"] and torch.equal(losses[0]["mask"], losses[1]["mask"])
 
 
+@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
+def test_options_of_the_noise_are_off_by_default_and_change_the_noise_loss_alone(
+    build_module, tiny_batch, prediction_type: str
+) -> None:
+    batch, noise_scheduler = tiny_batch(), DDPMScheduler(prediction_type=prediction_type, clip_sample=False)
+
+    def losses(**options: float) -> dict[str, Tensor]:
+        return build_module(noise_scheduler=noise_scheduler, **options).train().losses(batch)[0]
+
+    plain = losses()
+    assert all(torch.equal(plain[name], value) for name, value in losses(offset_noise=0.0, min_snr_gamma=None).items())
+    weighted, shifted = losses(min_snr_gamma=5.0), losses(offset_noise=0.1)
+    assert plain["noise"] != weighted["noise"] and plain["noise"] != shifted["noise"]
+    assert torch.equal(plain["mask"], weighted["mask"]) and torch.equal(plain["attention"], weighted["attention"])
+
+
+def test_evaluation_has_no_offset_noise(build_module, tiny_batch) -> None:
+    plain, shifted = (build_module(offset_noise=value).eval().losses(tiny_batch())[0] for value in (0.0, 0.1))
+    assert all(torch.equal(plain[name], shifted[name]) for name in plain)
+
+
+def test_min_snr_weighs_the_samples_of_a_step(build_module, tiny_batch) -> None:
+    batch, module = tiny_batch(), build_module(min_snr_gamma=5.0)
+    timesteps = draw_noising(batch["sample_seed"], 1000, torch.zeros(2, 48, 8, 8)).timesteps
+    alone = [build_module().losses(select_rows(batch, [row]))[0]["noise"] for row in (0, 1)]
+    weights = min_snr_weights(module.noise_scheduler, timesteps, 5.0)
+    torch.testing.assert_close(module.losses(batch)[0]["noise"], (weights * torch.stack(alone)).mean())
+
+
 def test_an_input_mask_takes_the_place_of_the_box(build_module, tiny_batch) -> None:
     batch, module = tiny_batch(), build_module()
     smaller = {**batch, "input_mask": batch["box_mask"] * batch["wearing_mask"]}
@@ -319,7 +350,25 @@ def test_a_wrong_reference_changes_the_ornament_alone(build_module, tiny_batch) 
     assert torch.equal(wrong["person_image"], batch["person_image"]) and wrong["key"] == batch["key"]
 
 
-@pytest.mark.parametrize("options", [{"worn_weight": -1.0}, {"noise_draws": 0}])
+def test_a_fused_optimizer_in_bfloat16_is_clipped(build_module, tiny_batch, tmp_path: Path) -> None:
+    """Lightning refuses to clip for fused optimizers in mixed precision; in bfloat16 there is no reason to."""
+    norms = []
+
+    class Note(pl.Callback):
+        def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: TryOnModule, optimizer: Any) -> None:
+            gradients = [value.grad for value in pl_module.parameters() if value.grad is not None]
+            norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+
+    module = build_module(optimizer=partial(torch.optim.AdamW, fused=True))
+    options = {"precision": "bf16-mixed", "gradient_clip_val": 0.01, "max_steps": 1, "callbacks": [Note()]}
+    before = trained(module)
+    fit(module, loader(tiny_batch(), 2), tmp_path, **options)
+    clipped = torch.nn.utils.get_total_norm([v.grad for v in module.parameters() if v.grad is not None])
+    assert norms[0] > 0.02 and clipped == pytest.approx(0.01, rel=1e-3)
+    assert any(not torch.equal(value, before[name]) for name, value in trained(module).items())
+
+
+@pytest.mark.parametrize("options", [{"worn_weight": -1.0}, {"noise_draws": 0}, {"min_snr_gamma": -5.0}])
 def test_options_out_of_range(build_module, options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         build_module(**options)

@@ -30,14 +30,18 @@ class Oracle:
 
     def __init__(self, truth: Tensor) -> None:
         self.truth = truth
-        self.seen: list[bool] = []
+        self.calls: list[str] = []
 
     def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
         return features
 
     def __call__(self, latents, timesteps, erased, mask, tokens, features, *unused: object) -> DenoiserOutput:
-        self.seen.append(bool(features.tokens))
+        self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
+
+    def guided(self, *arguments: object) -> tuple[Tensor, Tensor]:
+        self.calls.append("guided")
+        return self.truth, self.truth / 2
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_guidance_goes_from_the_drawing_without_reference_towards_the_one_with_i
     noise_scheduler = DDIMScheduler(prediction_type="sample", clip_sample=False)
     drawn = Sampler(2, scale)(oracle, module.refine, noise_scheduler, conditions, seeds).latents
     torch.testing.assert_close(drawn, expected * truth, atol=0.02, rtol=0)
-    assert oracle.seen == ([True] * 2 if scale == 1 else [True, False] * 2)
+    assert oracle.calls == ["one" if scale == 1 else "guided"] * 2
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_decoder_blocks_behind_the_last_attention_are_removed(build_unet) -> Non
     net.attach(Denoiser(unet).unet)
     assert len(net.unet.up_blocks) == 1
     features = net(*pictures())
-    assert features.person_map.shape == (2, 32, 4, 4)
+    assert features.tokens["up_blocks.0.attentions.1.transformer_blocks.0.attn1"].person.shape == (2, 16, 32)
+    assert features.person_map.shape == features.ornament_map.shape == (2, 32, 8, 8), "the maps have the latents' size"
     assert features.person_map.shape[1] == net.feature_channels
 
 
