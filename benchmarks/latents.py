@@ -8,20 +8,19 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 from typing import Literal
-from unittest.mock import patch
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from jsonargparse import auto_cli
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ornament_lit.attention_losses import MaskGuidedAttentionLoss
-from ornament_lit.autoencoders import kl
+from ornament_lit.autoencoders import KLAutoencoder
 from ornament_lit.batch import LATENTS, EncodedImages, TryOnBatch
+from ornament_lit.benching.batches import draw_batch
 from ornament_lit.conditions import encode_images
 from ornament_lit.denoiser import Denoiser
-from ornament_lit.image_encoders import clip
+from ornament_lit.image_encoders import CLIPImageEncoder
 from ornament_lit.mask_heads import PoseAwareMaskHead
 from ornament_lit.module import TryOnModule
 from ornament_lit.reference_nets import UNetReferenceNet
@@ -61,21 +60,10 @@ def build(width: float = 1.0) -> TryOnModule:
         attention_head_dim=8,
         cross_attention_dim=768,
     )
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-        layers_per_block=2,
-        scaling_factor=0.18215,
+    encoders = (
+        KLAutoencoder("random:stable-diffusion-v1-5/stable-diffusion-v1-5"),
+        CLIPImageEncoder("random:openai/clip-vit-large-patch14", token_dim=768),
     )
-    large = CLIPVisionConfig(
-        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, patch_size=14
-    )
-    with (
-        patch.object(kl, "load_pretrained", lambda *_: vae),
-        patch.object(clip, "load_pretrained", lambda *_: CLIPVisionModel(large)),
-    ):
-        encoders = kl.KLAutoencoder("random"), clip.CLIPImageEncoder("random", token_dim=768)
     return TryOnModule(
         *encoders,
         denoiser=Denoiser(unet),
@@ -84,25 +72,6 @@ def build(width: float = 1.0) -> TryOnModule:
         mask_head=PoseAwareMaskHead(num_iterations=3),
         attention_loss=MaskGuidedAttentionLoss(),
     ).train()
-
-
-def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
-    """A batch of noise, with a box in the middle."""
-    quarter, side = resolution // 4, (size, 1, resolution, resolution)
-    box = torch.zeros(side)
-    box[:, :, quarter:-quarter, quarter:-quarter] = 1
-    images, mask = torch.rand(2, size, 3, resolution, resolution) * 2 - 1, box * torch.rand(side)
-    moved = [tensor.to(device) for tensor in (*images, mask, box)]
-    return TryOnBatch(
-        ornament_image=moved[0],
-        person_image=moved[1],
-        ornament_mask=moved[2],
-        wearing_mask=moved[2],
-        box_mask=moved[3],
-        category=["ring"] * size,
-        key=[str(index) for index in range(size)],
-        sample_seed=torch.arange(size),
-    )
 
 
 def draw_batches(module: TryOnModule, options: Options, resolution: int, device: str) -> dict[str, TryOnBatch]:

@@ -1,0 +1,157 @@
+"""Compiled blocks: no graph breaks, the same losses and gradients, the same names of weights."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch._dynamo.utils import counters
+
+from callbacks import ChannelsLast, CompileBlocks
+from callbacks.channels_last import to_channels_last
+from callbacks.compile_blocks import compile_blocks, find_blocks
+from ornament_lit.attention_losses import MaskGuidedAttentionLoss
+from ornament_lit.autoencoders import SpaceToDepthAutoencoder
+from ornament_lit.denoiser import Denoiser
+from ornament_lit.image_encoders import NoImageEncoder
+from ornament_lit.mask_heads import PoseAwareMaskHead
+from ornament_lit.module import TryOnModule
+from ornament_lit.reference_nets import UNetReferenceNet
+from ornament_lit.sampling import Sampler
+
+
+@pytest.fixture
+def build() -> Callable[..., TryOnModule]:
+    """The method at 32 pixels with the same weights at each call."""
+
+    def build(checkpointing: bool = False, **options: Any) -> TryOnModule:
+        torch.manual_seed(0)
+        unet = UNet2DConditionModel(
+            in_channels=48,
+            out_channels=48,
+            block_out_channels=(16, 32),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            layers_per_block=1,
+            norm_num_groups=8,
+            cross_attention_dim=24,
+            attention_head_dim=2,
+        )
+        return TryOnModule(
+            SpaceToDepthAutoencoder(4),
+            NoImageEncoder(),
+            Denoiser(unet, gradient_checkpointing=checkpointing),
+            DDPMScheduler(prediction_type="sample", clip_sample=False),
+            UNetReferenceNet(gradient_checkpointing=checkpointing),
+            PoseAwareMaskHead(num_iterations=2, hidden_channels=8),
+            MaskGuidedAttentionLoss(),
+            **options,
+        ).train()
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler() -> Iterator[None]:
+    """Nothing compiled before, and nothing left."""
+    torch._dynamo.reset()
+    counters.clear()
+    yield
+    torch._dynamo.reset()
+
+
+def gradients(module: TryOnModule, batch: dict[str, Any]) -> dict[str, Tensor]:
+    module.zero_grad()
+    losses, _ = module.losses(batch)
+    torch.stack(list(losses.values())).sum().backward()
+    return {name: value.grad.clone() for name, value in module.named_parameters()} | losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_blocks_have_no_graph_breaks_and_change_nothing(build, tiny_batch, checkpointing: bool) -> None:
+    plain, compiled = build(checkpointing, condition_dropout=0.5), build(checkpointing, condition_dropout=0.5)
+    names = list(compiled.state_dict())
+    assert compile_blocks(compiled, "all", backend="eager") == len(list(find_blocks(compiled, "all")))
+    batch = tiny_batch()
+    expected, got = gradients(plain, batch), gradients(compiled, batch)
+    assert not counters["graph_break"], dict(counters["graph_break"])
+    count = len(list(find_blocks(compiled, "all")))
+    assert count <= counters["stats"]["unique_graphs"] <= (1 + checkpointing) * count, "once more for the recomputation"
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, msg=name)
+    again = counters["stats"]["unique_graphs"]
+    gradients(compiled, batch)
+    assert counters["stats"]["unique_graphs"] == again, "a second step of the same shapes compiles nothing"
+    assert list(compiled.state_dict()) == names
+
+
+def test_the_chosen_blocks_are_those_of_both_unets(build) -> None:
+    module = build()
+    transformers = list(find_blocks(module, "transformer"))
+    assert all(isinstance(block, BasicTransformerBlock) for block in transformers)
+    both = [*module.denoiser.modules(), *module.reference_net.modules()]
+    assert transformers == [block for block in both if isinstance(block, BasicTransformerBlock)]
+    assert len(list(find_blocks(module, "all"))) > len(transformers) > 4
+
+
+def test_copies_are_not_compiled(build) -> None:
+    """An export copies the networks; what was compiled belongs to the old ones."""
+    module = build()
+    compile_blocks(module, "all", backend="eager")
+    assert all(block._compiled_call_impl is not None for block in find_blocks(module))
+    assert all(block._compiled_call_impl is None for block in find_blocks(copy.deepcopy(module)))
+
+
+@pytest.mark.slow
+def test_drawing_runs_on_compiled_blocks(build, tiny_batch) -> None:
+    plain, compiled = (build(sampler=Sampler(2, 2.0)).eval() for _ in range(2))
+    compile_blocks(compiled, "transformer", backend="eager")
+    batch = tiny_batch()
+    with torch.no_grad():
+        torch.testing.assert_close(compiled.draw(batch)["image"], plain.draw(batch)["image"])
+    assert not counters["graph_break"]
+
+
+@pytest.mark.slow
+def test_a_training_on_compiled_blocks_is_the_same_training(build, tiny_batch, tmp_path: Path) -> None:
+    """Two steps, channels last, a checkpoint; against the same without."""
+    batch, weights = tiny_batch(), []
+    for callbacks in ([], [ChannelsLast(), CompileBlocks("transformer", "aot_eager")]):
+        module = build(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.01))
+        trainer = Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_steps=2,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            callbacks=callbacks,
+            default_root_dir=tmp_path,
+        )
+        loader = torch.utils.data.DataLoader([batch, batch], batch_size=None)
+        trainer.fit(module, loader)
+        trainer.save_checkpoint(tmp_path / "last.ckpt")
+        weights.append(torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"])
+    assert counters["stats"]["unique_graphs"] > 0
+    assert weights[0].keys() == weights[1].keys()
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_channels_last_keeps_losses_and_names(build, tiny_batch) -> None:
+    plain, changed = build(), build()
+    to_channels_last(changed)
+    assert changed.denoiser.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not changed.denoiser.unet.conv_in.weight.is_contiguous()
+    assert list(changed.state_dict()) == list(plain.state_dict())
+    expected, got = gradients(plain, tiny_batch()), gradients(changed, tiny_batch())
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, rtol=1e-4, atol=1e-5, msg=name)
