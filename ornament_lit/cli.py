@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import callbacks
@@ -26,10 +28,13 @@ from ornament_lit import (
     reference_nets,
     refresh_policies,
 )
+from ornament_lit.checkpoint_io import plugins_with_io
 from ornament_lit.cli_errors import end_well
+from ornament_lit.cli_memory import explain_out_of_memory
 from ornament_lit.cli_parser import ShortErrors
 from ornament_lit.imports import import_plugins, restrict_imports
 from ornament_lit.module import TryOnModule
+from ornament_lit.resuming import settle_start
 
 FAMILIES = (
     attention_losses,
@@ -88,6 +93,7 @@ class TryOnCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=SaveConfigCallback if run else None,
             save_config_kwargs={"overwrite": True},
+            trainer_defaults={"callbacks": [callbacks.RunRecord()]} if run else None,
             seed_everything_default=DEFAULT_SEED,
             parser_class=TryOnParser,
             parser_kwargs={"prog": "python -m ornament_lit", "description": ornament_lit.__doc__, "allow_abbrev": False}
@@ -127,6 +133,28 @@ class TryOnCLI(LightningCLI):
         if self.subcommand not in (None, "fit"):
             self.save_config_kwargs["config_filename"] = f"config_{self.subcommand}.yaml"
 
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """Write checkpoints whole or not at all, unless the plugins or the strategy bring their own way."""
+        config["plugins"] = plugins_with_io(config)
+        return super()._instantiate_trainer(config, callbacks)
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Find the checkpoint that ``--ckpt_path auto`` means."""
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        settle_start(subcommand, self.trainer, kwargs)
+        return kwargs
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the command; say what to do where the GPU is too small for it.
+
+        Raises:
+            MemoryError: If it is.
+        """
+        try:
+            super()._run_subcommand(subcommand)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(explain_out_of_memory(subcommand, self.datamodule, self.trainer)) from error
+
     def after_fit(self) -> None:
         """Tell where the run is."""
         folder = self.trainer.log_dir  # a broadcast: every rank takes part
@@ -157,10 +185,15 @@ def main(args: ArgsType = None) -> int:
 
     Returns:
         The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: With the exit code of :class:`callbacks.Preemption`, if the run was told to go.
     """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_worth_reading)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.14
     warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")  # PredictionWriter does without
+    warnings.filterwarnings("ignore", message="It is recommended to use .self.log")  # means are of all processes
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # gradients are those of DDP
     return end_well(lambda: TryOnCLI(args=args))
 
 

@@ -6,7 +6,8 @@ The rule, in the order of :data:`RULES`. A mistake of the user is
 2. a ValueError or OSError while the configuration is read and the parts are built from it;
 3. a failure to read a checkpoint, or to fit its weights to the model;
 4. a ValueError or OSError that one of our packages raises outside of the model's steps: our packages raise it with
-   rule, value and way out, be it in ``setup`` or about a sample in a worker of the data loader.
+   rule, value and way out, be it in ``setup`` or about a sample in a worker of the data loader;
+5. a GPU whose memory is too small.
 
 Everything else is a bug and keeps its traceback. The environment variable ORNAMENT_LIT_DEBUG=1 shows it always.
 """
@@ -103,7 +104,11 @@ def _raised_by_us(error: Exception, frames: list[FrameType]) -> bool:
     return any(Path(source).is_relative_to(folder) for folder in _our_folders())
 
 
-RULES = (_misconfigured, _while_building, _while_reading_checkpoint, _raised_by_us)
+def _out_of_memory(error: Exception, frames: list[FrameType]) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+RULES = (_misconfigured, _while_building, _while_reading_checkpoint, _raised_by_us, _out_of_memory)
 
 
 def _our_folders() -> list[Path]:
@@ -121,7 +126,7 @@ def describe(error: Exception) -> str:
         text = _describe_misfit(text)
     elif "Original Traceback" in text:
         text = re.split(r"^\w[\w.]*: ", text, flags=re.MULTILINE)[-1]
-    return f"{shorten(text) or type(error).__name__}\n       ({DEBUG_VARIABLE}=1 shows where this comes from)"
+    return f"{shorten(text, 800) or type(error).__name__}\n       ({DEBUG_VARIABLE}=1 shows where this comes from)"
 
 
 def _of_first_member(error: BaseException) -> BaseException:
