@@ -1,19 +1,31 @@
 """Callbacks of the training: loss weights, averaged weights, pictures and reports."""
 
+from callbacks.channels_last import ChannelsLast
+from callbacks.compile_blocks import CompileBlocks
 from callbacks.drawing_report import DrawingReport
 from callbacks.ema import TrainableEMA
+from callbacks.gradient_guard import GradientGuard
 from callbacks.initial_weights import InitialWeights
 from callbacks.loss_weight_decay import LossWeightDecay
 from callbacks.mask_report import MaskReport
 from callbacks.mask_visualizer import MaskVisualizer
 from callbacks.prediction_writer import PredictionWriter
+from callbacks.preemption import Preemption
+from callbacks.run_record import RunRecord
+from callbacks.throughput import Throughput
 
 __all__ = [
+    "ChannelsLast",
+    "CompileBlocks",
     "DrawingReport",
+    "GradientGuard",
     "InitialWeights",
     "LossWeightDecay",
     "MaskReport",
     "MaskVisualizer",
     "PredictionWriter",
+    "Preemption",
+    "RunRecord",
+    "Throughput",
     "TrainableEMA",
 ]

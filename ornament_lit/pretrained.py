@@ -8,6 +8,8 @@ from diffusers import ModelMixin, UNet2DConditionModel
 from diffusers.utils import is_accelerate_available
 from torch import nn
 
+from ornament_lit.random_weights import RANDOM, build_random
+
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -16,7 +18,8 @@ def load_pretrained(cls: type[Model], path: str, subfolder: str | None = None, *
 
     Args:
         cls: A class with ``from_pretrained``.
-        path: A local folder, or the id of a repository on the hub (``owner/name``).
+        path: A local folder, or the id of a repository on the hub (``owner/name``). With ``random:`` before it, weights
+            are random and only their sizes are those of the model, see :func:`build_random`.
         subfolder: Folder inside it, such as ``unet``.
         options: More arguments of ``from_pretrained``.
 
@@ -24,6 +27,8 @@ def load_pretrained(cls: type[Model], path: str, subfolder: str | None = None, *
         FileNotFoundError: If ``path`` names a local folder that does not exist or lacks the subfolder or its
             ``config.json``.
     """
+    if path.startswith(RANDOM):
+        return build_random(cls, path.removeprefix(RANDOM), subfolder)
     folder = Path(path).expanduser()
     if folder.exists() or path.startswith((".", "/", "~")) or path.count("/") != 1:
         config = folder / (subfolder or "") / "config.json"

@@ -48,9 +48,10 @@ class CLIPImageEncoder(ImageEncoder):
     def extract(self, images: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to the last hidden states of CLIP, (B, num_tokens, F)."""
         size = (self.image_size, self.image_size)
-        resized = F.interpolate(images, size=size, mode="bicubic", antialias=True, align_corners=False)
+        # in float32, since CPUs cannot do it in bfloat16
+        resized = F.interpolate(images.float(), size=size, mode="bicubic", antialias=True, align_corners=False)
         pixels = ((resized.clamp(-1, 1) + 1) / 2 - self.mean) / self.std
-        features: Tensor = self.clip(pixel_values=pixels).last_hidden_state
+        features: Tensor = self.clip(pixel_values=pixels.to(images.dtype)).last_hidden_state
         return features
 
     def project(self, features: Tensor) -> Tensor:
