@@ -8,15 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from jsonargparse import auto_cli
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import CLIPVisionModel
 
-from benchmarks.sd15 import TOKEN_DIM, TOKENS, draw_batch, make_module, make_vae
+from benchmarks.sd15 import TOKEN_DIM, TOKENS, draw_batch, make_module
 from ornament_lit.attention import install_processors
 from ornament_lit.module import TryOnModule
+from ornament_lit.random_weights import build_random
 from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
 from ornament_lit.unet_surgery import cut_tail, widen_input
 
@@ -76,11 +77,9 @@ def count(run: Callable[[], object]) -> float:
 
 def count_encoders(resolution: int) -> tuple[float, float]:
     """TFLOP of the autoencoder's three pictures, and of CLIP ViT-L/14's one, forward."""
-    large = CLIPVisionConfig(
-        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, patch_size=14
-    )
     with torch.device("meta"), torch.no_grad():
-        vae, clip = make_vae(), CLIPVisionModel(large)
+        vae = build_random(AutoencoderKL, "stable-diffusion-v1-5")
+        clip = build_random(CLIPVisionModel, "clip-vit-large-patch14")
         pictures, small = torch.empty(ENCODED_PICTURES, 3, resolution, resolution), torch.empty(1, 3, 224, 224)
         return count(lambda: vae.encode(pictures)), count(lambda: clip(small))
 

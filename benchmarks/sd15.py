@@ -10,12 +10,13 @@ import math
 import time
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
 from ornament_lit.attention_losses import MaskGuidedAttentionLoss
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import EncodedImages, TryOnBatch
+from ornament_lit.benching import batches
 from ornament_lit.conditions import Conditions, make_conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.image_encoders import ImageEncoder
@@ -107,17 +108,6 @@ def make_module(width: float = 1.0, checkpointing: bool = False, draws: int = 1)
     ).train()
 
 
-def make_vae() -> AutoencoderKL:
-    """The autoencoder, whole."""
-    return AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-        layers_per_block=2,
-        scaling_factor=0.18215,
-    )
-
-
 def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
     """A batch of noise with a box in the middle, whose encodings are given.
 
@@ -126,28 +116,12 @@ def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
         size: B.
         device: Where its tensors are.
     """
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(size, *shape, generator=generator).to(device)
-
-    quarter, side = resolution // 4, resolution // PIXELS
-    box = torch.zeros(size, 1, resolution, resolution)
-    box[:, :, quarter:-quarter, quarter:-quarter] = 1
-    mask = (box * torch.rand(box.shape, generator=generator)).to(device)
+    side = resolution // PIXELS
     names = ("person_latents", "erased_latents", "ornament_latents")
-    latents = {name: draw(4, side, side) for name in names}
-    return TryOnBatch(
-        ornament_image=draw(3, resolution, resolution).clamp(-1, 1),
-        person_image=draw(3, resolution, resolution).clamp(-1, 1),
-        ornament_mask=mask,
-        wearing_mask=mask,
-        box_mask=box.to(device),
-        category=["ring"] * size,
-        key=[str(index) for index in range(size)],
-        sample_seed=torch.arange(size),
-        encoded=EncodedImages(**latents, image_features=draw(TOKENS, FEATURE_DIM)),  # type: ignore[typeddict-item]
-    )
+    latents = {name: torch.randn(size, 4, side, side).to(device) for name in names}
+    features = torch.randn(size, TOKENS, FEATURE_DIM).to(device)
+    encoded = EncodedImages(**latents, image_features=features)  # type: ignore[typeddict-item]
+    return {**batches.draw_batch(resolution, size, device), "encoded": encoded}
 
 
 def draw_conditions(module: TryOnModule, batch: TryOnBatch) -> Conditions:
