@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -17,17 +17,15 @@ from ornament_lit.benching.memory import GIB, clear, free_memory
 from ornament_lit.benching.report import to_json, to_text
 from ornament_lit.benching.session import Session
 from ornament_lit.benching.steps import take_steps
+from ornament_lit.commands.bench_options import BenchOptions
 from ornament_lit.commands.bench_parts import BenchCLI, probe, quieten
 from ornament_lit.files import write_file
-
-if TYPE_CHECKING:
-    from ornament_lit.commands.bench import BenchOptions
 
 SHARE_OF_FREE = 0.9
 Say = Callable[[str], None]
 
 
-def run(options: "BenchOptions", words: Sequence[str]) -> None:
+def run(options: BenchOptions, words: Sequence[str]) -> None:
     """Measure a configuration, print the figures and write them.
 
     Args:
@@ -51,7 +49,7 @@ def run(options: "BenchOptions", words: Sequence[str]) -> None:
         print(f"written: {options.output}")
 
 
-def measure(cli: BenchCLI, options: "BenchOptions", words: Sequence[str], device: torch.device, say: Say) -> Session:
+def measure(cli: BenchCLI, options: BenchOptions, words: Sequence[str], device: torch.device, say: Say) -> Session:
     """Measure figure by figure."""
     data, epoch_samples, missing = (None, None, "--no_data") if options.no_data else open_data(cli)
     if epoch_samples is None:
@@ -87,7 +85,7 @@ def open_data(cli: BenchCLI) -> tuple[Any, int | None, str]:
         return None, None, str(error).partition("\n")[0]
 
 
-def time_steps(session: Session, options: "BenchOptions", say: Say) -> None:
+def time_steps(session: Session, options: BenchOptions, say: Say) -> None:
     """Take steps, and tell how far they are."""
     done, total = 0, options.steps + options.warm_up
 
@@ -101,7 +99,7 @@ def time_steps(session: Session, options: "BenchOptions", say: Say) -> None:
     session.note("loss", took.losses[-1], note=f"after {len(took.losses)} steps; {took.losses[0]:.4g} in the first one")
 
 
-def find_largest(session: Session, cli: BenchCLI, options: "BenchOptions", words: Sequence[str], say: Say) -> None:
+def find_largest(session: Session, cli: BenchCLI, options: BenchOptions, words: Sequence[str], say: Say) -> None:
     """Look for the largest batch where that is wanted."""
     on_gpu = session.device.type == "cuda"
     if not (on_gpu if options.largest_batch is None else options.largest_batch):
