@@ -29,19 +29,23 @@ def peak_memory(device: torch.device) -> int:
     """Greatest number of bytes so far: reserved by torch on a GPU since the reset, else resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
+    resident = _resident("VmHWM")  # getrusage would count what the process that started this one had, too
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit if resident is None else resident
 
 
 def used_memory(device: torch.device) -> int | None:
     """Bytes in use now: allocated by torch on a GPU, else resident in this process; None where that is not told."""
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device)
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
+
+
+def _resident(name: str) -> int | None:
+    """A line of Linux's ``/proc/self/status``, in bytes; None elsewhere."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    return pages * resource.getpagesize()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)
 
 
 def free_memory(device: torch.device) -> int | None:

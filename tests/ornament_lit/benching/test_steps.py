@@ -1,5 +1,7 @@
 """Steps are those of the trainer: as many as asked for, clipped, accumulated, and the weights change."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -64,6 +66,15 @@ def test_memory_is_told() -> None:
     used, free = used_memory(CPU), free_memory(CPU)
     assert used is not None and free is not None
     assert 2**25 < used < 1.05 * peak_memory(CPU) and free > 0  # the peak is told a little later
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process is told its parent's peak, too")
+def test_a_new_process_does_not_count_what_its_parent_has() -> None:
+    held = torch.ones(2**28)  # a GiB
+    code = "import torch; from ornament_lit.benching.memory import peak_memory; print(peak_memory(torch.device('cpu')))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 2**25 < int(told) < held.nbytes
 
 
 @pytest.mark.parametrize(

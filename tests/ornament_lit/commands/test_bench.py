@@ -51,10 +51,10 @@ def test_without_data_and_without_steps(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.slow
 def test_largest_batch_on_a_cpu_is_looked_for_in_processes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench("--no_data", "--largest_batch=true", "--memory_limit=1.5", "--data.init_args.batch_size=64") == 0
+    assert bench("--no_data", "--largest_batch=true", "--memory_limit=1.75", "--data.init_args.batch_size=64") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("largest batch"))
     assert int(line.split()[2].replace(",", "")) > 64
-    assert line.endswith("of 1.50 GiB, run")
+    assert line.endswith("of 1.75 GiB, run")
 
 
 @pytest.mark.parametrize(
