@@ -9,6 +9,7 @@ from callbacks.initial_weights import InitialWeights
 from callbacks.loss_weight_decay import LossWeightDecay
 from callbacks.mask_report import MaskReport
 from callbacks.mask_visualizer import MaskVisualizer
+from callbacks.offload_frozen import OffloadFrozen
 from callbacks.prediction_writer import PredictionWriter
 from callbacks.preemption import Preemption
 from callbacks.run_record import RunRecord
@@ -23,6 +24,7 @@ __all__ = [
     "LossWeightDecay",
     "MaskReport",
     "MaskVisualizer",
+    "OffloadFrozen",
     "PredictionWriter",
     "Preemption",
     "RunRecord",
