@@ -23,10 +23,10 @@ def normalise(words: Sequence[str], switches: Collection[str]) -> list[str]:
     """
     normal = []
     for word, following in zip(words, [*words, "--"][1:], strict=True):
-        if not word.startswith("--"):
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or " " in name:  # a value, such as the words that study hands on
             normal.append(word)
             continue
-        name, equals, value = word.partition("=")
         name = "--" + name[2:].replace("-", "_")
         alone = not equals and name[2:] in switches and following not in ("true", "false")
         normal.append(f"{name}=true" if alone else f"{name}{equals}{value}")

@@ -338,6 +338,8 @@ def test_words_are_normalised_and_grouped() -> None:
         ["--save-masks", "--box", "-1,2", "--raw", "false", "--ornament-mask=a-b.png"], {"save_masks", "raw"}
     )
     assert words == ["--save_masks=true", "--box", "-1,2", "--raw", "false", "--ornament_mask=a-b.png"]
+    handed_on = "--config a-b.yaml --data.x-y=1"
+    assert normalise(["--args", handed_on], set()) == ["--args", handed_on]
     assert normalise([], {"raw"}) == [] and split_groups([], ("a",)) == ([], [[]])
     shared, groups = split_groups(["--a=1", "--x", "2", "--y", "-3,4", "--b", "5", "--x", "6", "--x=7"], ("a", "b"))
     assert (shared, groups) == (["--x", "2", "--y", "-3,4", "--x", "6", "--x=7"], [["--a=1", "--b", "5"]])
