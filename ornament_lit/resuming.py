@@ -32,7 +32,7 @@ def save_last(trainer: Trainer) -> Path | str:
     folders = checkpoint_folders(trainer)
     path = (folders[0] if folders else Path(trainer.default_root_dir)) / LAST
     path = Path(trainer.strategy.broadcast(str(path)))
-    trainer.save_checkpoint(path)
+    trainer.save_checkpoint(path, weights_only=False)  # with the optimizer
     return path
 
 
