@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
+from ornament_lit.checkpoints import is_frozen
+
 
 class OffloadFrozen(Callback):
     """Keep the frozen encoders (autoencoder, CLIP) in main memory during a training, to leave the GPU to the others.
@@ -27,8 +29,7 @@ class OffloadFrozen(Callback):
 def frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
     """The largest sub-modules with parameters none of which trains."""
     for part in module.children():
-        trained = [parameter.requires_grad for parameter in part.parameters()]
-        if trained and not any(trained):
+        if is_frozen(part):
             yield part
         else:
             yield from frozen_parts(part)

@@ -78,11 +78,11 @@ def configuration_of(path: str | Path) -> Iterator[None]:
 
 def frozen_state(module: nn.Module) -> dict[str, Tensor]:
     """Weights and buffers of every sub-module whose parameters are all frozen, by name."""
-    frozen = {name for name, part in module.named_modules() if name and _is_frozen(part)}
+    frozen = {name for name, part in module.named_modules() if name and is_frozen(part)}
     return {key: value for key, value in module.state_dict().items() if _inside(key, frozen)}
 
 
-def _is_frozen(part: nn.Module) -> bool:
+def is_frozen(part: nn.Module) -> bool:
     """Whether a module has parameters and none of them trains."""
     parameters = list(part.parameters())
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
