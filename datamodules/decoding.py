@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, SupportsFloat
 
 from PIL import Image
 
+from datamodules.correspondence import PixelCorrespondence
 from datamodules.faults import Reason, SampleError
 from ornament_lit.batch import CATEGORIES
 from ornament_lit.geometry import Box, clip_box, mask_to_box
@@ -58,6 +59,8 @@ class Triplet(NamedTuple):
         key: Unique name.
         components: Number of parts of the ornament; -1 where it is not known.
         latents: The latents of each copy, as they were read; none where there are none or they are not wanted.
+        correspondence: Which point of ``ornament`` each pixel of ``person`` shows; None where it is not known.
+        bare: The person without the ornament, ``RGB``; None where there is no such picture or it is not wanted.
     """
 
     ornament: Image.Image
@@ -69,6 +72,8 @@ class Triplet(NamedTuple):
     key: str
     components: int = -1
     latents: tuple[bytes, ...] = ()
+    correspondence: PixelCorrespondence | None = None
+    bare: Image.Image | None = None
 
 
 def describe(sample: Mapping[str, Any]) -> Description:

@@ -37,11 +37,58 @@ class OtherOrnament(TypedDict):
         ornament_image: Its picture, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where it is in ``ornament_image``, (B, 1, H, W) in [0, 1].
         key: Name of the sample that it is from.
+        ornament_detail: The same at a higher resolution.
     """
 
     ornament_image: Tensor
     ornament_mask: Tensor
     key: list[str]
+    ornament_detail: NotRequired["OrnamentDetail"]
+
+
+class Correspondence(TypedDict):
+    """Which point of the ornament's picture each pixel of the person shows.
+
+    Attributes:
+        uv: x and y in ``ornament_image``, (B, 2, H, W), from -1 at its left and upper border to 1 at the others, as
+            :func:`torch.nn.functional.grid_sample` takes them with ``align_corners=False``: the mean over the part of
+            the pixel that is known, 0 where nothing is.
+        known: Share of each pixel whose point is known, (B, 1, H, W) in [0, 1]: the wearing mask for a sample that
+            brings a correspondence along, 0 everywhere for one that does not.
+        seen: Share of each pixel whose point is known and seen in ``ornament_image``, (B, 1, H, W) in [0, 1], at most
+            ``known``; the rest is hidden there, by other parts of the ornament.
+    """
+
+    uv: Tensor
+    known: Tensor
+    seen: Tensor
+
+
+class WideView(TypedDict):
+    """A wider view of the person, whose arm or neck tells the pose.
+
+    Attributes:
+        image: The person around the window of ``person_image``, (B, 3, h, w) in [-1, 1]; mid grey outside of the
+            photograph. The box is not erased yet.
+        box_mask: The box in it, (B, 1, h, w).
+        factor: Side of the wider window over that of ``person_image``, (B,).
+    """
+
+    image: Tensor
+    box_mask: Tensor
+    factor: Tensor
+
+
+class OrnamentDetail(TypedDict):
+    """The ornament's picture at a higher resolution than the networks look at, for a warp to sample.
+
+    Attributes:
+        image: The same window as ``ornament_image``, (B, 3, k H, k W) in [-1, 1].
+        mask: The same as ``ornament_mask``, (B, 1, k H, k W) in [0, 1].
+    """
+
+    image: Tensor
+    mask: Tensor
 
 
 class TryOnBatch(TypedDict):
@@ -66,6 +113,9 @@ class TryOnBatch(TypedDict):
         photograph: The whole photographs of the persons, B tensors (3, height, width) of uint8.
         window: Where ``person_image`` is in it, (B, 3) integers: left, top and size of the square in pixels.
         box: The box in it, (B, 4): x0, y0, x1, y1 in pixels.
+        correspondence: Where each worn pixel is in ``ornament_image``.
+        wide_view: A wider view of the person.
+        ornament_detail: The ornament at a higher resolution.
     """
 
     ornament_image: Tensor
@@ -83,6 +133,9 @@ class TryOnBatch(TypedDict):
     photograph: NotRequired[list[Tensor]]
     window: NotRequired[Tensor]
     box: NotRequired[Tensor]
+    correspondence: NotRequired[Correspondence]
+    wide_view: NotRequired[WideView]
+    ornament_detail: NotRequired[OrnamentDetail]
 
 
 def with_other_ornament(batch: TryOnBatch) -> TryOnBatch:
@@ -96,8 +149,9 @@ def with_other_ornament(batch: TryOnBatch) -> TryOnBatch:
             "a wrong reference needs other_ornament in the batch; the test data of OrnamentDataModule have it"
         )
     other = batch["other_ornament"]
-    exchanged = {"ornament_image": other["ornament_image"], "ornament_mask": other["ornament_mask"]}
-    return cast("TryOnBatch", {**batch, **exchanged, "encoded": {}})
+    kept = {name: value for name, value in batch.items() if name not in ("ornament_detail", "correspondence")}
+    exchanged = {name: value for name, value in other.items() if name != "key"}
+    return cast("TryOnBatch", {**kept, **exchanged, "encoded": {}})
 
 
 def input_mask(batch: TryOnBatch) -> Tensor:
