@@ -1,0 +1,164 @@
+"""WarpLoss: what a warp is taught.
+
+Shape legend: B batch, H, W size of the window.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ornament_lit.models.warps.base import WarpOutput, WarpTraining
+from ornament_lit.models.warps.extension import extend_field, gaussian_window
+
+AROUND = 0.25
+"""Weight of the field around the ornament, as far as a Gaussian window of :data:`NEAR` reaches."""
+NEAR = 3 / 64
+BETA = 0.05
+HALO = 9
+LIGHT = 8
+RIGHT = 0.05
+"""Chance of a pose from which on it counts as a true one."""
+LAST, OTHERS = 1.0, 0.5
+
+
+class WarpLoss:
+    """Errors of a warp, each weighed and added up.
+
+    Light is compared at a low resolution only: else it washes colours out where the field is a little off. The
+    gradient of detail goes to the field alone.
+
+    Args:
+        pose: Weight of the cross-entropy of the pose.
+        field: Weight of the error of (u, v), inside the mask and around it.
+        mask: Weight of the mask: cross-entropy, Dice, and Dice of the blurred masks, which pulls from afar.
+        detail: Weight of the ornament's colours, pixel by pixel.
+        light: Weight of its colours at a low resolution.
+        skin: Weight of the skin around it, in the box.
+        confidence: Weight of the error of the expected error.
+        extend: Carry the true field on, and teach it around the mask, too; false teaches it inside only.
+
+    Raises:
+        ValueError: If a weight is negative.
+    """
+
+    def __init__(
+        self,
+        pose: float = 0.1,
+        field: float = 4.0,
+        mask: float = 0.5,
+        detail: float = 0.5,
+        light: float = 1.0,
+        skin: float = 1.0,
+        confidence: float = 0.05,
+        extend: bool = True,
+    ) -> None:
+        self.weights = {
+            "pose": pose,
+            "field": field,
+            "mask": mask,
+            "detail": detail,
+            "light": light,
+            "skin": skin,
+            "confidence": confidence,
+        }
+        for name, weight in self.weights.items():
+            if not weight >= 0:
+                raise ValueError(f"{name} must not be negative, got {weight}")
+        self.extend = extend
+
+    def __call__(self, training: WarpTraining) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compare what a warp says with the truth.
+
+        Samples without a correspondence teach mask, colours and skin only; samples that began with a wrong pose teach
+        confidence only.
+
+        Args:
+            training: Inputs, truth, and what the warp said; all iterations but the last count half.
+
+        Returns:
+            The loss, a scalar, and its weighted terms without gradients: those of the last iteration, and ``pose`` and
+            ``pose_field``, of the pose alone.
+        """
+        truth = training.truth
+        known = (truth.weight.amax((1, 2, 3)) > 0).float()
+        right = training.chances.gather(1, training.pose[:, None])[:, 0] > RIGHT
+        fair = torch.where(known > 0, right.float(), 1.0)
+        target, pixels = self._target(training)
+        terms = [self._terms(output, training, target, pixels, known, fair) for output in training.outputs]
+        pose = -(training.chances * training.logits.float().log_softmax(1)).sum(1)
+        first = {
+            "pose": self.weights["pose"] * mean(pose, known),
+            "pose_field": self.weights["field"] * mean(field_error(training.first_uv, target, pixels), known * fair),
+        }
+        shares = [OTHERS] * (len(terms) - 1) + [LAST]
+        total = _sum(first) + sum(share * _sum(some) for share, some in zip(shares, terms, strict=True))
+        return total, {name: value.detach() for name, value in (first | terms[-1]).items()}
+
+    @torch.no_grad()
+    def _target(self, training: WarpTraining) -> tuple[Tensor, Tensor]:
+        """The field to be taught and how much each of its pixels counts."""
+        uv, weight = training.truth.correspondence["uv"].float(), training.truth.weight.float()
+        if not self.extend:
+            return uv, weight
+        near = gaussian_window(weight, NEAR * weight.shape[-1]) > AROUND / 10
+        return extend_field(uv, weight), weight + AROUND * near
+
+    def _terms(
+        self, output: WarpOutput, training: WarpTraining, target: Tensor, pixels: Tensor, known: Tensor, fair: Tensor
+    ) -> dict[str, Tensor]:
+        box, image = training.inputs.box_mask, training.truth.person_image
+        worn, bare = training.truth.wearing_mask * box, (1 - training.truth.wearing_mask) * box
+        error = field_error(output.uv, target, pixels)
+        lit = (output.warped + 1) * output.gain.detach() - 1 + output.offset.detach()
+        errors = {
+            "field": mean(error, known * fair),
+            "mask": mean(mask_error(output.coverage, worn, box), fair),
+            "detail": mean(masked_error(lit, image, worn), fair),
+            "light": mean(light_error(output, image, worn), fair),
+            "skin": mean(masked_error(output.skin, image, bare), fair),
+            "confidence": mean((output.confidence + (error.detach() + 1e-3).log()).abs(), known),
+        }
+        return {name: self.weights[name] * value for name, value in errors.items()}
+
+
+def field_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
+    """Weighted smooth L1 of fields (B, 2, H, W), (B,)."""
+    errors = F.smooth_l1_loss(uv.float(), target, reduction="none", beta=BETA).sum(1, keepdim=True)
+    return (pixels * errors).sum((1, 2, 3)) / pixels.sum((1, 2, 3)).clamp(min=1.0)
+
+
+def mask_error(coverage: Tensor, worn: Tensor, box: Tensor) -> Tensor:
+    """Cross-entropy in the box, Dice, and Dice of the blurred masks; (B, 1, H, W) each, (B,)."""
+    entropy = box * F.binary_cross_entropy(coverage.float().clamp(0.002, 0.998), worn.clamp(0, 1), reduction="none")
+    blurred = [F.avg_pool2d(mask, HALO, 1, HALO // 2) * box for mask in (coverage, worn)]
+    entropy = entropy.sum((1, 2, 3)) / box.sum((1, 2, 3)).clamp(min=1.0)
+    return entropy + dice_error(coverage, worn, 1) + dice_error(blurred[0], blurred[1], 2)
+
+
+def dice_error(one: Tensor, other: Tensor, power: int) -> Tensor:
+    """1 - Dice of masks (B, 1, H, W), (B,); ``power`` 2 has squares in the denominator (Milletari et al., 2016)."""
+    sums = (one**power + other**power).sum((1, 2, 3))
+    return 1 - (2 * (one * other).sum((1, 2, 3)) + 1) / (sums + 1)
+
+
+def masked_error(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference inside a mask, (B,)."""
+    errors = (mask * (one - other).abs()).sum((1, 2, 3))
+    return errors / (one.shape[1] * mask.sum((1, 2, 3))).clamp(min=1.0)
+
+
+def light_error(output: WarpOutput, image: Tensor, worn: Tensor) -> Tensor:
+    """Difference of the ornament's mean colours in squares of :data:`LIGHT` pixels, (B,)."""
+    lit = (output.warped.detach() + 1) * output.gain - 1 + output.offset
+    covered = F.avg_pool2d(worn, LIGHT)
+    errors = (F.avg_pool2d((lit - image) * worn, LIGHT)).abs().sum((1, 2, 3))
+    return errors / (3 * covered.sum((1, 2, 3))).clamp(min=1e-2)
+
+
+def mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of (B,) values over the batch; 0 where all weights are 0."""
+    return (values * weights).sum() / len(weights)
+
+
+def _sum(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()

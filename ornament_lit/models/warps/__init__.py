@@ -1,0 +1,7 @@
+"""Warps: where each pixel of the worn ornament comes from in the ornament's picture."""
+
+from ornament_lit.models.warps.base import Warp, WarpInputs, WarpOutput, warp_inputs
+from ornament_lit.models.warps.none import NoWarp
+from ornament_lit.models.warps.pose_aware import PoseAwareWarp
+
+__all__ = ["NoWarp", "PoseAwareWarp", "Warp", "WarpInputs", "WarpOutput", "warp_inputs"]

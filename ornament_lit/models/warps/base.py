@@ -1,0 +1,187 @@
+"""Warp: the contract of the family.
+
+Shape legend: B batch, H, W size of the person's window, h, w size of the wider view, k factor of the ornament's detail.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
+from ornament_lit.models.warps.texture import spread_colours
+
+HIDDEN = 0.3
+"""Weight of a worn pixel whose point is hidden in the ornament's picture; one that is seen there counts 1."""
+
+
+@dataclass(frozen=True)
+class WarpInputs:
+    """What a warp is told.
+
+    Attributes:
+        masked_person: The person with box and input mask erased to mid grey, (B, 3, H, W) in [-1, 1].
+        box_mask: (B, 1, H, W).
+        input_mask: The box, or a mask that is known better, (B, 1, H, W) in [0, 1].
+        ornament_image: The ornament on mid grey, (B, 3, H, W) in [-1, 1].
+        ornament_mask: Where it is, (B, 1, H, W) in [0, 1].
+        texture: What is sampled, (B, 4, k H, k W): the ornament's colours in [-1, 1], carried on beyond its mask, and
+            its mask.
+        wide_view: The person in a wider window with the box erased; None where the data have no such view.
+    """
+
+    masked_person: Tensor
+    box_mask: Tensor
+    input_mask: Tensor
+    ornament_image: Tensor
+    ornament_mask: Tensor
+    texture: Tensor
+    wide_view: WideView | None = None
+
+
+@dataclass(frozen=True)
+class WarpOutput:
+    """What a warp says.
+
+    Attributes:
+        uv: The point of the ornament's picture that each pixel would show, (B, 2, H, W), in the coordinates of
+            :class:`ornament_lit.batch.Correspondence`; smooth, and defined beyond the ornament, too.
+        visibility: How much of that point is seen, not hidden by the body, (B, 1, H, W) in [0, 1].
+        coverage: Predicted wearing mask, (B, 1, H, W) in [0, 1]: the ornament's own mask at ``uv``, times visibility.
+        gain: Light on the ornament, the factor of its colours, (B, 3, H, W); smooth.
+        offset: What the light adds to them, (B, 1, H, W); smooth.
+        skin: The person without the ornament, (B, 3, H, W) in [-1, 1]; predicted in the box, given outside of it.
+        composite: The ornament, lit and laid over the skin, (B, 3, H, W) in [-1, 1].
+        confidence: How far the warp trusts itself: minus the logarithm of the error of ``uv`` that it expects, (B,).
+        warped: The ornament's colours at ``uv`` before the light, (B, 3, H, W) in [-1, 1].
+    """
+
+    uv: Tensor
+    visibility: Tensor
+    coverage: Tensor
+    gain: Tensor
+    offset: Tensor
+    skin: Tensor
+    composite: Tensor
+    confidence: Tensor
+    warped: Tensor
+
+
+@dataclass(frozen=True)
+class WarpTruth:
+    """What a warp should say.
+
+    Attributes:
+        person_image: (B, 3, H, W) in [-1, 1].
+        wearing_mask: (B, 1, H, W) in [0, 1].
+        correspondence: ``known`` is 0 for the samples that bring none along.
+        sample_seed: (B,) int64; what training draws, it draws from these.
+    """
+
+    person_image: Tensor
+    wearing_mask: Tensor
+    correspondence: Correspondence
+    sample_seed: Tensor
+
+    @property
+    def weight(self) -> Tensor:
+        """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
+        known, seen = self.correspondence["known"], self.correspondence["seen"]
+        return HIDDEN * known + (1 - HIDDEN) * seen
+
+
+@dataclass(frozen=True)
+class WarpTraining:
+    """What a warp says in training, where it may be handed parts of the answer.
+
+    Attributes:
+        outputs: Of each iteration, from the first to the last; none for a warp that does not train.
+        first_uv: The field that the first iteration began with, (B, 2, H, W).
+        logits: Of the K poses that it tells apart, (B, K).
+        chances: Of the true poses, (B, K); rows sum to 1.
+        pose: The one that the iterations began with, (B,) int64.
+        inputs: What it was told, at the size of the outputs.
+        truth: What it should have said, at the size of the outputs.
+    """
+
+    outputs: tuple[WarpOutput, ...]
+    first_uv: Tensor
+    logits: Tensor
+    chances: Tensor
+    pose: Tensor
+    inputs: WarpInputs
+    truth: WarpTruth
+
+
+class Warp(nn.Module, ABC):
+    """Predict from one look where an ornament is worn, which point of its picture each pixel shows, and its light.
+
+    To add one: subclass, implement the two methods, name the class in the YAML.
+
+    Attributes:
+        num_predictions: Wearing masks that it predicts: 1, or 0 for a warp that says nothing.
+    """
+
+    num_predictions: int = 1
+
+    @abstractmethod
+    def forward(self, inputs: WarpInputs) -> WarpOutput:
+        """Warp an ornament onto a person.
+
+        Args:
+            inputs: See :class:`WarpInputs`.
+
+        Returns:
+            See :class:`WarpOutput`; differentiable in the parameters.
+        """
+
+    @abstractmethod
+    def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining | None:
+        """Warp as in training.
+
+        Args:
+            inputs: See :class:`WarpInputs`.
+            truth: What it should say.
+
+        Returns:
+            What :class:`ornament_lit.losses.warp.WarpLoss` compares with the truth; None for a warp without parameters.
+        """
+
+
+def warp_inputs(batch: TryOnBatch) -> WarpInputs:
+    """What a warp is told of a batch; it does not look at what box and input mask hide."""
+    mask, box_mask = input_mask(batch), batch["box_mask"]
+    neutral = batch["ornament_image"] * batch["ornament_mask"]
+    detail = batch.get("ornament_detail")
+    image, ornament_mask = (detail["image"], detail["mask"]) if detail else (neutral, batch["ornament_mask"])
+    return WarpInputs(
+        masked_person=batch["person_image"] * (1 - torch.maximum(mask, box_mask)),
+        box_mask=box_mask,
+        input_mask=mask,
+        ornament_image=neutral,
+        ornament_mask=batch["ornament_mask"],
+        texture=torch.cat([spread_colours(image, ornament_mask), ornament_mask], dim=1),
+        wide_view=_erased(batch.get("wide_view")),
+    )
+
+
+def warp_truth(batch: TryOnBatch) -> WarpTruth:
+    """What a warp should say of a batch."""
+    return WarpTruth(
+        batch["person_image"],
+        batch["wearing_mask"],
+        batch.get("correspondence") or _unknown(batch["wearing_mask"]),
+        batch["sample_seed"],
+    )
+
+
+def _erased(view: WideView | None) -> WideView | None:
+    if view is None:
+        return None
+    return WideView(image=view["image"] * (1 - view["box_mask"]), box_mask=view["box_mask"], factor=view["factor"])
+
+
+def _unknown(mask: Tensor) -> Correspondence:
+    nothing = torch.zeros_like(mask)
+    return Correspondence(uv=nothing.repeat(1, 2, 1, 1), known=nothing, seen=nothing)

@@ -1,0 +1,138 @@
+"""Layers of warps.
+
+Shape legend: B batch, C channels, N tokens, M tokens of the context, H, W size of a map.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUPS = 8
+STRIDE = 8
+"""Pixels between the tokens of :func:`token_encoder`."""
+
+
+def zero_init(layer: nn.Linear | nn.Conv2d, deviation: float = 0.0) -> nn.Linear | nn.Conv2d:
+    """Let a layer begin by saying nothing, or next to nothing."""
+    nn.init.normal_(layer.weight, std=deviation) if deviation else nn.init.zeros_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside an identity, which is all there is at the beginning; (B, C, H, W) to the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, channels), nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, channels), nn.Conv2d(channels, channels, 3, padding=1)
+        zero_init(self.conv2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the two convolutions."""
+        hidden = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(hidden)))
+
+
+def token_encoder(channels: int, width: int, out: int) -> nn.Sequential:
+    """Convolutions from a picture of ``channels`` to a map of ``out`` channels at an eighth of its size."""
+    return nn.Sequential(
+        nn.PixelUnshuffle(2),
+        nn.Conv2d(4 * channels, width, 3, padding=1),
+        ResidualBlock(width),
+        nn.Conv2d(width, 2 * width, 4, 2, 1),
+        ResidualBlock(2 * width),
+        nn.Conv2d(2 * width, out, 4, 2, 1),
+        ResidualBlock(out),
+    )
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention written out: with a few hundred tokens its backward pass is faster on a CPU than the fused one.
+
+    Args:
+        query: (B, heads, N, d).
+        key: (B, heads, M, d).
+        value: (B, heads, M, d).
+
+    Returns:
+        (B, heads, N, d).
+    """
+    logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return logits.softmax(-1).to(value.dtype) @ value
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention and an MLP beside an identity; (B, N, C) to the same shape."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.qkv, self.out = (
+            nn.LayerNorm(channels),
+            nn.Linear(channels, 3 * channels),
+            nn.Linear(channels, channels),
+        )
+        self.mlp_norm, self.widen, self.narrow = (
+            nn.LayerNorm(channels),
+            nn.Linear(channels, 3 * channels),
+            nn.Linear(3 * channels, channels),
+        )
+        zero_init(self.out)
+        zero_init(self.narrow)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Let the tokens look at each other."""
+        query, key, value = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        x = x + self.out(attend(query, key, value).transpose(1, 2).flatten(2))
+        return x + self.narrow(F.gelu(self.widen(self.mlp_norm(x))))
+
+
+class ContextAttention(nn.Module):
+    """Let each position of a map look at all the others and at a context; (B, C, H, W) to the same shape."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.context_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.query, self.key_value = nn.Linear(channels, channels), nn.Linear(channels, 2 * channels)
+        self.out = nn.Linear(channels, channels)
+        zero_init(self.out)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Add what attention finds; the context is (B, M, C)."""
+        tokens = x.flatten(2).transpose(1, 2)
+        key, value = self._split(self.key_value(self.context_norm(torch.cat([tokens, context], dim=1)))).chunk(
+            2, dim=-1
+        )
+        found = attend(self._split(self.query(self.norm(tokens))), key, value)
+        return x + self.out(found.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, x.shape[-2:])
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class PositionEncoding(nn.Module):
+    """Positions as sines and cosines (Vaswani et al., 2017), projected to the width of the tokens.
+
+    Args:
+        channels: C.
+        frequencies: Sines and cosines a coordinate; their wave lengths halve, from 8 on.
+    """
+
+    scales: Tensor
+
+    def __init__(self, channels: int, frequencies: int = 6) -> None:
+        super().__init__()
+        self.project = nn.Linear(4 * frequencies, channels)
+        self.register_buffer("scales", math.pi / 4 * 2.0 ** torch.arange(frequencies), persistent=False)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Encode (B, 2, H, W) positions as (B, H W, C)."""
+        angles = positions.flatten(2).transpose(1, 2)[..., None] * self.scales
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(2)
+        encoded: Tensor = self.project(waves)
+        return encoded

@@ -1,0 +1,228 @@
+"""PoseAwareWarp: the paper's pose-aware mask, carried one step further, to where each pixel of it comes from.
+
+Shape legend: B batch, H, W size of the person's window, S side of the square that the networks look at, K anchors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ornament_lit.batch import WideView
+from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
+from ornament_lit.models.warps.base import Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
+from ornament_lit.models.warps.frames import anchor_chances
+from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
+from ornament_lit.models.warps.texture import sample_texture
+from ornament_lit.noising import generators_of
+
+SUPERSAMPLING = 2
+
+
+class PoseAwareWarp(Warp):
+    """Find the pose, lay the ornament's own picture over the person by it, and bend it until it fits.
+
+    One forward pass, without noise: what comes out is as sharp as the ornament's picture. Its wearing mask is the
+    ornament's own mask, warped, times a visibility, so that edges, holes and numbers of beads are the ornament's.
+
+    The networks look at pictures of ``size`` pixels; the field that they predict is smooth, and is enlarged to any
+    resolution at which the ornament's picture is then sampled.
+
+    Args:
+        size: S, a multiple of 8; pictures of other sizes are resized for the networks.
+        wide_view: Look at the wider view, which tells where the arm points; the data need ``wide_view`` then.
+        hypotheses: Poses that are tried when there is no truth, the likeliest ones; the one that the warp trusts most
+            is taken. Each takes its time.
+        iterations: How often the fit is looked at and corrected.
+        own_coverage: Take the wearing mask from the ornament's own mask. False for the ablation that predicts it
+            freely.
+        turns: Poses are classified into 2 ``turns`` anchors, turned by multiples of 360 / ``turns`` degrees and
+            mirrored or not.
+        pose_channels: Channels of the pose estimator's tokens.
+        pose_layers: Layers of its transformer.
+        stem_channels: Channels of the aligner at half the size.
+        channels: Channels of the aligner at a quarter of it.
+        heads: Heads of all attention.
+        own_poses: Share of the training samples whose fit begins with a pose that the warp believes in instead of a
+            true one, so that its confidence gets to know wrong ones.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        wide_view: bool = True,
+        hypotheses: int = 1,
+        iterations: int = 2,
+        own_coverage: bool = True,
+        turns: int = 8,
+        pose_channels: int = 160,
+        pose_layers: int = 4,
+        stem_channels: int = 64,
+        channels: int = 128,
+        heads: int = 4,
+        own_poses: float = 0.2,
+    ) -> None:
+        super().__init__()
+        for name, number in (("hypotheses", hypotheses), ("iterations", iterations), ("turns", turns)):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")
+        if not 0 <= own_poses <= 1:
+            raise ValueError(f"own_poses must be a share in [0, 1], got {own_poses}")
+        self.size = check_size(size)
+        self.hypotheses = min(hypotheses, 2 * turns)
+        self.iterations = iterations
+        self.own_coverage = own_coverage
+        self.pose = PoseEstimator(size, pose_channels, pose_layers, heads, turns, wide_view)
+        self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
+        self.own_poses = own_poses
+
+    def forward(self, inputs: WarpInputs) -> WarpOutput:
+        """Try the likeliest poses, and return the one that is trusted most."""
+        seen = self._resized(inputs)
+        poses = self.pose(seen)
+        likeliest = poses.logits.topk(self.hypotheses, dim=1).indices
+        outputs = [self._render(inputs, *self._align(seen, poses, anchor)[-1]) for anchor in likeliest.unbind(1)]
+        return most_confident(outputs)
+
+    def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining:
+        """Begin the fit at a pose that is drawn among the true ones, or, for some, among those that are believed in."""
+        seen, truth = self._resized(inputs), self._resized_truth(truth)
+        poses = self.pose(seen)
+        chances = anchor_chances(truth.correspondence["uv"], truth.weight, self.pose.anchors)
+        anchor = draw_anchors(truth, chances, poses.logits, self.own_poses)
+        outputs = tuple(self._render(seen, *fit) for fit in self._align(seen, poses, anchor))
+        still = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
+        first_uv = self._first_field(poses, anchor, still)
+        return WarpTraining(outputs, first_uv, poses.logits, chances, anchor, seen, truth)
+
+    @staticmethod
+    def _first_field(poses: Poses, anchor: Tensor, still: Tensor) -> Tensor:
+        linear, shift = poses.choose(anchor)
+        return AffineField(linear, shift, poses.centre).at(still)
+
+    def _align(self, seen: WarpInputs, poses: Poses, anchor: Tensor) -> list["_Fit"]:
+        linear, shift = poses.choose(anchor)
+        field = AffineField(linear.detach(), shift.detach(), poses.centre)
+        displacement = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
+        fits = []
+        for _ in range(self.iterations):
+            alignment = self.aligner(seen, poses.tokens, field, displacement.detach())
+            displacement = alignment.displacement
+            fits.append(_Fit(field, alignment))
+        return fits
+
+    def _render(self, inputs: WarpInputs, field: AffineField, alignment: Alignment) -> WarpOutput:
+        """Sample the ornament's picture, at the size of the inputs."""
+        height, width = inputs.box_mask.shape[-2:]
+        finer = (SUPERSAMPLING * height, SUPERSAMPLING * width)
+        displacement = resize_smooth(alignment.displacement, finer)
+        points = field.at(displacement)
+        colours = sample_texture(inputs.texture[:, :3].float(), points, "border")
+        masks = sample_texture(inputs.texture[:, 3:].float(), points)
+        sampled = F.avg_pool2d(torch.cat([colours, masks], dim=1), SUPERSAMPLING)
+        rest = [getattr(alignment, name) for name in ("visibility", "gain", "offset", "skin")]
+        visibility, gain, offset, skin = (resize_smooth(part, (height, width)) for part in rest)
+        own = sampled[:, 3:] if self.own_coverage else 1.0
+        coverage = visibility * own * inputs.box_mask
+        skin = torch.lerp(inputs.masked_person.float(), skin, inputs.box_mask)
+        lit = (sampled[:, :3] + 1) * gain - 1 + offset
+        return WarpOutput(
+            uv=field.at(resize_smooth(alignment.displacement, (height, width))),
+            visibility=visibility,
+            coverage=coverage,
+            gain=gain,
+            offset=offset,
+            skin=skin,
+            composite=torch.lerp(skin, lit, coverage),
+            confidence=-alignment.log_error,
+            warped=sampled[:, :3],
+        )
+
+    def _resized(self, inputs: WarpInputs) -> WarpInputs:
+        """The inputs at the size that the networks look at; the texture at most twice as large."""
+        size = (self.size, self.size)
+        shrunk = {
+            name: resize(getattr(inputs, name), size)
+            for name in ("masked_person", "box_mask", "input_mask", "ornament_image", "ornament_mask")
+        }
+        finest = max(inputs.texture.shape[-1], SUPERSAMPLING * self.size)
+        texture = resize(inputs.texture, (min(finest, SUPERSAMPLING * self.size),) * 2)
+        return WarpInputs(**shrunk, texture=texture, wide_view=self._wide(inputs.wide_view))
+
+    def _wide(self, view: WideView | None) -> WideView | None:
+        if not self.pose.wide_view:
+            return None
+        if view is None:
+            raise ValueError("this warp looks at a wider view of the person; set data.wide_view, such as 1.8")
+        size = (self.size, self.size)
+        return WideView(
+            image=resize(view["image"], size), box_mask=resize(view["box_mask"], size), factor=view["factor"]
+        )
+
+    def _resized_truth(self, truth: WarpTruth) -> WarpTruth:
+        size = (self.size, self.size)
+        known = truth.correspondence["known"]
+        points = resize(truth.correspondence["uv"] * known, size)
+        shrunk = {name: resize(truth.correspondence[name], size) for name in ("known", "seen")}  # type: ignore[literal-required]
+        uv = points / shrunk["known"].clamp(min=1e-4)
+        mask, image = resize(truth.wearing_mask, size), resize(truth.person_image, size)
+        return WarpTruth(image, mask, {"uv": uv, **shrunk}, truth.sample_seed)  # type: ignore[typeddict-item]
+
+
+class _Fit(NamedTuple):
+    field: AffineField
+    alignment: Alignment
+
+
+def most_confident(outputs: Sequence[WarpOutput]) -> WarpOutput:
+    """Of several outputs for a batch, for each sample the one with the greatest confidence."""
+    best = torch.stack([output.confidence for output in outputs]).argmax(0)
+    rows = torch.arange(len(best), device=best.device)
+    stacked = {
+        part.name: torch.stack([getattr(output, part.name) for output in outputs]) for part in fields(WarpOutput)
+    }
+    return WarpOutput(**{name: entries[best, rows] for name, entries in stacked.items()})
+
+
+def draw_anchors(truth: WarpTruth, chances: Tensor, logits: Tensor, own: float) -> Tensor:
+    """Draw the pose that each sample's fit begins with.
+
+    Args:
+        truth: Knows the samples' seeds, and which of them bring a correspondence along.
+        chances: Of the true poses, (B, K).
+        logits: Of the poses that the warp believes in, (B, K).
+        own: Share of the samples that begin with a pose that the warp believes in; all that bring no correspondence do.
+
+    Returns:
+        (B,) int64.
+    """
+    draws = torch.stack([torch.rand(2, generator=generator) for generator in generators_of(truth.sample_seed)])
+    draws = draws.to(logits.device)
+    known = truth.correspondence["known"].amax((1, 2, 3)) > 0
+    believed = (draws[:, 0] < own) | ~known
+    chances = torch.where(believed[:, None], logits.detach().float().softmax(1), chances.float())
+    return (chances.cumsum(1) < draws[:, 1:] * chances.sum(1, keepdim=True)).sum(1).clamp(max=chances.shape[1] - 1)
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring pictures to a size: area averages where they shrink, bilinear where they grow."""
+    if image.shape[-2:] == size:
+        return image
+    if image.shape[-1] >= size[1]:
+        return F.interpolate(image, size=size, mode="area")
+    return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+
+
+def resize_smooth(field: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring a smooth field to a size, bicubic where it grows."""
+    if field.shape[-2:] == size:
+        return field
+    return F.interpolate(
+        field, size=size, mode="bilinear" if field.shape[-1] >= size[1] else "bicubic", align_corners=False
+    )
