@@ -1,0 +1,5 @@
+"""Losses that are no family of their own."""
+
+from ornament_lit.losses.diffusion import DiffusionLoss
+
+__all__ = ["DiffusionLoss"]
