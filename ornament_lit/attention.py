@@ -14,6 +14,8 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
 from ornament_lit.features import LayerTokens, ProjectedTokens
+from ornament_lit.reference_matching import MatchFunction, as_they_are
+from ornament_lit.token_places import grid_size, token_centres, tokens_at
 
 COLUMNS = 8
 
@@ -60,6 +62,26 @@ def attention_with_mass(
     return output, mass.mean(dim=1)
 
 
+def attention_at(query: Tensor, ornament_key: Tensor, tokens: Tensor) -> Tensor:
+    """Attention of some queries among the ornament's keys alone; the map of all queries is not made.
+
+    Args:
+        query: (B, heads, Q, d).
+        ornament_key: (B, heads, M, d).
+        tokens: Numbers of the queries that are wanted, (B, S) int64.
+
+    Returns:
+        Logarithm of the mean over heads of ``softmax(q k^T / sqrt(d))``, (B, S, M), in float32 at least; differentiable
+        in query and key.
+    """
+    _, heads, _, dim = query.shape
+    chosen = query.gather(2, tokens[:, None, :, None].expand(-1, heads, -1, dim))
+    with torch.autocast(query.device.type, enabled=False):
+        wide = torch.promote_types(query.dtype, torch.float32)
+        scores = chosen.to(wide) @ ornament_key.to(wide).transpose(-1, -2) / math.sqrt(dim)
+        return scores.log_softmax(dim=-1).logsumexp(dim=1) - math.log(heads)
+
+
 def mask_to_tokens(mask: Tensor, num_tokens: int) -> Tensor:
     """Bring a mask to the tokens of a layer by area averaging.
 
@@ -88,8 +110,14 @@ class AttentionContext:
         given: (B,) bool; a sample where it is False attends to itself alone. None where all are given their tokens.
         guided: The UNet's batch is 2B rows: B samples that are given their tokens, and the same B without; everything
             else here has B rows.
+        match: What layers with tokens do to queries and keys, see
+            :data:`ornament_lit.reference_matching.MatchFunction`.
+        points: By layer, points of the person's picture whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
         captured: Written: normalised input tokens of every layer, (B, N, C), if it is not None.
         mass: Written: attention mass on the masked ornament keys, (B, N, 1), for ``mass_layers``.
+        places: Written: x and y of these keys in [-1, 1], weighted by that attention and summed, (B, N, 2), for
+            ``mass_layers``.
+        point_attention: Written: see :func:`attention_at`, (B, S, M), for the layers in ``points``.
     """
 
     tokens: Mapping[str, LayerTokens | ProjectedTokens] = field(default_factory=dict)
@@ -98,8 +126,12 @@ class AttentionContext:
     visible_from: Tensor | None = None
     given: Tensor | None = None
     guided: bool = False
+    match: MatchFunction = as_they_are
+    points: Mapping[str, Tensor] = field(default_factory=dict)
     captured: dict[str, Tensor] | None = None
     mass: dict[str, Tensor] = field(default_factory=dict)
+    places: dict[str, Tensor] = field(default_factory=dict)
+    point_attention: dict[str, Tensor] = field(default_factory=dict)
 
 
 class ReferenceAttnProcessor:
@@ -139,10 +171,11 @@ class ReferenceAttnProcessor:
         wide_key, wide_value = (
             torch.cat([own[:rows], other], dim=2) for own, other in ((key, reference.key), (value, reference.value))
         )
-        attended = self.attend(query[:rows], wide_key, wide_value, reference.num_ornament, context)
+        matched = context.match(self.name, query[:rows], wide_key, reference.num_ornament)
+        attended = self.attend(*matched, wide_value, reference.num_ornament, context)
         if context.guided:
-            alone = F.scaled_dot_product_attention(query[rows:], key[rows:], value[rows:])
-            attended = torch.cat([attended, alone])
+            alone = context.match(self.name, query[rows:], key[rows:], 0)
+            attended = torch.cat([attended, F.scaled_dot_product_attention(*alone, value[rows:])])
         projected: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2).to(hidden_states.dtype))
         return projected
 
@@ -152,12 +185,24 @@ class ReferenceAttnProcessor:
         if context.visible_from is not None:
             visible = direct_mask(context, query.shape[2], key.shape[2], num_ornament)
             allowed = visible if allowed is None else visible & allowed
+        if context.visible_from is None and self.name in context.points:
+            self._look(query, key, num_ornament, context)
         if context.visible_from is not None or self.name not in context.mass_layers:
             return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         columns = ornament_columns(context, query.shape[2], key.shape[2], num_ornament)
-        output, mass = attention_with_mass(query, key, value, columns, allowed=allowed)
+        weighted = columns * place_columns(context, query.shape[2], key.shape[2], num_ornament)
+        output, sums = attention_with_mass(query, key, value, torch.cat([columns, weighted], dim=-1), allowed=allowed)
+        mass, places = sums.split((1, 2), dim=-1)
         context.mass.setdefault(self.name, mass)
+        context.places.setdefault(self.name, places)
         return output
+
+    def _look(self, query: Tensor, key: Tensor, num_ornament: int, context: AttentionContext) -> None:
+        """Note the attention at the points that are asked for."""
+        assert context.ornament_mask is not None
+        tokens = tokens_at(context.points[self.name], *grid_size(query.shape[2], context.ornament_mask))
+        ornament_key = key[:, :, query.shape[2] : query.shape[2] + num_ornament]
+        context.point_attention.setdefault(self.name, attention_at(query, ornament_key, tokens))
 
 
 class CrossAttnProcessor:
@@ -192,6 +237,13 @@ def ornament_columns(context: AttentionContext, num_queries: int, num_keys: int,
     assert context.ornament_mask is not None
     mask = mask_to_tokens(context.ornament_mask, num_ornament)
     return F.pad(mask, (0, 0, num_queries, num_keys - num_queries - num_ornament))
+
+
+def place_columns(context: AttentionContext, num_queries: int, num_keys: int, num_ornament: int) -> Tensor:
+    """Value columns that are the x and y of the ornament's keys in [-1, 1], and 0 for all others, (1, K, 2)."""
+    assert context.ornament_mask is not None
+    centres = token_centres(*grid_size(num_ornament, context.ornament_mask), device=context.ornament_mask.device)
+    return F.pad(centres[None], (0, 0, num_queries, num_keys - num_queries - num_ornament))
 
 
 def given_keys(given: Tensor, num_queries: int, num_keys: int) -> Tensor:

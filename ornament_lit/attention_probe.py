@@ -53,6 +53,7 @@ def measure_attention(
         refinement.features,
         conditions.ornament_mask,
         denoiser.highest_resolution_layers(),
+        box_mask=conditions.box_mask,
     )
     maps = [tokens_to_map(mass.float(), *size) for mass in output.mass.values()]
     if not maps:

@@ -35,19 +35,27 @@ class Conditions:
     image_tokens: Tensor
 
 
-def encode_conditions(batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder) -> Conditions:
+def encode_conditions(
+    batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, neutral_background: bool = False
+) -> Conditions:
     """Erase the box from the person and encode the pictures; what the box hides is not looked at.
 
     Args:
         batch: Pictures and masks; the wearing mask is not looked at.
         autoencoder: Encodes person and ornament.
         image_encoder: Encodes the ornament's tokens.
+        neutral_background: See :func:`encode_images`.
     """
-    return make_conditions(batch, encode_images(batch, autoencoder, image_encoder, whole_person=False), image_encoder)
+    encoded = encode_images(batch, autoencoder, image_encoder, False, neutral_background)
+    return make_conditions(batch, encoded, image_encoder)
 
 
 def encode_images(
-    batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, whole_person: bool = True
+    batch: TryOnBatch,
+    autoencoder: Autoencoder,
+    image_encoder: ImageEncoder,
+    whole_person: bool = True,
+    neutral_background: bool = False,
 ) -> EncodedImages:
     """Take the encodings that a batch brings along, and compute the others.
 
@@ -56,8 +64,14 @@ def encode_images(
         autoencoder: Encodes person and ornament.
         image_encoder: Extracts the ornament's features.
         whole_person: Encode the person with the ornament, too, which only training may see.
+        neutral_background: Encode the ornament on mid grey, whatever is around it in its picture.
+
+    Raises:
+        ValueError: If the background shall be neutral, and the batch brings encodings of the ornament along.
     """
     encoded = EncodedImages(**batch.get("encoded", {}))
+    if neutral_background:
+        batch = on_neutral_background(batch)
     if "erased_latents" not in encoded or "ornament_latents" not in encoded:
         both = autoencoder.encode(torch.cat([erase_box(batch), batch["ornament_image"]]))
         encoded["erased_latents"], encoded["ornament_latents"] = both.chunk(2)
@@ -84,6 +98,21 @@ def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: Im
         box_mask=resize_mask(input_mask(batch), like=encoded["erased_latents"]),
         image_tokens=image_encoder.project(encoded["image_features"]),
     )
+
+
+def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:
+    """The same batch with the ornament on mid grey: its picture times its mask.
+
+    Raises:
+        ValueError: If the batch brings encodings of the ornament along, which show its background.
+    """
+    brought = sorted({"ornament_latents", "image_features"} & set(batch.get("encoded", {})))
+    if brought:
+        raise ValueError(
+            f"neutral_background needs ornaments that are encoded anew, got {' and '.join(brought)} computed "
+            "beforehand with the background; set data.precomputed to never, or neutral_background to false"
+        )
+    return {**batch, "ornament_image": batch["ornament_image"] * batch["ornament_mask"]}
 
 
 def erase_box(batch: TryOnBatch) -> Tensor:

@@ -3,8 +3,8 @@
 Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer, L image tokens of D channels.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -18,6 +18,9 @@ from ornament_lit.attention import (
     self_attention_layers,
 )
 from ornament_lit.features import ProjectedTokens, ReferenceFeatures
+from ornament_lit.input_skip import InputSkip, NoInputSkip
+from ornament_lit.known_pixels import NothingKnown, OutsideBoxKnown
+from ornament_lit.reference_matching import NoReferenceMatching, ReferenceMatching
 from ornament_lit.unet_surgery import added_conditions, check_conditioning, fold_cross_attention, widen_input
 
 
@@ -28,10 +31,16 @@ class DenoiserOutput:
     Attributes:
         prediction: (B, c, h, w): noise, latents or velocity, as the noise scheduler's ``prediction_type`` says.
         mass: Attention mass of each query on the masked ornament, (B, N, 1), by layer; only the layers asked for.
+        places: x and y in [-1, 1] of the ornament's tokens, weighted by mask and attention and summed, (B, N, 2), by
+            layer; divided by the mass, they are where in the ornament's picture a query looks.
+        point_attention: Logarithm of the attention among the ornament's tokens of the points that were asked for,
+            averaged over heads, (B, S, M), by layer.
     """
 
     prediction: Tensor
     mass: dict[str, Tensor]
+    places: dict[str, Tensor] = field(default_factory=dict)
+    point_attention: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Denoiser(nn.Module):
@@ -47,10 +56,23 @@ class Denoiser(nn.Module):
         gradient_checkpointing: Recompute activations in the backward pass to save memory.
         direct_masking: Ablation that the paper rejects: mask the attention itself, so that only queries inside the
             current wearing mask attend to the ornament. Not to be used with an attention loss.
+        reference_matching: What helps the queries to find their place on the ornament; null for nothing, as in the
+            paper.
+        known_pixels: Outside of the box stand the clean latents of the erased person in the place of noisy ones, both
+            in training, whose noise loss then counts the inside alone, and in drawing. A position of the latents is
+            outside where the box covers nothing of it.
+        input_skip: Add a linear map of the inputs to the prediction, weighed by the timestep, which starts at zero: for
+            UNets whose first convolution is narrower than the inputs, so that they cannot hand them on.
     """
 
     def __init__(
-        self, unet: UNet2DConditionModel, gradient_checkpointing: bool = False, direct_masking: bool = False
+        self,
+        unet: UNet2DConditionModel,
+        gradient_checkpointing: bool = False,
+        direct_masking: bool = False,
+        reference_matching: ReferenceMatching | None = None,
+        known_pixels: bool = False,
+        input_skip: bool = False,
     ) -> None:
         super().__init__()
         self.unet = unet
@@ -63,6 +85,13 @@ class Denoiser(nn.Module):
         install_processors(unet)
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
+        self.reference_matching = reference_matching or NoReferenceMatching()
+        self.reference_matching.attach({name: _heads(unet, name) for name in self.self_attention_layers()})
+        self.known_pixels = known_pixels
+        self.known = OutsideBoxKnown() if known_pixels else NothingKnown()
+        self.input_skip = input_skip
+        channels = (2 * self.latent_channels + 1, self.latent_channels)
+        self.skip = InputSkip(*channels) if input_skip else NoInputSkip()
 
     def _check_input_channels(self) -> None:
         allowed = (self.latent_channels, 2 * self.latent_channels + 1)
@@ -116,6 +145,8 @@ class Denoiser(nn.Module):
         ornament_mask: Tensor,
         mass_layers: Sequence[str] = (),
         given: Tensor | None = None,
+        box_mask: Tensor | None = None,
+        points: Mapping[str, Tensor] | None = None,
     ) -> DenoiserOutput:
         """Predict one denoising step.
 
@@ -130,9 +161,14 @@ class Denoiser(nn.Module):
             mass_layers: Layers whose attention mass on the ornament is wanted.
             given: (B,) bool; where it is False, neither tokens nor features of the ornament reach the sample, as in
                 the unconditional half of a guided step. None where all samples are given theirs.
+            box_mask: The coarse box, (B, 1, h, w) in [0, 1]; ``known_pixels`` and `PositionalMatching` need it.
+            points: By layer, points of the person's picture whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
 
         Returns:
-            The prediction and the mass; differentiable in latents, mask, tokens and features.
+            The prediction and what was measured; differentiable in latents, mask, tokens and features.
+
+        Raises:
+            ValueError: If there must be a box, and is none.
         """
         context = AttentionContext(
             tokens=features.tokens,
@@ -140,11 +176,15 @@ class Denoiser(nn.Module):
             mass_layers=frozenset(mass_layers),
             visible_from=input_mask if self.direct_masking else None,
             given=given,
+            match=self.reference_matching.bind(box_mask, ornament_mask),
+            points=points or {},
         )
+        noisy_latents = self.known.insert(noisy_latents, erased_latents, box_mask)
         inputs = torch.cat([noisy_latents, input_mask, erased_latents], dim=1)
         tokens = _where(given, _join_tokens(image_tokens, features.context_tokens))
         residuals = [_where(given, residual) for residual in features.skip_residuals]
-        return DenoiserOutput(self._run(inputs, timesteps, tokens, residuals, context), context.mass)
+        prediction = self._run(inputs, timesteps, tokens, residuals, context)
+        return DenoiserOutput(prediction, context.mass, context.places, context.point_attention)
 
     def guided(
         self,
@@ -155,6 +195,7 @@ class Denoiser(nn.Module):
         image_tokens: Tensor,
         features: ReferenceFeatures,
         ornament_mask: Tensor,
+        box_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict both halves of a guided step in one call, which is faster than two.
 
@@ -168,6 +209,7 @@ class Denoiser(nn.Module):
             image_tokens: (B, L, D).
             features: Features of the reference net.
             ornament_mask: (B, 1, h, w).
+            box_mask: (B, 1, h, w).
 
         Returns:
             The predictions with the ornament's tokens and features and without them, each (B, c, h, w).
@@ -177,7 +219,9 @@ class Denoiser(nn.Module):
             ornament_mask=ornament_mask,
             visible_from=input_mask if self.direct_masking else None,
             guided=True,
+            match=self.reference_matching.bind(box_mask, ornament_mask),
         )
+        noisy_latents = self.known.insert(noisy_latents, erased_latents, box_mask)
         inputs = torch.cat([torch.cat([noisy_latents, input_mask, erased_latents], dim=1)] * 2)
         tokens = _and_nothing(_join_tokens(image_tokens, features.context_tokens))
         residuals = [_and_nothing(residual) for residual in features.skip_residuals]
@@ -197,7 +241,14 @@ class Denoiser(nn.Module):
             mid_block_additional_residual=residuals[-1] if residuals else None,
             return_dict=False,
         )[0]
-        return prediction
+        skipped: Tensor = self.skip(prediction, inputs, timesteps)
+        return skipped
+
+
+def _heads(unet: UNet2DConditionModel, name: str) -> tuple[int, int]:
+    """Heads of an attention layer, and the channels of each."""
+    layer = unet.get_submodule(name)
+    return layer.heads, layer.to_q.out_features // layer.heads
 
 
 def _join_tokens(image_tokens: Tensor, context_tokens: Tensor | None) -> Tensor:

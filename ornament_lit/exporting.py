@@ -70,6 +70,7 @@ def pipeline_of(
         num_inference_steps=module.sampler.num_steps,
         guidance_scale=module.sampler.guidance_scale,
         refresh=module.sampler.refresh,
+        neutral_background=module.neutral_background,
         source=source or {},
     )
     scheduler = module.sampler.scheduler_for(module.noise_scheduler)

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ornament_lit.assembly import assemble, refine
 from ornament_lit.attention_losses import AttentionLoss
+from ornament_lit.attention_losses.matched import matched_of
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import TryOnBatch, check_batch, select_rows
 from ornament_lit.checkpoints import configuration_of, drop_frozen, restore_frozen, save_configuration
@@ -25,17 +26,12 @@ from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import repeat_rows
 from ornament_lit.fingerprints import check_fingerprints
 from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
-from ornament_lit.noising import (
-    check_noise_options,
-    denoising_loss,
-    draw_noising,
-    min_snr_weights,
-    prediction_target,
-)
+from ornament_lit.noising import check_noise_options, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
 from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
@@ -83,6 +79,10 @@ class TryOnModule(LightningModule):
             et al., 2023), so that timesteps do not work against each other; 5 is usual, null for a plain mean. It
             multiplies the sample's errors, and ``worn_weight`` shares them out among the positions.
         sampler: How pictures are drawn; null for 30 steps of the noise scheduler's own kind without guidance.
+        diffusion_loss: More options of the noise loss: which timesteps are drawn, and how much they count; null for all
+            alike.
+        neutral_background: The networks see the ornament on mid grey, whatever is around it in its picture: the picture
+            times its mask.
     """
 
     mask_threshold: Tensor
@@ -106,10 +106,15 @@ class TryOnModule(LightningModule):
         offset_noise: float = 0.0,
         min_snr_gamma: float | None = None,
         sampler: Sampler | None = None,
+        diffusion_loss: DiffusionLoss | None = None,
+        neutral_background: bool = False,
     ) -> None:
         super().__init__()
         save_configuration(self)
         check_noise_options(noise_scheduler, condition_dropout, noise_draws, offset_noise, worn_weight, min_snr_gamma)
+        self.diffusion_loss = diffusion_loss or DiffusionLoss()
+        self.diffusion_loss.check(noise_scheduler, min_snr_gamma)
+        self.neutral_background = neutral_background
         assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)
         self.autoencoder = autoencoder
         self.image_encoder = image_encoder
@@ -191,13 +196,14 @@ class TryOnModule(LightningModule):
             ValueError: If the batch is not a :class:`TryOnBatch`.
         """
         check_batch(batch)
-        encoded = encode_images(batch, self.autoencoder, self.image_encoder)
+        encoded = encode_images(batch, self.autoencoder, self.image_encoder, True, self.neutral_background)
         conditions = make_conditions(batch, encoded, self.image_encoder)
-        num_timesteps = self.noise_scheduler.config.num_train_timesteps
         options = (self.condition_dropout, self.noise_draws, self.offset_noise) if self.training else (0.0, 1, 0.0)
         dropout, draws, _ = options
         latents = encoded["person_latents"]
-        timesteps, noise, given = draw_noising(batch["sample_seed"], num_timesteps, latents, *options)
+        timesteps, noise, given = self.diffusion_loss.draw(
+            batch["sample_seed"], self.noise_scheduler, latents, *options, training=self.training
+        )
         refinement = self.refine(conditions)
         latents, worn = repeat_rows((latents, batch["wearing_mask"]), draws)
         seen = repeat_rows(
@@ -207,6 +213,8 @@ class TryOnModule(LightningModule):
                 "image_tokens": conditions.image_tokens,
                 "features": refinement.features,
                 "ornament_mask": conditions.ornament_mask,
+                "box_mask": conditions.box_mask,
+                "points": self.attention_loss.points(self.denoiser, batch),
             },
             draws,
         )
@@ -214,15 +222,18 @@ class TryOnModule(LightningModule):
         visible = given if dropout else None
         output = self.denoiser(noisy_latents, timesteps, **seen, mass_layers=self.mass_layers, given=visible)
         target = prediction_target(self.noise_scheduler, latents, noise, timesteps)
-        attention, attention_mask = self.attention_loss(output.mass, worn * given.view(-1, 1, 1, 1))
+        matched = matched_of(batch, seen["points"], output, given, draws)
+        attention, attention_mask = self.attention_loss(output.mass, worn * given.view(-1, 1, 1, 1), matched)
         losses = {
-            "noise": self.noise_loss(output.prediction, target, worn, timesteps),
+            "noise": self.noise_loss(output.prediction, target, worn, timesteps, seen["box_mask"]),
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
         return losses, Seen(conditions, refinement, attention_mask)
 
-    def noise_loss(self, prediction: Tensor, target: Tensor, wearing_mask: Tensor, timesteps: Tensor) -> Tensor:
+    def noise_loss(
+        self, prediction: Tensor, target: Tensor, wearing_mask: Tensor, timesteps: Tensor, box_mask: Tensor
+    ) -> Tensor:
         """L1 with the weights of the options.
 
         Args:
@@ -230,13 +241,14 @@ class TryOnModule(LightningModule):
             target: (B, c, h, w).
             wearing_mask: (B, 1, H, W) in [0, 1].
             timesteps: (B,) int64.
+            box_mask: The coarse box, (B, 1, h, w) in [0, 1].
 
         Returns:
             A scalar.
         """
-        gamma = self.min_snr_gamma
-        weights = None if gamma is None else min_snr_weights(self.noise_scheduler, timesteps, gamma)
-        return denoising_loss(prediction, target, resize_mask(wearing_mask, like=target), self.worn_weight, weights)
+        worn, counted = resize_mask(wearing_mask, like=target), self.denoiser.known.unknown(box_mask)
+        options = (self.worn_weight, self.min_snr_gamma, counted)
+        return self.diffusion_loss(self.noise_scheduler, prediction, target, timesteps, worn, *options)
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the losses."""
@@ -303,7 +315,7 @@ class TryOnModule(LightningModule):
         Returns:
             M_hat^1 ... M_hat^T at the size of the pictures, (T, B, 1, H, W) in [0, 1].
         """
-        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, self.neutral_background)
         return self.refine(conditions).pictures(like=batch["box_mask"])
 
     def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
@@ -336,7 +348,7 @@ class TryOnModule(LightningModule):
             See :meth:`predict_step`.
         """
         sampler = sampler or self.sampler
-        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, self.neutral_background)
         drawing = sampler(self.denoiser, self.refine, self.noise_scheduler, conditions, batch["sample_seed"])
         masks = drawing.refinements[-1].pictures(like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]

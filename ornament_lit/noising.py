@@ -8,6 +8,8 @@ from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from ornament_lit.timesteps import TimestepSampler, UniformTimesteps
+
 
 def generators_of(sample_seed: Tensor) -> list[torch.Generator]:
     """One generator for each sample, on the CPU, seeded by its own seed; ``sample_seed`` is (B,) int64."""
@@ -35,6 +37,7 @@ def draw_noising(
     condition_dropout: float = 0.0,
     draws: int = 1,
     offset_noise: float = 0.0,
+    timesteps: TimestepSampler | None = None,
 ) -> Noising:
     """Draw timestep, noise and whether it is given its conditions for each sample, from a generator of its own.
 
@@ -42,30 +45,35 @@ def draw_noising(
 
     Args:
         sample_seed: (B,) int64.
-        num_timesteps: Timesteps are uniform in [0, num_timesteps).
+        num_timesteps: Timesteps are in [0, num_timesteps).
         like: (B, c, h, w); shape, device and dtype of the noise.
         condition_dropout: Chance of a sample to do without its conditions, in [0, 1].
         draws: How often, one after the other from the same generators; all first draws come first.
         offset_noise: Standard deviation of what is added to all positions of a channel alike (Guttenberg, Diffusion
             with Offset Noise, 2023); 0 for none, which draws nothing more.
+        timesteps: Which timesteps are drawn; None for all alike.
 
     Returns:
         Entries of ``draws`` B rows.
     """
     generators = generators_of(sample_seed)
-    drawn = [_draw(generators, num_timesteps, like, condition_dropout, offset_noise) for _ in range(draws)]
+    steps = timesteps or UniformTimesteps()
+
+    def draw_timesteps() -> Tensor:
+        return torch.cat([steps.draw(num_timesteps, generator) for generator in generators])
+
+    drawn = [_draw(generators, draw_timesteps(), like, condition_dropout, offset_noise) for _ in range(draws)]
     return Noising(*(torch.cat(entries) for entries in zip(*drawn, strict=True)))
 
 
 def _draw(
-    generators: list[torch.Generator], num_timesteps: int, like: Tensor, condition_dropout: float, offset_noise: float
+    generators: list[torch.Generator], timesteps: Tensor, like: Tensor, condition_dropout: float, offset_noise: float
 ) -> Noising:
     def normal(*size: int) -> Tensor:
         shape = (*like.shape[:2], *size)
         drawn: Tensor = randn_tensor(shape, generator=generators, device=like.device, dtype=like.dtype)
         return drawn
 
-    timesteps = torch.cat([torch.randint(num_timesteps, (1,), generator=generator) for generator in generators])
     noise = normal(*like.shape[2:])
     chances = torch.cat([torch.rand(1, generator=generator) for generator in generators])
     if offset_noise:
@@ -117,12 +125,32 @@ def min_snr_weights(noise_scheduler: SchedulerMixin, timesteps: Tensor, gamma: f
     return snr.clamp(max=gamma) / (1 if kind == "sample" else snr + 1)
 
 
+def velocity_weights(noise_scheduler: SchedulerMixin, timesteps: Tensor) -> Tensor:
+    """Weights of the samples by which an error of the latents counts about as an error of the velocity.
+
+    With sigma^2 = 1 - alpha_bar, the velocity that a guess of the latents stands for is off by 1 / sigma times as much
+    as the guess, so that its squared error counts 1 / sigma^2 times (SNR + 1 in Salimans and Ho, 2022, arXiv
+    2202.00512, section 4). That grows without bound where there is little noise; so it is 1 / (sigma^2 + 0.08) / 3.5,
+    from 0.26 for pure noise to 3.57 for none.
+
+    Args:
+        noise_scheduler: A scheduler of diffusers with ``alphas_cumprod`` and ``prediction_type: sample``.
+        timesteps: (B,) int64.
+
+    Returns:
+        (B,) float32.
+    """
+    alphas: Tensor = noise_scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    return 1 / (1 - alphas + 0.08) / 3.5
+
+
 def denoising_loss(
     prediction: Tensor,
     target: Tensor,
     wearing_mask: Tensor,
     worn_weight: float = 0.0,
     sample_weights: Tensor | None = None,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of a prediction, L1 of the paper, with more weight where the ornament is worn.
 
@@ -134,13 +162,16 @@ def denoising_loss(
             paper's plain mean.
         sample_weights: (B,) factors of the samples' errors, such as :func:`min_snr_weights`; None for 1. Unlike the
             weights of positions they are not divided by their sum.
+        counted: (B, 1, h, w), 0 for positions that do not count; None where all do.
 
     Returns:
-        The weighted mean over all positions of the batch, a scalar.
+        The weighted mean over all positions of the batch that count, a scalar.
     """
-    if sample_weights is None and not worn_weight:
+    if sample_weights is None and not worn_weight and counted is None:
         return F.mse_loss(prediction.float(), target.float())
     weights = 1 + worn_weight * wearing_mask
+    if counted is not None:
+        weights = counted * weights
     errors = weights * (prediction.float() - target.float()).square().mean(1, keepdim=True)
     if sample_weights is not None:
         errors = sample_weights.view(-1, 1, 1, 1) * errors

@@ -215,7 +215,8 @@ class OrnamentTryOnPipeline:
         persons = [person_window(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
         batch = make_batch(ornaments, persons, seeds, self.device, self.dtype)
         with self._at_work(self.autoencoder, self.image_encoder):
-            conditions = encode_conditions(batch, self.autoencoder, self.image_encoder)
+            neutral = self.settings.neutral_background
+            conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, neutral)
         with self._at_work(self.denoiser, self.reference_net, self.mask_head):
             drawing = self._draw(sampler, conditions, batch, callback_on_step_end)
             look = partial(measure_attention, self.denoiser, self.scheduler, conditions, drawing)

@@ -6,7 +6,8 @@
 ``scheduler``              the settings of a scheduler of diffusers
 ``vae``                    ``AutoencoderKL``, where the autoencoder loads one
 ``image_encoder``          ``CLIPVisionModel``, where the image encoder loads one
-``try_on.safetensors``     weights of the reference net, of the mask head and of what else trains
+``try_on.safetensors``     weights of the reference net, of the mask head, of the denoiser beside its UNet and of what
+                           else trains
 =========================  ====================================================================================
 
 Nothing in it is pickled. A UNet without image tokens has constants in the place of its cross-attention; it is written
@@ -36,6 +37,7 @@ from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.portable import build, describe, describe_pretrained, own_weights, pretrained_child
 from ornament_lit.pretrained import load_pretrained
+from ornament_lit.reference_matching import NoReferenceMatching, ReferenceMatching
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.refresh_policies import RefreshOnce, RefreshPolicy
 from ornament_lit.unet_surgery import unfolded
@@ -50,6 +52,8 @@ FAMILIES = {
     "reference_net": ReferenceNet,
     "mask_head": MaskHead,
 }
+DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip")
+"""Options of the denoiser that are kept beside ``reference_matching``; a folder of an older release has fewer."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Settings:
         num_inference_steps: Denoising steps.
         guidance_scale: Guidance; 1 for none.
         refresh: When mask and reference features are computed anew.
+        neutral_background: Whether the networks see the ornament on mid grey, whatever is around it in its picture.
         source: Where the weights come from: file, SHA-256, and whatever else is worth knowing.
     """
 
@@ -76,6 +81,7 @@ class Settings:
     num_inference_steps: int = 30
     guidance_scale: float = 1.0
     refresh: RefreshPolicy = field(default_factory=RefreshOnce)
+    neutral_background: bool = False
     source: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,10 +136,9 @@ def load_folder(folder: Path) -> dict[str, Any]:
     known = {entry.name for entry in fields(Settings)}
     settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
     parts = build(index["parts"], FAMILIES, folder)
-    unet = load_pretrained(UNet2DConditionModel, str(folder), "unet")
-    denoiser = Denoiser(unet, direct_masking=bool(index["denoiser"]["direct_masking"]))
+    denoiser = _load_denoiser(index["denoiser"], folder)
     assemble(denoiser=denoiser, **parts)
-    _load_weights(folder, parts)
+    _load_weights(folder, _with_denoiser(parts, denoiser))
     return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
 
 
@@ -172,7 +177,10 @@ def _index(components: Mapping[str, Any], parts: Mapping[str, nn.Module], settin
         "_ornament_lit_version": __version__,
         "unet": ["diffusers", "UNet2DConditionModel"],
         "scheduler": ["diffusers", type(components["scheduler"]).__name__],
-        "denoiser": {"direct_masking": components["denoiser"].direct_masking},
+        "denoiser": {
+            **{name: getattr(components["denoiser"], name) for name in DENOISER_OPTIONS},
+            "reference_matching": describe(components["denoiser"].reference_matching),
+        },
         "parts": described,
         "settings": plain,
     }
@@ -186,11 +194,26 @@ def _write(folder: Path, index: Mapping[str, Any], components: Mapping[str, Any]
         child = pretrained_child(part)
         if child is not None:
             getattr(part, child).save_pretrained(folder / PRETRAINED[name])
-    weights = {f"{name}.{key}": tensor for name, part in parts.items() for key, tensor in own_weights(part)}
+    own = _with_denoiser(parts, components["denoiser"])
+    weights = {f"{name}.{key}": tensor for name, part in own.items() for key, tensor in own_weights(part)}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     for path in folder.rglob("*.safetensors"):  # safetensors lets only the owner read
         path.chmod((folder / INDEX).stat().st_mode)
+
+
+def _with_denoiser(parts: Mapping[str, nn.Module], denoiser: Denoiser) -> dict[str, nn.Module]:
+    """The parts, and those of the denoiser that stand beside its UNet."""
+    return {**parts, "denoiser.reference_matching": denoiser.reference_matching, "denoiser.skip": denoiser.skip}
+
+
+def _load_denoiser(index: Mapping[str, Any], folder: Path) -> Denoiser:
+    """Build the denoiser around its UNet; what else trains in it is loaded with the other parts."""
+    unet = load_pretrained(UNet2DConditionModel, str(folder), "unet")
+    described = {"reference_matching": index.get("reference_matching", describe(NoReferenceMatching()))}
+    options: dict[str, Any] = {name: bool(index.get(name, False)) for name in DENOISER_OPTIONS}
+    options |= build(described, {"reference_matching": ReferenceMatching}, folder)
+    return Denoiser(unet, **options)
 
 
 def _replace(aside: Path, folder: Path) -> None:

@@ -131,7 +131,7 @@ class Sampler:
             latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
             replaced = None if on_step is None else on_step(step, timestep, latents)
             latents = latents if replaced is None else replaced
-        return Drawing(latents, refinements)
+        return Drawing(denoiser.known.insert(latents, like, conditions.box_mask), refinements)
 
     def _due(self, step: int, refinements: list[MaskRefinement]) -> Tensor:
         masks = [refinement.mask for refinement in refinements]
@@ -145,9 +145,9 @@ class Sampler:
         given = (conditions.image_tokens, frozen.features, conditions.ornament_mask)
         arguments = (latents, timesteps, conditions.erased_latents, frozen.mask, *given)
         if self.guidance_scale == 1.0:
-            prediction: Tensor = denoiser(*arguments).prediction
+            prediction: Tensor = denoiser(*arguments, box_mask=conditions.box_mask).prediction
             return prediction
-        conditional, unconditional = denoiser.guided(*arguments)
+        conditional, unconditional = denoiser.guided(*arguments, box_mask=conditions.box_mask)
         return torch.lerp(unconditional, conditional, self.guidance_scale)
 
 

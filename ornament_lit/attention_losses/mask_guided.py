@@ -1,10 +1,13 @@
 """MaskGuidedAttentionLoss: L3 of the paper."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ornament_lit.attention_losses.base import AttentionLoss
+from ornament_lit.attention_losses.matched import NOTHING_MATCHED, Matched
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import tokens_to_map
 
@@ -20,17 +23,24 @@ class MaskGuidedAttentionLoss(AttentionLoss):
         """Ask for the layers of the highest resolution in encoder and decoder."""
         return denoiser.highest_resolution_layers()
 
-    def forward(self, mass: dict[str, Tensor], wearing_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, mass: dict[str, Tensor], wearing_mask: Tensor, matched: Matched = NOTHING_MATCHED
+    ) -> tuple[Tensor, Tensor]:
         """Return the mean squared error of M~ against M_gt, and M~."""
-        size = (wearing_mask.shape[-2], wearing_mask.shape[-1])
         if not mass:
             raise ValueError(
                 "mask-guided attention needs a reference net that gives tokens to the highest-resolution layers, "
                 "and no direct_masking; use ZeroAttentionLoss otherwise"
             )
-        maps = [
-            F.interpolate(tokens_to_map(layer, *size).float(), size=size, mode="bilinear", align_corners=False)
-            for layer in mass.values()
-        ]
-        attention_mask = torch.stack(maps).mean(dim=0)
+        attention_mask = attention_mask_of(mass, like=wearing_mask)
         return F.mse_loss(attention_mask, wearing_mask), attention_mask
+
+
+def attention_mask_of(mass: Mapping[str, Tensor], like: Tensor) -> Tensor:
+    """M~: the mass of layers, (B, N, 1) each, up-sampled to the size of ``like``, (B, 1, H, W), and averaged."""
+    size = (like.shape[-2], like.shape[-1])
+    maps = [
+        F.interpolate(tokens_to_map(layer, *size).float(), size=size, mode="bilinear", align_corners=False)
+        for layer in mass.values()
+    ]
+    return torch.stack(maps).mean(dim=0)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ornament_lit.attention_losses.base import AttentionLoss
+from ornament_lit.attention_losses.matched import NOTHING_MATCHED, Matched
 from ornament_lit.denoiser import Denoiser
 
 
@@ -14,6 +15,8 @@ class ZeroAttentionLoss(AttentionLoss):
         """Ask for no layer."""
         return []
 
-    def forward(self, mass: dict[str, Tensor], wearing_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, mass: dict[str, Tensor], wearing_mask: Tensor, matched: Matched = NOTHING_MATCHED
+    ) -> tuple[Tensor, Tensor]:
         """Return 0 and an empty attention mask."""
         return wearing_mask.new_zeros(()), torch.zeros_like(wearing_mask)
