@@ -63,9 +63,9 @@ $(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) --editable '.[render,test]'
+	$(PIP) --editable '.[render,retrieval,test]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test
-	$(PIP) --editable '.[dev,render,test]'
+	$(PIP) --editable '.[dev,render,retrieval,test]'
 	@touch $@

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from callbacks.correspondence_views import COLUMNS as VIEWS
+from callbacks.correspondence_views import correspondence_views
 from callbacks.grid import GREEN, draw_grid, enlarge, outline
 from ornament_lit.batch import TryOnBatch, input_mask
 from ornament_lit.files import write_file
@@ -19,10 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Strip = list[Tensor]
-"""Pictures of a sample, (3, h, h) in [0, 1]: in the order of :data:`COLUMNS`, the last two only if they were drawn."""
+"""Pictures of a sample, (3, h, h) in [0, 1], with the names of :func:`columns_of`."""
 
-COLUMNS = ("ornament", "erased + box", "try-on", "truth", "wrong ornament", "its try-on")
+COLUMNS = ("ornament", "erased + box", "try-on", "truth")
+WRONG = ("wrong ornament", "its try-on")
 SMALLEST, LARGEST = 128, 256
+
+
+def columns_of(count: int) -> tuple[str, ...]:
+    """Names of the pictures of a strip: of all, with a wrong reference two more, with a correspondence four more."""
+    wrong = WRONG if count in (len(COLUMNS) + len(WRONG), len(COLUMNS) + len(WRONG) + len(VIEWS)) else ()
+    views = VIEWS if count >= len(COLUMNS) + len(VIEWS) else ()
+    return (*COLUMNS, *wrong, *views)
 
 
 def strips_of(batch: TryOnBatch, drawn: DrawnBatch) -> list[Strip]:
@@ -36,6 +46,10 @@ def strips_of(batch: TryOnBatch, drawn: DrawnBatch) -> list[Strip]:
     pictures = [batch["ornament_image"], erased, drawn["drawn_image"], batch["person_image"]]
     if "wrong_reference" in drawn:
         pictures += [batch["other_ornament"]["ornament_image"], drawn["wrong_reference"]["drawn_image"]]
+    if "drawn_correspondence" in drawn:
+        mask = drawn["mask_predictions"][-1] if len(drawn["mask_predictions"]) else drawn["box_mask"]
+        points, ornament, where = drawn["drawn_correspondence"], batch["ornament_image"], batch["ornament_mask"]
+        pictures += correspondence_views(points, mask.float(), ornament, where)
     strips = [[_sized((picture[row] + 1) / 2) for picture in pictures] for row in range(len(batch["key"]))]
     for strip, box in zip(strips, batch["box_mask"], strict=True):
         strip[1] = outline(strip[1], _sized(box) > 0.5, GREEN)
@@ -63,7 +77,7 @@ def draw_strips(rows: "Sequence[tuple[str, str, Strip]]") -> Image.Image:
     """
     notes = [{"try-on": note} for _, note, _ in rows]
     cells = [
-        {column: (cell, note.get(column, "")) for column, cell in zip(COLUMNS, strip, strict=False)}
+        {column: (cell, note.get(column, "")) for column, cell in zip(columns_of(len(strip)), strip, strict=True)}
         for note, (_, _, strip) in zip(notes, rows, strict=True)
     ]
     return draw_grid([(name, row) for (name, _, _), row in zip(rows, cells, strict=True)])

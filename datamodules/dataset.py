@@ -1,5 +1,6 @@
 """Positions of an order to samples: read, decode, transform; what a worker process does."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,29 +103,57 @@ class TripletDataset(Dataset[TryOnSample | None]):
 
 @dataclass(frozen=True)
 class ComparisonDataset(TripletDataset):
-    """The samples, each with the ornament of another one of its type, to be drawn as a wrong reference."""
+    """The samples, each with the ornaments of others of its type, to be drawn as wrong references.
+
+    Attributes:
+        count: How many others.
+    """
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Check that there are enough samples of each type.
+
+        Raises:
+            ValueError: If several others are wanted and a type has not so many.
+        """
+        for category, found in Counter(self.catalogue.categories).items():
+            if found <= self.count > 1:
+                raise ValueError(
+                    f"other_ornaments={self.count} needs {self.count + 1} samples of each type, and there is only "
+                    f"{found} of type {category}; give more test data, or set --data.other_ornaments lower"
+                )
 
     @cached_property
     def others(self) -> Integers:
-        """Row of the other sample for each row of the catalogue: the next one of its type, or else any; (N,)."""
+        """Rows of the other samples for each row of the catalogue: the next ones of its type, (N, count).
+
+        A single other one is any where there is none of the type.
+        """
         categories = np.array(self.catalogue.categories)
         rows = np.arange(len(categories))
-        others = np.roll(rows, -1)
+        others = np.stack([np.roll(rows, -1)] * self.count, axis=1)
         for category in np.unique(categories):
             alike = rows[categories == category]
             if len(alike) > 1:
-                others[alike] = np.roll(alike, -1)
+                others[alike] = np.stack([np.roll(alike, -step) for step in range(1, self.count + 1)], axis=1)
         return others
 
     def load(self, row: int, occurrence: int = 0) -> TryOnSample:
-        """Load the sample in a row of the catalogue, with the other ornament if there is more than one sample."""
-        sample, other = super().load(row, occurrence), int(self.others[row])
-        if other != row:
-            found = super().load(other)
-            sample["other_ornament"] = OtherSample(
-                ornament_image=found["ornament_image"], ornament_mask=found["ornament_mask"], key=found["key"]
-            )
+        """Load the sample in a row of the catalogue, with other ornaments if there is more than one sample."""
+        sample = super().load(row, occurrence)
+        others = [self._ornament(other) for other in self.others[row].tolist() if other != row]
+        if others:
+            sample["other_ornament"] = others[0]
+        if len(others) > 1:
+            sample["other_ornaments"] = others[1:]
         return sample
+
+    def _ornament(self, row: int) -> OtherSample:
+        found = super().load(row)
+        return OtherSample(
+            ornament_image=found["ornament_image"], ornament_mask=found["ornament_mask"], key=found["key"]
+        )
 
 
 def collate(samples: Sequence[TryOnSample | None]) -> TryOnBatch | None:

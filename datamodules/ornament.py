@@ -2,7 +2,9 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,8 @@ class OrnamentDataModule(LightningDataModule):
         reference_rotation: The ornament's pictures are turned by up to so many degrees, either way, in training and
             evaluation.
         reference_scale: Least and greatest factor of the ornament's size in its window, in training and evaluation.
+        other_ornaments: How many other ornaments of its type come with each test sample, to be drawn as wrong
+            references: 1, or more for metrics of retrieval (see ``retrieval_references`` of the report).
         whole_photographs: Hand the persons' whole photographs to the test, for metrics of the region ``full``.
         shuffle_block_size: Training samples that are mixed with each other, of shards in a random order; remote
             shards are copied as their blocks come.
@@ -98,6 +102,7 @@ class OrnamentDataModule(LightningDataModule):
         input_mask: InputMask = "box",
         reference_rotation: float = 0.0,
         reference_scale: tuple[float, float] = (1.0, 1.0),
+        other_ornaments: int = 1,
         whole_photographs: bool = False,
         shuffle_block_size: int = 8192,
         samples_per_epoch: int | None = None,
@@ -118,6 +123,7 @@ class OrnamentDataModule(LightningDataModule):
             ("shuffle_block_size", shuffle_block_size),
             ("samples_per_epoch", samples_per_epoch),
             ("read_attempts", read_attempts),
+            ("other_ornaments", other_ornaments),
         ):
             _check_number(name, number, 1)
         _check_number("num_workers", num_workers, 0)
@@ -142,6 +148,7 @@ class OrnamentDataModule(LightningDataModule):
         self.input_mask: InputMask = input_mask
         self.reference_rotation = reference_rotation
         self.reference_scale = reference_scale
+        self.other_ornaments = other_ornaments
         self.whole_photographs = whole_photographs
         self.strict = strict
         self.precomputed = precomputed
@@ -207,9 +214,10 @@ class OrnamentDataModule(LightningDataModule):
     def test_dataloader(self) -> TripletLoader:
         """Every sample of ``test_shards`` once, or of ``val_shards`` where there are none; raises as validation.
 
-        Each comes with the ornament of another sample of its type, to be drawn as a wrong reference.
+        Each comes with the ornaments of ``other_ornaments`` others of its type, to be drawn as wrong references.
         """
-        return self._evaluation(self.test_shards or self.val_shards, "test", type_chances(), ComparisonDataset)
+        kind = partial(ComparisonDataset, count=self.other_ornaments)
+        return self._evaluation(self.test_shards or self.val_shards, "test", type_chances(), kind)
 
     @property
     def test_checksum(self) -> str:
@@ -261,7 +269,11 @@ class OrnamentDataModule(LightningDataModule):
             )
 
     def _evaluation(
-        self, shards: str | list[str], name: str, chances: dict[str, float], kind: type[TripletDataset] = TripletDataset
+        self,
+        shards: str | list[str],
+        name: str,
+        chances: dict[str, float],
+        kind: Callable[..., TripletDataset] = TripletDataset,
     ) -> TripletLoader:
         catalogue, process = self._catalogue(shards, name), self._process()
         order = evaluation_order(catalogue, self.order.seed, chances)

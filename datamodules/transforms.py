@@ -39,6 +39,7 @@ class TryOnSample(TypedDict):
     encoded: NotRequired[EncodedImages]
     input_mask: NotRequired[Tensor]
     other_ornament: NotRequired["OtherSample"]
+    other_ornaments: NotRequired[list["OtherSample"]]
     photograph: NotRequired[Tensor]
     window: NotRequired[Tensor]
     box: NotRequired[Tensor]

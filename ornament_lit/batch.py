@@ -110,6 +110,7 @@ class TryOnBatch(TypedDict):
             box.
         components: Number of parts of each ornament, (B,) integers; -1 where it is not known.
         other_ornament: For each sample the ornament of another one of its type, to be drawn as a wrong reference.
+        other_ornaments: More of them, all of the sample's type; the first is ``other_ornament`` and not among them.
         photograph: The whole photographs of the persons, B tensors (3, height, width) of uint8.
         window: Where ``person_image`` is in it, (B, 3) integers: left, top and size of the square in pixels.
         box: The box in it, (B, 4): x0, y0, x1, y1 in pixels.
@@ -130,6 +131,7 @@ class TryOnBatch(TypedDict):
     input_mask: NotRequired[Tensor]
     components: NotRequired[Tensor]
     other_ornament: NotRequired[OtherOrnament]
+    other_ornaments: NotRequired[list[OtherOrnament]]
     photograph: NotRequired[list[Tensor]]
     window: NotRequired[Tensor]
     box: NotRequired[Tensor]
@@ -138,18 +140,35 @@ class TryOnBatch(TypedDict):
     ornament_detail: NotRequired[OrnamentDetail]
 
 
-def with_other_ornament(batch: TryOnBatch) -> TryOnBatch:
-    """The same persons and noise with the ornaments of ``other_ornament`` as references.
+def other_ornaments(batch: TryOnBatch) -> list[OtherOrnament]:
+    """All ornaments that the persons of a batch do not wear; empty where it brings none."""
+    first = [batch["other_ornament"]] if "other_ornament" in batch else []
+    return [*first, *batch.get("other_ornaments", [])]
+
+
+def with_other_ornament(batch: TryOnBatch, number: int = 0) -> TryOnBatch:
+    """The same persons and noise with other ornaments as references.
+
+    Args:
+        batch: The batch.
+        number: Which of :func:`other_ornaments`, from 0; the first is ``other_ornament``.
 
     Raises:
-        ValueError: If the batch has none.
+        ValueError: If the batch has not so many.
     """
-    if "other_ornament" not in batch:
+    others = other_ornaments(batch)
+    if not others:
         raise ValueError(
             "a wrong reference needs other_ornament in the batch; the test data of OrnamentDataModule have it"
         )
-    other = batch["other_ornament"]
-    kept = {name: value for name, value in batch.items() if name not in ("ornament_detail", "correspondence")}
+    if number >= len(others):
+        raise ValueError(
+            f"{number + 1} wrong references need as many other ornaments in the batch, and it has {len(others)}; set "
+            f"--data.other_ornaments={number + 1}"
+        )
+    other = others[number]
+    exclusive = ("ornament_detail", "correspondence")
+    kept = {name: value for name, value in batch.items() if name not in exclusive}
     exchanged = {name: value for name, value in other.items() if name != "key"}
     return cast("TryOnBatch", {**kept, **exchanged, "encoded": {}})
 
@@ -166,7 +185,8 @@ def select_rows(batch: TryOnBatch, rows: Sequence[int]) -> TryOnBatch:
         if isinstance(value, Tensor):
             return value[list(rows)]
         if isinstance(value, list):
-            return [value[row] for row in rows]
+            whole = value and isinstance(value[0], dict)  # entries of batches, and not of samples
+            return [select(entry) for entry in value] if whole else [value[row] for row in rows]
         assert isinstance(value, dict)
         return {name: select(entry) for name, entry in value.items()}
 

@@ -1,16 +1,20 @@
 """Metrics: what drawings are measured by, one a file. Weights are loaded by ``setup`` or the first update."""
 
-from ornament_lit.metrics.base import Drawing, DrawnBatch, TryOnMetric
+from ornament_lit.metrics.base import Bound, Drawing, DrawnBatch, TryOnMetric
 from ornament_lit.metrics.boundary_f import BoundaryF
 from ornament_lit.metrics.clip_similarity import CLIPSimilarity
 from ornament_lit.metrics.colour_error import ColourError
 from ornament_lit.metrics.component_count_error import ComponentCountError
+from ornament_lit.metrics.correspondence_error import CorrespondenceError
 from ornament_lit.metrics.dino_similarity import DINOSimilarity
 from ornament_lit.metrics.embedding_similarity import EmbeddingSimilarity
+from ornament_lit.metrics.feature_retrieval import FeatureRetrieval
 from ornament_lit.metrics.fid import FID
 from ornament_lit.metrics.kid import KID
 from ornament_lit.metrics.lpips import LPIPS
 from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.metrics.pck import PCK
+from ornament_lit.metrics.pixel_retrieval import PixelRetrieval
 from ornament_lit.metrics.psnr import PSNR
 from ornament_lit.metrics.ssim import SSIM
 from ornament_lit.metrics.wearing_mask_iou import WearingMaskIoU
@@ -20,17 +24,22 @@ __all__ = [
     "FID",
     "KID",
     "LPIPS",
+    "PCK",
     "PSNR",
     "SSIM",
+    "Bound",
     "BoundaryF",
     "CLIPSimilarity",
     "ColourError",
     "ComponentCountError",
+    "CorrespondenceError",
     "DINOSimilarity",
     "Drawing",
     "DrawnBatch",
     "EmbeddingSimilarity",
+    "FeatureRetrieval",
     "MaskIoU",
+    "PixelRetrieval",
     "TryOnMetric",
     "WearingMaskIoU",
     "WrongReferenceGap",

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.batch import CATEGORIES, Correspondence
 from ornament_lit.metrics.measured import Measured
 
 
@@ -26,11 +26,24 @@ class Drawing(TypedDict):
         mask_predictions: Predicted wearing mask of each iteration, (T, B, 1, H, W) in [0, 1]; T may be 0.
         drawn_photograph: The drawing pasted back into the whole photograph: B pictures (3, height, width) in [-1, 1],
             each of its own size. Only what measures the region ``full`` needs it.
+        drawn_correspondence: Predicted point of the ornament's picture that each pixel shows, (B, 2, H, W) in [-1, 1],
+            as ``uv`` of :class:`ornament_lit.batch.Correspondence`. Only models that warp the reference have it.
     """
 
     drawn_image: Tensor
     mask_predictions: Tensor
     drawn_photograph: NotRequired[list[Tensor]]
+    drawn_correspondence: NotRequired[Tensor]
+
+
+class Bound(Drawing):
+    """Pictures in place of the drawings that say what figures can be expected, see :mod:`ornament_lit.metrics.bounds`.
+
+    Attributes:
+        wrong_references: The same made of the ornaments of other samples, in the order of those of the drawn batch.
+    """
+
+    wrong_references: NotRequired[list[Drawing]]
 
 
 class DrawnBatch(Drawing):
@@ -47,6 +60,11 @@ class DrawnBatch(Drawing):
         components: Number of parts of each ornament, (B,) integers; negative where it is not known.
         person_photograph: The whole photograph that ``person_image`` is a crop of; as ``drawn_photograph``.
         wrong_reference: What the model makes of the same batch when it is given the ornaments of other samples.
+        wrong_references: The same for several others of the sample's type; the first is ``wrong_reference``.
+        correspondence: The true point of the ornament's picture that each pixel shows.
+        floor: The ornament's mean colour in place of the drawing.
+        ceiling: The ornament's picture, warped by the true correspondence, in place of the drawing; not a number for
+            samples without one.
     """
 
     person_image: Tensor
@@ -59,6 +77,10 @@ class DrawnBatch(Drawing):
     components: NotRequired[Tensor]
     person_photograph: NotRequired[list[Tensor]]
     wrong_reference: NotRequired[Drawing]
+    wrong_references: NotRequired[list[Drawing]]
+    correspondence: NotRequired[Correspondence]
+    floor: NotRequired[Bound]
+    ceiling: NotRequired[Bound]
 
 
 class Records(NamedTuple):
@@ -90,6 +112,7 @@ class TryOnMetric(Metric, ABC):
     is_differentiable = False
     higher_is_better: bool
     needs_wrong_reference = False
+    needs_wrong_references = False
 
     records: list[Tensor]
 
@@ -168,6 +191,7 @@ class TryOnMetric(Metric, ABC):
 
 IMAGES = ("drawn_image", "person_image", "ornament_image")
 MASKS = ("ornament_mask", "wearing_mask", "box_mask")
+FLOATS = (*MASKS, "mask_predictions", "drawn_correspondence", "uv", "known", "seen")
 PHOTOGRAPHS = ("drawn_photograph", "person_photograph")
 
 
@@ -184,6 +208,8 @@ def check_drawn(batch: DrawnBatch) -> None:
     entries = cast(Mapping[str, Any], batch)
     shapes: dict[str, tuple[int, ...]] = {name: (size, 3, height, width) for name in IMAGES}
     shapes |= {name: (size, 1, height, width) for name in MASKS}
+    if "drawn_correspondence" in batch:
+        shapes["drawn_correspondence"] = (size, 2, height, width)
     shapes["mask_predictions"] = (len(batch["mask_predictions"]), size, 1, height, width)
     for name, shape in shapes.items():
         if tuple(entries[name].shape) != shape:
@@ -198,14 +224,16 @@ def check_drawn(batch: DrawnBatch) -> None:
 
 def _float32(batch: DrawnBatch) -> DrawnBatch:
     """The batch in float32, pictures clamped to [-1, 1]."""
-    return cast(DrawnBatch, {name: _entry_float32(name, value) for name, value in batch.items()})
+    return cast(DrawnBatch, _entry_float32("", batch))
 
 
 def _entry_float32(name: str, value: Any) -> Any:  # noqa: ANN401
-    if name == "wrong_reference":
+    if isinstance(value, Mapping):
         return {inner: _entry_float32(inner, entry) for inner, entry in value.items()}
+    if name == "wrong_references":
+        return [_entry_float32(name, entry) for entry in value]
     if name in PHOTOGRAPHS:
         return [picture.float().clamp(-1, 1) for picture in value]
     if name in IMAGES:
         return value.float().clamp(-1, 1)
-    return value.float() if name in (*MASKS, "mask_predictions") else value
+    return value.float() if name in FLOATS else value

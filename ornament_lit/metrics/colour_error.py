@@ -22,6 +22,7 @@ class ColourError(PerSampleMetric):
     """
 
     higher_is_better = False
+    has_bounds = True
 
     def measure(self, batch: DrawnBatch) -> Scores:
         """Compare the means."""

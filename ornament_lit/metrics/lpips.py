@@ -51,6 +51,7 @@ class LPIPS(PerSampleMetric):
             raise ValueError(f"image_size must be {SMALLEST} or more for LPIPS, got {image_size}")
         self.net, self.path, self.name, self.image_size = net, path, name, image_size
         self.region: Region = region
+        self.has_bounds = region != "full"
         self._network = LazyNetwork(self._load)
 
     @cached_property

@@ -5,7 +5,7 @@ Shape legend: n samples, D feature channels.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ornament_lit.metrics.bootstrap import (
     half_sample_interval,
     mean_interval,
 )
+
+BoundName = Literal["floor", "ceiling"]
+BOUNDS: tuple[BoundName, ...] = get_args(BoundName)
 
 
 class Measured(ABC):
@@ -52,6 +55,12 @@ class Measured(ABC):
         """The same figure with the ground truth in place of the drawing; None where it says nothing."""
         return None
 
+    def bound_interval(
+        self, bound: BoundName, column: str, rows: Rows, resampling: Resampling = DEFAULT
+    ) -> Interval | None:
+        """The same figure with the floor or the ceiling in place of the drawing; None where it says nothing."""
+        return None
+
     def rows(self, category: str | None = None) -> Rows:
         """Numbers of the samples of a type, or of all."""
         return np.array([row for row, name in enumerate(self.categories) if category in (None, name)], dtype=np.intp)
@@ -66,6 +75,7 @@ class SampleScores(Measured):
         values: (n,) by column; not a number where nothing could be measured.
         truth: The same for the ground truth in place of the drawing, for the columns where that says something.
         higher_is_better: Whether a larger value is a better one.
+        bounds: As ``truth``, by bound, for the floor and the ceiling in place of the drawing.
     """
 
     def __init__(
@@ -75,10 +85,11 @@ class SampleScores(Measured):
         values: Mapping[str, Sequence[float] | Floats],
         truth: Mapping[str, Sequence[float] | Floats],
         higher_is_better: bool,
+        bounds: Mapping[BoundName, Mapping[str, Sequence[float] | Floats]] | None = None,
     ) -> None:
         super().__init__(keys, categories, tuple(values), higher_is_better)
-        self.values = {name: np.asarray(column, dtype=np.float64) for name, column in values.items()}
-        self.truth = {name: np.asarray(column, dtype=np.float64) for name, column in truth.items()}
+        self.values, self.truth = _arrays(values), _arrays(truth)
+        self.bounds = {name: _arrays(columns) for name, columns in (bounds or {}).items() if columns}
 
     def interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval:
         """Mean over some samples, with its percentile bootstrap interval."""
@@ -88,20 +99,29 @@ class SampleScores(Measured):
         """The same mean for the ground truth in place of the drawing; None where it says nothing."""
         return mean_interval(self.truth[column][rows], resampling) if column in self.truth else None
 
+    def bound_interval(
+        self, bound: BoundName, column: str, rows: Rows, resampling: Resampling = DEFAULT
+    ) -> Interval | None:
+        """The same mean for the floor or the ceiling in place of the drawing; None where it says nothing."""
+        found = self.bounds.get(bound, {})
+        return mean_interval(found[column][rows], resampling) if column in found else None
+
     def to_dict(self) -> dict[str, Any]:
         """As a structure that JSON can hold, for :meth:`from_dict`; None where nothing could be measured."""
         return {
             "keys": list(self.keys),
             "categories": list(self.categories),
-            "values": {name: _listed(column) for name, column in self.values.items()},
-            "truth": {name: _listed(column) for name, column in self.truth.items()},
+            "values": _lists(self.values),
+            "truth": _lists(self.truth),
             "higher_is_better": self.higher_is_better,
+            "bounds": {name: _lists(columns) for name, columns in self.bounds.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "SampleScores":
-        """Read what :meth:`to_dict` wrote."""
-        return cls(data["keys"], data["categories"], data["values"], data["truth"], data["higher_is_better"])
+        """Read what :meth:`to_dict` wrote; reports from before there were bounds have none."""
+        keys, categories, values, truth = (data[name] for name in ("keys", "categories", "values", "truth"))
+        return cls(keys, categories, values, truth, data["higher_is_better"], data.get("bounds"))
 
 
 class FeatureSets(Measured):
@@ -205,5 +225,9 @@ def _common(first: Measured, second: Measured, category: str | None) -> Rows:
     return np.array(pairs, dtype=np.intp)
 
 
-def _listed(column: Floats) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in column]
+def _arrays(columns: Mapping[str, Sequence[float] | Floats]) -> dict[str, Floats]:
+    return {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+
+
+def _lists(columns: Mapping[str, Floats]) -> dict[str, list[float | None]]:
+    return {name: [None if np.isnan(value) else float(value) for value in column] for name, column in columns.items()}

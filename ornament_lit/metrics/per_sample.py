@@ -2,12 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
 from ornament_lit.metrics.base import DrawnBatch, TryOnMetric
-from ornament_lit.metrics.measured import SampleScores
+from ornament_lit.metrics.measured import BOUNDS, BoundName, SampleScores
 
 
 class Scores(NamedTuple):
@@ -25,8 +25,12 @@ class Scores(NamedTuple):
 class PerSampleMetric(TryOnMetric):
     """Give each sample a value in one column or more.
 
-    To add one: subclass, set ``higher_is_better`` (of all its columns), implement ``measure``.
+    To add one: subclass, set ``higher_is_better`` (of all its columns), implement ``measure``. Where floor and ceiling
+    of the batch say something about its figures, set ``has_bounds``; ``unbounded`` names columns to leave out.
     """
+
+    has_bounds = False
+    unbounded: tuple[str, ...] = ()
 
     @abstractmethod
     def measure(self, batch: DrawnBatch) -> Scores:
@@ -38,14 +42,24 @@ class PerSampleMetric(TryOnMetric):
 
     def add(self, batch: DrawnBatch) -> None:
         """Measure a batch and keep its values."""
-        drawn, truth = (_by_sample(columns, len(batch["key"])) for columns in self.measure(batch))
-        self.append_records(zip(batch["key"], batch["category"], drawn, truth, strict=True))
+        found = [*self.measure(batch), *(self._bound(batch, name) for name in BOUNDS)]
+        drawn, truth, *bounds = (_by_sample(columns, len(batch["key"])) for columns in found)
+        self.append_records(zip(batch["key"], batch["category"], drawn, truth, *bounds, strict=True))
 
     def compute(self) -> SampleScores:
         """Hand over the values of all samples of all ranks, each key once; to be called on each rank."""
         records = self.read_records().first
-        keys, categories, drawn, truth = ([record[entry] for record in records] for entry in range(4))
-        return SampleScores(keys, categories, _by_column(drawn), _by_column(truth), self.higher_is_better)
+        keys, categories = ([record[entry] for record in records] for entry in range(2))
+        drawn, truth, *found = (_by_column([record[2 + entry] for record in records]) for entry in range(4))
+        bounds = dict(zip(BOUNDS, found, strict=True))
+        return SampleScores(keys, categories, drawn, truth, self.higher_is_better, bounds)
+
+    def _bound(self, batch: DrawnBatch, name: BoundName) -> Mapping[str, Tensor]:
+        """What is measured with the floor, or the ceiling, in place of the drawing."""
+        if not self.has_bounds or name not in batch:
+            return {}
+        values = self.measure(cast(DrawnBatch, {**batch, **batch[name]})).drawn
+        return {column: value for column, value in values.items() if column not in self.unbounded}
 
 
 def _by_sample(columns: Mapping[str, Tensor], size: int) -> list[dict[str, float]]:

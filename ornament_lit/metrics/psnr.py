@@ -20,6 +20,8 @@ class PSNR(PerSampleMetric):
     """
 
     higher_is_better = True
+    has_bounds = True
+    unbounded = ("psnr_outside",)
 
     def measure(self, batch: DrawnBatch) -> Scores:
         """Measure both sides of the box, and the ornament."""

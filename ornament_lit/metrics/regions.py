@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ornament_lit.metrics.base import DrawnBatch
 
-Region = Literal["crop", "box", "full"]
+Region = Literal["crop", "box", "worn", "full"]
 ReferenceRegion = Literal["whole", "box", "cutout"]
 
 
@@ -27,7 +27,8 @@ def person_views(batch: DrawnBatch, region: Region) -> Views:
     Args:
         batch: The drawn batch.
         region: ``crop`` for the square window that the model draws; ``box`` for the smallest square around the box in
-            it; ``full`` for the whole photograph with the drawing pasted back.
+            it; ``worn`` for the window with the ground truth everywhere but on the ornament; ``full`` for the whole
+            photograph with the drawing pasted back.
 
     Raises:
         ValueError: If ``full`` is asked for and the batch has no photographs, or a box is empty.
@@ -41,6 +42,9 @@ def person_views(batch: DrawnBatch, region: Region) -> Views:
         return Views(batch["drawn_photograph"], batch["person_photograph"])
     if region == "crop":
         return Views(list(batch["drawn_image"]), list(batch["person_image"]))
+    if region == "worn":
+        drawn_worn = torch.where(batch["wearing_mask"] > 0.5, batch["drawn_image"], batch["person_image"])
+        return Views(list(drawn_worn), list(batch["person_image"]))
     windows = [square_around(mask, key) for mask, key in zip(batch["box_mask"], batch["key"], strict=True)]
     drawn, truth = (
         [picture[:, rows, columns] for picture, (rows, columns) in zip(pictures, windows, strict=True)]

@@ -13,7 +13,9 @@ BORDER = 5  # a Gaussian of deviation 1.5 is cut after 3.5 deviations
 
 
 class SSIM(PerSampleMetric):
-    """Structural similarity of drawing and ground truth, in the columns ``ssim_inside`` and ``ssim_outside`` the box.
+    """Structural similarity of drawing and ground truth, inside and outside the box and on the ornament.
+
+    The columns are ``ssim_inside`` and ``ssim_outside`` (the box) and ``ssim_worn`` (inside the true wearing mask).
 
     Wang's form: a Gaussian window of deviation 1.5 px (11 x 11), averaged over the colours, and over those pixels of
     each side whose window lies in the crop. Windows at the edge of the box reach across it; there each side sees the
@@ -25,13 +27,15 @@ class SSIM(PerSampleMetric):
     """
 
     higher_is_better = True
+    has_bounds = True
+    unbounded = ("ssim_outside",)
 
     def measure(self, batch: DrawnBatch) -> Scores:
-        """Average the map of similarities over both sides of the box."""
+        """Average the map of similarities over both sides of the box, and over the ornament."""
         if min(batch["drawn_image"].shape[-2:]) <= 2 * BORDER:
             raise ValueError(f"SSIM needs pictures of more than {2 * BORDER} px, got {batch['drawn_image'].shape[-1]}")
         drawn, truth, box = batch["drawn_image"], batch["person_image"], batch["box_mask"] > 0.5
-        sides = {"ssim_inside": box, "ssim_outside": ~box}
+        sides = {"ssim_inside": box, "ssim_outside": ~box, "ssim_worn": batch["wearing_mask"] > 0.5}
         return Scores({name: side_mean(torch.where(side, drawn, truth), truth, side) for name, side in sides.items()})
 
     def protocol(self) -> dict[str, Any]:

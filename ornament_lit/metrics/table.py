@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict, get_args
 
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.metrics.bootstrap import DEFAULT, Interval, Resampling
+from ornament_lit.metrics.bootstrap import DEFAULT, Interval, Resampling, Rows
 from ornament_lit.metrics.measured import Measured
 
 OVERALL = "overall"
+Source = Literal["drawing", "truth", "floor", "ceiling"]
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 class TableColumn(TypedDict):
@@ -23,13 +25,14 @@ class TableRow(TypedDict):
 
     Attributes:
         name: ``overall`` or a type of ornament.
-        of_truth: Whether the ground truth takes the place of the drawing: what a perfect drawing would reach.
+        of: What is measured: the ``drawing``; or in its place the ``truth``, what a perfect drawing would reach, the
+            ``floor`` or the ``ceiling``.
         n: Number of samples.
         cells: Figure by column; columns that say nothing here are absent.
     """
 
     name: str
-    of_truth: bool
+    of: Source
     n: int
     cells: dict[str, Interval]
 
@@ -51,7 +54,8 @@ def tabulate(measured: Sequence[Measured], resampling: Resampling = DEFAULT) -> 
 
     Returns:
         Columns in the order of the metrics. Rows: all samples, each type that occurs (if there are several), then the
-        same rows for the ground truth in place of the drawing, as far as a metric has figures of it.
+        same rows for the ground truth, the floor and the ceiling in place of the drawing, as far as a metric has
+        figures of them.
 
     Raises:
         ValueError: If two columns have the same name, or the metrics saw different samples.
@@ -65,17 +69,25 @@ def tabulate(measured: Sequence[Measured], resampling: Resampling = DEFAULT) -> 
     found = {category for m in measured for category in m.categories}
     types = [category for category in CATEGORIES if category in found]
     groups = [None, *types] if len(types) > 1 else [None]
-    rows = [_row(measured, group, resampling, of_truth) for of_truth in (False, True) for group in groups]
+    rows = [_row(measured, group, resampling, source) for source in SOURCES for group in groups]
     return Table(columns=columns, rows=[row for row in rows if row["cells"]], resampling=resampling._asdict())
 
 
-def _row(measured: Sequence[Measured], category: str | None, resampling: Resampling, of_truth: bool) -> TableRow:
+def _row(measured: Sequence[Measured], category: str | None, resampling: Resampling, source: Source) -> TableRow:
     cells: dict[str, Interval] = {}
     for one in measured:
         rows = one.rows(category)
         for column in one.columns:
-            interval = (one.truth_interval if of_truth else one.interval)(column, rows, resampling)
+            interval = _interval(one, source, column, rows, resampling)
             if interval is not None:
                 cells[column] = interval
     n = len(measured[0].rows(category)) if measured else 0
-    return TableRow(name=category or OVERALL, of_truth=of_truth, n=n, cells=cells)
+    return TableRow(name=category or OVERALL, of=source, n=n, cells=cells)
+
+
+def _interval(one: Measured, source: Source, column: str, rows: Rows, resampling: Resampling) -> Interval | None:
+    if source == "drawing":
+        return one.interval(column, rows, resampling)
+    if source == "truth":
+        return one.truth_interval(column, rows, resampling)
+    return one.bound_interval(source, column, rows, resampling)

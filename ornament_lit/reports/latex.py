@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ornament_lit.metrics.table import Table, TableColumn
+from ornament_lit.metrics.table import SOURCES, Source, Table, TableColumn
 from ornament_lit.reports.numbers import ABSENT, format_number
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
@@ -10,21 +10,31 @@ SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasc
 }
 
 
+PREFIXES: dict[Source, str] = {
+    "drawing": "",
+    "truth": "ground truth, ",
+    "floor": "mean colour, ",
+    "ceiling": "true warp, ",
+}
+
+
 def latex_table(table: Table) -> str:
     """Write the figures of a test: all samples and the types down, figures across; intervals are left to the report.
 
-    Rows of the ground truth in place of the drawing come last, below a line.
+    Rows of the ground truth, the floor and the ceiling in place of the drawing come last, each below a line.
     """
     header = ["", *map(_title, table["columns"])]
     blocks = [
         [
-            [row["name"], *(_number(row["cells"].get(column["name"])) for column in table["columns"])]
+            [
+                f"{PREFIXES[source]}{row['name']}",
+                *(_number(row["cells"].get(column["name"])) for column in table["columns"]),
+            ]
             for row in table["rows"]
-            if row["of_truth"] == of_truth
+            if row["of"] == source
         ]
-        for of_truth in (False, True)
+        for source in SOURCES
     ]
-    blocks[1] = [[f"ground truth, {name}", *cells] for name, *cells in blocks[1]]
     return latex_tabular(header, [block for block in blocks if block])
 
 

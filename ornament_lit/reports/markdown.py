@@ -4,10 +4,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ornament_lit.metrics.table import Table, TableColumn, TableRow
+from ornament_lit.metrics.table import Source, Table, TableColumn, TableRow
 from ornament_lit.reports.numbers import ABSENT, format_interval
 
 OF_TRUTH = "ground truth in place of the drawing"
+BOUNDED: tuple[tuple[Source, str], ...] = (
+    ("floor", "floor: mean colour"),
+    ("drawing", "drawing"),
+    ("ceiling", "ceiling: true warp"),
+)
+BOUNDS_NOTE = (
+    "The same figures with, inside the true wearing mask, the ornament's mean colour, or its picture warped by the "
+    "true correspondence and not lit, in place of the drawing. A figure whose floor is as good as its ceiling cannot "
+    "tell whether the ornament is recognised."
+)
 
 
 def markdown_report(protocol: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) -> str:
@@ -29,6 +39,7 @@ def markdown_report(protocol: Mapping[str, Any], table: Table, pictures: Mapping
             f"In brackets the interval of {confidence} confidence, by resampling the samples. ↑: more is better, ↓: "
             "less is better.",
             markdown_figures(table),
+            *_bounds_section(table),
             *(f"## {title}\n\n![{title}]({name})" for name, title in pictures.items()),
             "Compare it with another one, sample by sample: `python -m ornament_lit compare THIS OTHER`.\n",
         ]
@@ -46,7 +57,7 @@ def markdown_protocol(protocol: Mapping[str, Any]) -> str:
 
 def markdown_figures(table: Table) -> str:
     """Figures down; all samples and the types across. Figures of the ground truth follow those of the drawings."""
-    groups = [row for row in table["rows"] if not row["of_truth"]]
+    groups = [row for row in table["rows"] if row["of"] == "drawing"]
     header = ["", *(f"{row['name']} (n = {row['n']})" for row in groups)]
     return markdown_table(header, figure_rows(table))
 
@@ -54,13 +65,33 @@ def markdown_figures(table: Table) -> str:
 def figure_rows(table: Table) -> list[list[str]]:
     """Rows of :func:`markdown_figures`: name of the figure, and its text for all samples and each type."""
     rows = []
-    for of_truth in (False, True):
-        groups = [row for row in table["rows"] if row["of_truth"] == of_truth]
+    for source in ("drawing", "truth"):
+        groups = [row for row in table["rows"] if row["of"] == source]
         for column in table["columns"]:
             if any(column["name"] in row["cells"] for row in groups):
-                name = column_title(column) if not of_truth else f"{column_title(column)}, {OF_TRUTH}"
+                name = column_title(column) if source == "drawing" else f"{column_title(column)}, {OF_TRUTH}"
                 rows.append([name, *(_cell(row, column) for row in groups)])
     return rows
+
+
+def markdown_bounds(table: Table) -> str:
+    """Figures of all samples and each type down; floor, drawing and ceiling across. Empty where there is no bound."""
+    cells = {(row["of"], row["name"]): row for row in table["rows"]}
+    groups = [row["name"] for row in table["rows"] if row["of"] == "drawing"]
+    rows = []
+    for column in table["columns"]:
+        for group in groups:
+            found = [cells.get((source, group)) for source, _ in BOUNDED]
+            if any(row is not None and column["name"] in row["cells"] for row in (found[0], found[-1])):
+                rows.append(
+                    [column_title(column), group, *(ABSENT if row is None else _cell(row, column) for row in found)]
+                )
+    return markdown_table(("figure", "type", *(title for _, title in BOUNDED)), rows) if rows else ""
+
+
+def _bounds_section(table: Table) -> list[str]:
+    bounds = markdown_bounds(table)
+    return ["## Between floor and ceiling", BOUNDS_NOTE, bounds] if bounds else []
 
 
 def column_title(column: TableColumn) -> str:

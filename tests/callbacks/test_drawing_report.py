@@ -12,7 +12,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from callbacks import DrawingReport
-from callbacks.drawing_report import drawn_batch, ranking
+from callbacks.drawing import drawn_batch
+from callbacks.drawing_report import ranking
 from ornament_lit.batch import CATEGORIES, TryOnBatch
 from ornament_lit.metrics import LPIPS, PSNR, SSIM, ColourError, WearingMaskIoU, WrongReferenceGap
 from ornament_lit.metrics.measured import SampleScores
@@ -157,7 +158,7 @@ def test_whole_photographs_get_the_drawing_pasted_back() -> None:
         "window": torch.tensor([[10, 4, SIZE]]),
         "box": torch.tensor([[18.0, 12, 34, 28]]),
     }
-    drawn = drawn_batch(Painter(), {**batch, **whole}, wrong_reference=False)  # type: ignore[typeddict-item]
+    drawn = drawn_batch(Painter(), {**batch, **whole})  # type: ignore[typeddict-item]
     (before,), (after,) = drawn["person_photograph"], drawn["drawn_photograph"]
     assert before.shape == after.shape == (3, 40, 50)
     changed = (before != after).any(0).nonzero()

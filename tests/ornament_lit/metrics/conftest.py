@@ -42,6 +42,7 @@ def build_drawn() -> Callable[..., DrawnBatch]:
         pictures = [torch.stack([worn(one, generator) for one in mask]) for _ in range(2)]
         box = torch.zeros_like(mask)
         box[:, :, SIZE // 4 : -SIZE // 4, 8:-8] = 1.0
+        points = torch.rand(size, 2, SIZE, SIZE, generator=generator) * 1.6 - 0.8
         shifted = torch.stack([mask.roll(shift, dims=-1) for shift in (21, 5)])
         noise = torch.rand(pictures[0].shape, generator=generator) * 2 - 1
         batch: dict[str, Any] = {
@@ -56,6 +57,9 @@ def build_drawn() -> Callable[..., DrawnBatch]:
             "key": [f"sample-{number}" for number in range(size)],
             "components": torch.full((size,), 8),
             "wrong_reference": {"drawn_image": noise.flip(0), "mask_predictions": 0.8 * shifted.flip(0)},
+            "wrong_references": [{"drawn_image": noise.roll(step, -1), "mask_predictions": shifted} for step in (1, 9)],
+            "correspondence": {"uv": points, "known": mask, "seen": mask},
+            "drawn_correspondence": points + 0.15,
         }
         return {**batch, **replaced}  # type: ignore[typeddict-item]
 
@@ -70,6 +74,8 @@ def part() -> Callable[..., DrawnBatch]:
         def cut(name: str, value: Any) -> Any:
             if isinstance(value, dict):
                 return {inner: cut(inner, entry) for inner, entry in value.items()}
+            if name == "wrong_references":
+                return [cut(name, entry) for entry in value]
             return value[:, rows] if name == "mask_predictions" else value[rows]
 
         return {name: cut(name, value) for name, value in batch.items()}  # type: ignore[return-value]

@@ -88,6 +88,7 @@ def test_the_family_is_complete() -> None:
     assert {cls.__name__ for cls in ALL} == {
         *("SSIM", "PSNR", "LPIPS", "CLIPSimilarity", "DINOSimilarity", "EmbeddingSimilarity", "FID", "KID"),
         *("WearingMaskIoU", "BoundaryF", "ColourError", "ComponentCountError", "WrongReferenceGap"),
+        *("FeatureRetrieval", "PixelRetrieval", "CorrespondenceError", "PCK"),
     }
 
 
@@ -134,8 +135,8 @@ def test_the_truth_is_the_best_drawing(
 ) -> None:
     noise = build_drawn()
     truth = {"drawn_image": noise["person_image"], "mask_predictions": noise["wearing_mask"].expand(2, -1, -1, -1, -1)}
-    perfect = build_drawn(**truth)
-    poor = build_drawn(wrong_reference=truth)  # a reference that harms
+    perfect = build_drawn(**truth, drawn_correspondence=noise["correspondence"]["uv"])
+    poor = build_drawn(wrong_reference=truth, wrong_references=[truth] * 2)  # a reference that harms
     rows = []
     for batch in (perfect, poor):
         metric = construct(cls)

@@ -25,13 +25,13 @@ def distances() -> FeatureSets:
 
 def test_rows_and_columns() -> None:
     table = tabulate([similarities(), distances()], Resampling(resamples=100))
-    assert [(row["name"], row["of_truth"], row["n"]) for row in table["rows"]] == [
-        ("overall", False, 3),
-        ("ring", False, 2),
-        ("necklace", False, 1),
-        ("overall", True, 3),
-        ("ring", True, 2),
-        ("necklace", True, 1),
+    assert [(row["name"], row["of"], row["n"]) for row in table["rows"]] == [
+        ("overall", "drawing", 3),
+        ("ring", "drawing", 2),
+        ("necklace", "drawing", 1),
+        ("overall", "truth", 3),
+        ("ring", "truth", 2),
+        ("necklace", "truth", 1),
     ]
     assert [tuple(column.values()) for column in table["columns"]] == [
         ("clip_i", True),

@@ -1,0 +1,64 @@
+"""Errors of hand-made fields."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ornament_lit.metrics import PCK, CorrespondenceError, DrawnBatch
+
+
+@pytest.fixture
+def fields(build_drawn: Callable[..., DrawnBatch]) -> DrawnBatch:
+    """Points that are off by (0.06, 0.08) in the left half, a twentieth of the side, and twice that in the right."""
+    truth = torch.zeros(5, 2, 64, 64)
+    seen = torch.zeros(5, 1, 64, 64)
+    seen[:, :, 16:48, 16:48] = 1
+    seen[:, :, :, 16:20] *= 0.4  # mostly hidden in the ornament's picture
+    off = torch.tensor([0.06, 0.08]).view(1, 2, 1, 1).expand(5, -1, 64, 64).clone()
+    off[..., 32:] *= 2
+    off[seen.expand_as(off) <= 0.5] = 1.9
+    known = (seen > 0).float()
+    return build_drawn(correspondence={"uv": truth, "known": known, "seen": seen}, drawn_correspondence=truth + off)
+
+
+def values(metric: Any, batch: DrawnBatch) -> dict[str, Any]:
+    metric.update(batch)
+    return metric.compute().values  # type: ignore[no-any-return]
+
+
+def test_the_mean_over_pixels_that_are_seen(fields: DrawnBatch) -> None:
+    expected = (12 * 0.05 + 16 * 0.1) / 28
+    assert values(CorrespondenceError(), fields)["correspondence_error"] == pytest.approx(expected)
+
+
+def test_the_share_below_each_tolerance(fields: DrawnBatch) -> None:
+    found = values(PCK([0.04, 0.06, 0.11]), fields)
+    assert {name: column.tolist() for name, column in found.items()} == {
+        "pck_0.04": [0.0] * 5,
+        "pck_0.06": pytest.approx([12 / 28] * 5),
+        "pck_0.11": [1.0] * 5,
+    }
+    assert list(values(PCK(), fields)) == ["pck_0.05", "pck_0.1"]
+
+
+@pytest.mark.parametrize("absent", ["correspondence", "drawn_correspondence"])
+def test_where_there_is_none_nothing_is_said(fields: DrawnBatch, absent: str) -> None:
+    del fields[absent]  # type: ignore[misc]
+    for metric in (CorrespondenceError(), PCK()):
+        assert all(np.isnan(column).all() for column in values(metric, fields).values())
+
+
+def test_a_sample_without_known_points_says_nothing(fields: DrawnBatch) -> None:
+    fields["correspondence"]["seen"][2] = 0
+    assert np.isnan(values(CorrespondenceError(), fields)["correspondence_error"]).tolist() == [0, 0, 1, 0, 0]
+
+
+def test_wrong_arguments_say_the_rule(fields: DrawnBatch) -> None:
+    with pytest.raises(ValueError, match=r"within \(0, 1\)"):
+        PCK([0.05, 5])
+    fields["drawn_correspondence"] = torch.zeros(5, 2, 8, 8)
+    with pytest.raises(ValueError, match="drawn_correspondence must be"):
+        CorrespondenceError().update(fields)
