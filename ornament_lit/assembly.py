@@ -13,6 +13,7 @@ from ornament_lit.denoiser import Denoiser
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement
+from ornament_lit.models.no_denoiser import NoDenoiser
 from ornament_lit.reference_nets import ReferenceNet
 
 
@@ -35,7 +36,7 @@ def assemble(
     Raises:
         ValueError: If the widths of two parts differ.
     """
-    if denoiser.latent_channels != autoencoder.latent_channels:
+    if denoiser.latent_channels not in (NoDenoiser.latent_channels, autoencoder.latent_channels):
         raise ValueError(
             f"the UNet must have out_channels={autoencoder.latent_channels}, the autoencoder's latent channels, "
             f"got {denoiser.latent_channels}"

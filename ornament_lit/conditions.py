@@ -3,7 +3,7 @@
 Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, L image tokens of D channels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from torch import Tensor
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask
 from ornament_lit.image_encoders import ImageEncoder
-from ornament_lit.mask_refinement import resize_mask
+from ornament_lit.mask_refinement import MaskRefinement, resize_mask
+from ornament_lit.models.warps import Warp, WarpOutput, warp_inputs
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Conditions:
         ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
         box_mask: The coarse box, or another input mask, (B, 1, h, w) in [0, 1].
         image_tokens: (B, L, D).
+        warp: What the warp says; None for a model without.
+        warp_latents: Latents of its composite, and its coverage, (B, c + 1, h, w).
     """
 
     erased_image: Tensor
@@ -33,6 +36,8 @@ class Conditions:
     ornament_mask: Tensor
     box_mask: Tensor
     image_tokens: Tensor
+    warp: WarpOutput | None = None
+    warp_latents: Tensor | None = None
 
 
 def encode_conditions(
@@ -98,6 +103,39 @@ def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: Im
         box_mask=resize_mask(input_mask(batch), like=encoded["erased_latents"]),
         image_tokens=image_encoder.project(encoded["image_features"]),
     )
+
+
+@torch.no_grad()
+def add_warp(conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder: Autoencoder) -> Conditions:
+    """Ask a warp, and encode what it says.
+
+    Args:
+        conditions: Conditions of the batch.
+        warp: A warp that says nothing leaves the conditions as they are.
+        batch: Pictures and masks.
+        autoencoder: Encodes the composite.
+    """
+    if not warp.num_predictions:
+        return conditions
+    output = warp(warp_inputs(batch))
+    latents = autoencoder.encode(output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
+    coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
+    return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
+
+
+def predicted_masks(conditions: Conditions, refinement: MaskRefinement, like: Tensor) -> Tensor:
+    """Wearing masks of the mask head's iterations, and after them that of the warp, if there is one.
+
+    Args:
+        conditions: Know what the warp said.
+        refinement: Knows what the mask head said.
+        like: (B, 1, H, W), of the size of the pictures.
+
+    Returns:
+        (T, B, 1, H, W) in [0, 1].
+    """
+    masks = refinement.pictures(like)
+    return masks if conditions.warp is None else torch.cat([masks, conditions.warp.coverage[None].to(masks)])
 
 
 def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:

@@ -63,6 +63,8 @@ class Denoiser(nn.Module):
             outside where the box covers nothing of it.
         input_skip: Add a linear map of the inputs to the prediction, weighed by the timestep, which starts at zero: for
             UNets whose first convolution is narrower than the inputs, so that they cannot hand them on.
+        warp_condition: Look at what the warp says, too: the latents of its composite, and its coverage. The new input
+            channels start at zero.
     """
 
     def __init__(
@@ -73,15 +75,17 @@ class Denoiser(nn.Module):
         reference_matching: ReferenceMatching | None = None,
         known_pixels: bool = False,
         input_skip: bool = False,
+        warp_condition: bool = False,
     ) -> None:
         super().__init__()
         self.unet = unet
-        self.latent_channels: int = unet.config.out_channels
+        self.latent_channels = int(unet.config.out_channels)
+        self.warp_condition = warp_condition
         self.direct_masking = direct_masking
         self._check_input_channels()
         check_conditioning(unet)
-        if unet.config.in_channels == self.latent_channels:
-            widen_input(unet, 2 * self.latent_channels + 1, keep=self.latent_channels)
+        if unet.config.in_channels < self.input_channels:
+            widen_input(unet, self.input_channels, keep=unet.config.in_channels)
         install_processors(unet)
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
@@ -90,14 +94,20 @@ class Denoiser(nn.Module):
         self.known_pixels = known_pixels
         self.known = OutsideBoxKnown() if known_pixels else NothingKnown()
         self.input_skip = input_skip
-        channels = (2 * self.latent_channels + 1, self.latent_channels)
+        channels = (self.input_channels, self.latent_channels)
         self.skip = InputSkip(*channels) if input_skip else NoInputSkip()
 
+    @property
+    def input_channels(self) -> int:
+        """Channels that the UNet looks at: noisy latents, mask, erased person; latents and coverage of the warp."""
+        groups = 3 if self.warp_condition else 2
+        return groups * self.latent_channels + groups - 1
+
     def _check_input_channels(self) -> None:
-        allowed = (self.latent_channels, 2 * self.latent_channels + 1)
-        if self.unet.config.in_channels not in allowed:
+        usual = (self.latent_channels, 2 * self.latent_channels + 1)
+        if self.unet.config.in_channels not in (*usual, self.input_channels):
             raise ValueError(
-                f"the UNet must have {allowed[0]} input channels (latents) or {allowed[1]} (noisy latents, mask, "
+                f"the UNet must have {usual[0]} input channels (latents) or {usual[1]} (noisy latents, mask, "
                 f"erased person), got in_channels={self.unet.config.in_channels}"
             )
 
@@ -147,6 +157,7 @@ class Denoiser(nn.Module):
         given: Tensor | None = None,
         box_mask: Tensor | None = None,
         points: Mapping[str, Tensor] | None = None,
+        warp_latents: Tensor | None = None,
     ) -> DenoiserOutput:
         """Predict one denoising step.
 
@@ -163,6 +174,8 @@ class Denoiser(nn.Module):
                 the unconditional half of a guided step. None where all samples are given theirs.
             box_mask: The coarse box, (B, 1, h, w) in [0, 1]; ``known_pixels`` and `PositionalMatching` need it.
             points: By layer, points of the person's picture whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
+            warp_latents: Latents of the warp's composite, and its coverage, (B, c + 1, h, w); ``warp_condition`` needs
+                them.
 
         Returns:
             The prediction and what was measured; differentiable in latents, mask, tokens and features.
@@ -180,7 +193,7 @@ class Denoiser(nn.Module):
             points=points or {},
         )
         noisy_latents = self.known.insert(noisy_latents, erased_latents, box_mask)
-        inputs = torch.cat([noisy_latents, input_mask, erased_latents], dim=1)
+        inputs = torch.cat([noisy_latents, input_mask, erased_latents, *self._warp(given, warp_latents)], dim=1)
         tokens = _where(given, _join_tokens(image_tokens, features.context_tokens))
         residuals = [_where(given, residual) for residual in features.skip_residuals]
         prediction = self._run(inputs, timesteps, tokens, residuals, context)
@@ -196,6 +209,7 @@ class Denoiser(nn.Module):
         features: ReferenceFeatures,
         ornament_mask: Tensor,
         box_mask: Tensor | None = None,
+        warp_latents: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict both halves of a guided step in one call, which is faster than two.
 
@@ -210,6 +224,7 @@ class Denoiser(nn.Module):
             features: Features of the reference net.
             ornament_mask: (B, 1, h, w).
             box_mask: (B, 1, h, w).
+            warp_latents: (B, c + 1, h, w).
 
         Returns:
             The predictions with the ornament's tokens and features and without them, each (B, c, h, w).
@@ -223,10 +238,19 @@ class Denoiser(nn.Module):
         )
         noisy_latents = self.known.insert(noisy_latents, erased_latents, box_mask)
         inputs = torch.cat([torch.cat([noisy_latents, input_mask, erased_latents], dim=1)] * 2)
+        warped = [_and_nothing(condition) for condition in self._warp(None, warp_latents)]
+        inputs = torch.cat([inputs, *warped], dim=1)
         tokens = _and_nothing(_join_tokens(image_tokens, features.context_tokens))
         residuals = [_and_nothing(residual) for residual in features.skip_residuals]
         conditional, unconditional = self._run(inputs, timesteps.repeat(2), tokens, residuals, context).chunk(2)
         return conditional, unconditional
+
+    def _warp(self, given: Tensor | None, warp_latents: Tensor | None) -> list[Tensor]:
+        if not self.warp_condition:
+            return []
+        if warp_latents is None:
+            raise ValueError("warp_condition needs a warp, and the model has none; set model.warp")
+        return [_where(given, warp_latents)]
 
     def _run(
         self, inputs: Tensor, timesteps: Tensor, tokens: Tensor, residuals: list[Tensor], context: AttentionContext

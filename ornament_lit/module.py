@@ -21,16 +21,24 @@ from ornament_lit.attention_losses.matched import matched_of
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import TryOnBatch, check_batch, select_rows
 from ornament_lit.checkpoints import configuration_of, drop_frozen, restore_frozen, save_configuration
-from ornament_lit.conditions import Conditions, encode_conditions, encode_images, make_conditions
+from ornament_lit.conditions import (
+    Conditions,
+    add_warp,
+    encode_conditions,
+    encode_images,
+    make_conditions,
+    predicted_masks,
+)
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import repeat_rows
 from ornament_lit.fingerprints import check_fingerprints
 from ornament_lit.image_encoders import ImageEncoder
-from ornament_lit.losses import DiffusionLoss
+from ornament_lit.losses import DiffusionLoss, WarpLoss
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
+from ornament_lit.models.warps import NoWarp, Warp, warp_inputs, warp_truth
 from ornament_lit.noising import check_noise_options, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
@@ -83,6 +91,10 @@ class TryOnModule(LightningModule):
             alike.
         neutral_background: The networks see the ornament on mid grey, whatever is around it in its picture: the picture
             times its mask.
+        warp: Says in one look where each pixel of the worn ornament comes from in its picture; null for none, as in the
+            paper.
+        warp_loss: What the warp is taught; null for the defaults.
+        warp_loss_weight: Weight of the warp's loss; 0 freezes the warp.
     """
 
     mask_threshold: Tensor
@@ -108,6 +120,9 @@ class TryOnModule(LightningModule):
         sampler: Sampler | None = None,
         diffusion_loss: DiffusionLoss | None = None,
         neutral_background: bool = False,
+        warp: Warp | None = None,
+        warp_loss: WarpLoss | None = None,
+        warp_loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
         save_configuration(self)
@@ -122,6 +137,10 @@ class TryOnModule(LightningModule):
         self.noise_scheduler = noise_scheduler
         self.reference_net = reference_net
         self.mask_head = mask_head
+        self.warp = warp or NoWarp()
+        self.warp_loss = warp_loss or WarpLoss()
+        if not warp_loss_weight:
+            self.warp.requires_grad_(False)
         self.attention_loss = attention_loss
         self.mass_layers = attention_loss.layers(denoiser)
         self.optimizer = optimizer
@@ -133,11 +152,13 @@ class TryOnModule(LightningModule):
         self.min_snr_gamma = min_snr_gamma
         self.sampler = sampler or Sampler()
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
+        if self.warp.num_predictions:
+            self.initial_loss_weights["warp"] = warp_loss_weight
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
         self.crops: dict[str, float] = {}
         self.keys_done: set[str] = set()
-        self.mask_iou = MaskIoU(mask_head.num_iterations)
+        self.mask_iou = MaskIoU(mask_head.num_iterations + self.warp.num_predictions)
         self.mean_losses = MeanLosses(tuple(self.initial_loss_weights))
         self.register_buffer("mask_threshold", torch.tensor(0.5))
 
@@ -198,6 +219,8 @@ class TryOnModule(LightningModule):
         check_batch(batch)
         encoded = encode_images(batch, self.autoencoder, self.image_encoder, True, self.neutral_background)
         conditions = make_conditions(batch, encoded, self.image_encoder)
+        if self.denoiser.warp_condition or not self.training:
+            conditions = add_warp(conditions, self.warp, batch, self.autoencoder)
         options = (self.condition_dropout, self.noise_draws, self.offset_noise) if self.training else (0.0, 1, 0.0)
         dropout, draws, _ = options
         latents = encoded["person_latents"]
@@ -215,6 +238,7 @@ class TryOnModule(LightningModule):
                 "ornament_mask": conditions.ornament_mask,
                 "box_mask": conditions.box_mask,
                 "points": self.attention_loss.points(self.denoiser, batch),
+                "warp_latents": conditions.warp_latents,
             },
             draws,
         )
@@ -229,6 +253,8 @@ class TryOnModule(LightningModule):
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
+        if self.initial_loss_weights.get("warp"):
+            losses["warp"], _ = self.warp_loss(self.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
         return losses, Seen(conditions, refinement, attention_mask)
 
     def noise_loss(
@@ -279,7 +305,7 @@ class TryOnModule(LightningModule):
     def _evaluation_step(self, stage: str, batch: TryOnBatch) -> dict[str, Any]:
         losses, seen = self.losses(batch)
         self.mean_losses.update(losses, len(batch["key"]))
-        masks = seen.refinement.pictures(like=batch["wearing_mask"])
+        masks = predicted_masks(seen.conditions, seen.refinement, like=batch["wearing_mask"])
         self.mask_iou.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
         return {
             "loss": sum(self.initial_loss_weights[name] * value for name, value in losses.items()),
@@ -315,8 +341,8 @@ class TryOnModule(LightningModule):
         Returns:
             M_hat^1 ... M_hat^T at the size of the pictures, (T, B, 1, H, W) in [0, 1].
         """
-        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, self.neutral_background)
-        return self.refine(conditions).pictures(like=batch["box_mask"])
+        conditions = self.conditions(batch)
+        return predicted_masks(conditions, self.refine(conditions), like=batch["box_mask"])
 
     def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
         """Draw the person wearing the ornament.
@@ -348,12 +374,18 @@ class TryOnModule(LightningModule):
             See :meth:`predict_step`.
         """
         sampler = sampler or self.sampler
-        conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, self.neutral_background)
+        conditions = self.conditions(batch)
         drawing = sampler(self.denoiser, self.refine, self.noise_scheduler, conditions, batch["sample_seed"])
-        masks = drawing.refinements[-1].pictures(like=batch["box_mask"])
+        masks = predicted_masks(conditions, drawing.refinements[-1], like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]
         image = self.autoencoder.decode(drawing.latents).clamp(-1, 1)
-        return {"key": batch["key"], "image": image, "mask": mask, "mask_predictions": masks}
+        output = {"key": batch["key"], "image": image, "mask": mask, "mask_predictions": masks}
+        return output if conditions.warp is None else {**output, "correspondence": conditions.warp.uv}
+
+    def conditions(self, batch: TryOnBatch) -> Conditions:
+        """Encode what may be looked at, and ask the warp."""
+        encoded = encode_conditions(batch, self.autoencoder, self.image_encoder, self.neutral_background)
+        return add_warp(encoded, self.warp, batch, self.autoencoder)
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""

@@ -60,9 +60,12 @@ class Sampler:
         scheduler_options: Settings of the scheduler that differ from the training's, such as
             ``{use_karras_sigmas: true}``.
         refresh: When mask and reference features are computed anew; null for :class:`RefreshOnce`.
+        strength: How much of the noise is added to the warp's composite before the drawing begins, as a share of the
+            steps: 1 begins from noise alone, and needs no warp; 0 takes no step, and draws the composite itself
+            (warm start, as SDEdit, Meng et al., 2022).
 
     Raises:
-        ValueError: If ``num_steps`` is less than 1 or ``guidance_scale`` is negative.
+        ValueError: If ``num_steps`` is less than 1, ``guidance_scale`` is negative, or ``strength`` is no share.
     """
 
     def __init__(
@@ -72,11 +75,15 @@ class Sampler:
         scheduler: type[SchedulerMixin] | None = None,
         scheduler_options: dict[str, Any] | None = None,
         refresh: RefreshPolicy | None = None,
+        strength: float = 1.0,
     ) -> None:
         if num_steps < 1 or not guidance_scale >= 0:
             raise ValueError(
                 f"num_steps must be at least 1 and guidance_scale not negative, got {num_steps} and {guidance_scale}"
             )
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be a share of the steps in [0, 1], got {strength}")
+        self.strength = strength
         self.num_steps = num_steps
         self.guidance_scale = guidance_scale
         self.scheduler = scheduler
@@ -116,11 +123,11 @@ class Sampler:
         generators = generators_of(sample_seed)
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
         like = conditions.erased_latents
-        latents: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
-        latents = latents * scheduler.init_noise_sigma
+        noise: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
+        timesteps, latents = self._begin(scheduler, noise, conditions)
         refinements = [refine(conditions)]
         frozen = freeze(denoiser, refinements[0])
-        for step, timestep in enumerate(scheduler.timesteps):
+        for step, timestep in enumerate(timesteps):
             due = self._due(step, refinements)
             if due.any():
                 newest = refine(conditions, refinements[-1].mask)
@@ -133,6 +140,24 @@ class Sampler:
             latents = latents if replaced is None else replaced
         return Drawing(denoiser.known.insert(latents, like, conditions.box_mask), refinements)
 
+    def _begin(self, scheduler: SchedulerMixin, noise: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor]:
+        """Timesteps that are taken, and the latents that they begin with."""
+        if self.strength == 1.0:
+            return scheduler.timesteps, noise * scheduler.init_noise_sigma
+        if conditions.warp_latents is None:
+            raise ValueError(
+                f"strength={self.strength} begins at a warp's composite, and the model has no warp; set model.warp, "
+                "or strength to 1"
+            )
+        composite = conditions.warp_latents[:, :-1]
+        skipped = (self.num_steps - round(self.strength * self.num_steps)) * getattr(scheduler, "order", 1)
+        timesteps: Tensor = scheduler.timesteps[skipped:]
+        if not len(timesteps):
+            return timesteps, composite
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(skipped)
+        return timesteps, scheduler.add_noise(composite, noise, timesteps[:1])
+
     def _due(self, step: int, refinements: list[MaskRefinement]) -> Tensor:
         masks = [refinement.mask for refinement in refinements]
         return self.refresh.is_due(step, masks) if step else torch.zeros(len(masks[0]), dtype=torch.bool)
@@ -144,10 +169,11 @@ class Sampler:
         timesteps = timestep.to(latents.device).expand(len(latents))
         given = (conditions.image_tokens, frozen.features, conditions.ornament_mask)
         arguments = (latents, timesteps, conditions.erased_latents, frozen.mask, *given)
+        rest = (conditions.box_mask, conditions.warp_latents)
         if self.guidance_scale == 1.0:
-            prediction: Tensor = denoiser(*arguments, box_mask=conditions.box_mask).prediction
+            prediction: Tensor = denoiser(*arguments, box_mask=rest[0], warp_latents=rest[1]).prediction
             return prediction
-        conditional, unconditional = denoiser.guided(*arguments, box_mask=conditions.box_mask)
+        conditional, unconditional = denoiser.guided(*arguments, *rest)
         return torch.lerp(unconditional, conditional, self.guidance_scale)
 
 

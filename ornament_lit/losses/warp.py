@@ -66,19 +66,22 @@ class WarpLoss:
                 raise ValueError(f"{name} must not be negative, got {weight}")
         self.extend = extend
 
-    def __call__(self, training: WarpTraining) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, training: WarpTraining | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Compare what a warp says with the truth.
 
         Samples without a correspondence teach mask, colours and skin only; samples that began with a wrong pose teach
         confidence only.
 
         Args:
-            training: Inputs, truth, and what the warp said; all iterations but the last count half.
+            training: Inputs, truth, and what the warp said; all iterations but the last count half. None for a warp
+                that does not train.
 
         Returns:
             The loss, a scalar, and its weighted terms without gradients: those of the last iteration, and ``pose`` and
             ``pose_field``, of the pose alone.
         """
+        if training is None:
+            return torch.zeros(()), {}
         truth = training.truth
         known = (truth.weight.amax((1, 2, 3)) > 0).float()
         right = training.chances.gather(1, training.pose[:, None])[:, 0] > RIGHT
@@ -101,7 +104,10 @@ class WarpLoss:
         if not self.extend:
             return uv, weight
         near = gaussian_window(weight, NEAR * weight.shape[-1]) > AROUND / 10
-        return extend_field(uv, weight), weight + AROUND * near
+        coarse = F.avg_pool2d(weight, 2)
+        halved = F.avg_pool2d(uv * weight, 2) / coarse.clamp(min=1e-4)
+        extended = F.interpolate(extend_field(halved, coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return extended, weight + AROUND * near
 
     def _terms(
         self, output: WarpOutput, training: WarpTraining, target: Tensor, pixels: Tensor, known: Tensor, fair: Tensor

@@ -15,8 +15,8 @@ from ornament_lit.models.warps.layers import ContextAttention, ResidualBlock, ze
 from ornament_lit.models.warps.pose import relative_grid
 from ornament_lit.models.warps.texture import sample_texture
 
-HALO = 17
-"""Pixels over which the ornament's mask is blurred for the aligner to feel where it is."""
+HALO = 9
+"""Pixels of the halved texture over which the ornament's mask is blurred, for the aligner to feel where it is."""
 DETAIL = 0.1
 GAIN = 0.8
 OFFSET = 0.3
@@ -110,8 +110,8 @@ class Aligner(nn.Module):
 
     def _look(self, inputs: WarpInputs, uv: Tensor) -> Tensor:
         centre, extent = mask_frame(inputs.box_mask)
-        halo = F.avg_pool2d(inputs.texture[:, 3:], HALO, 1, HALO // 2)
-        warped = sample_texture(torch.cat([inputs.texture, halo], dim=1), uv)
+        halo = F.avg_pool2d(F.avg_pool2d(inputs.texture[:, 3:], 2), HALO, 1, HALO // 2)
+        warped = torch.cat([sample_texture(inputs.texture, uv), sample_texture(halo, uv)], dim=1)
         place = relative_grid(inputs.box_mask, centre, extent)
         return torch.cat(
             [inputs.masked_person, inputs.box_mask, inputs.input_mask, place, warped, uv.clamp(-2, 2)], dim=1
@@ -136,7 +136,7 @@ class Aligner(nn.Module):
 
 def _pool(seen: Tensor, box_mask: Tensor) -> Tensor:
     """Mean of a map in the box, and its greatest values; (B, 2 C)."""
-    weight = F.adaptive_avg_pool2d(box_mask, seen.shape[-2:])
+    weight = F.adaptive_avg_pool2d(box_mask, (seen.shape[-2], seen.shape[-1]))
     mean = (seen * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-3)
     return torch.cat([mean, seen.amax((2, 3))], dim=1)
 

@@ -121,9 +121,11 @@ class Warp(nn.Module, ABC):
 
     Attributes:
         num_predictions: Wearing masks that it predicts: 1, or 0 for a warp that says nothing.
+        kept_when_frozen: Checkpoints hold its weights, even where they do not train.
     """
 
     num_predictions: int = 1
+    kept_when_frozen: bool = True
 
     @abstractmethod
     def forward(self, inputs: WarpInputs) -> WarpOutput:

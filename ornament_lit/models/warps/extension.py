@@ -98,7 +98,8 @@ def _inverse(matrix: Tensor) -> Tensor:
     """Inverses of symmetric positive (B, 2, 2, H, W) matrices."""
     (a, b), (c, d) = matrix.permute(1, 2, 0, 3, 4)
     inverse = torch.stack([torch.stack([d, -b], 1), torch.stack([-c, a], 1)], 1)
-    return inverse / (a * d - b * c).clamp(min=1e-9)[:, None, None]
+    determinant: Tensor = (a * d - b * c).clamp(min=1e-9)
+    return inverse / determinant[:, None, None]
 
 
 def gaussian_window(image: Tensor, deviation: float) -> Tensor:

@@ -96,4 +96,5 @@ def anchor_chances(field: Tensor, weight: Tensor, anchors: Tensor, temperature: 
     spread = covariance(field, weight)
     length = spread.flatten(1).norm(dim=1, keepdim=True).clamp(min=1e-9) * math.sqrt(2)
     cosines = torch.einsum("bij,kij->bk", spread, anchors.to(spread)) / length
-    return (cosines / temperature).softmax(1)
+    chances: Tensor = (cosines / temperature).softmax(1)
+    return chances

@@ -27,14 +27,13 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, channels), nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, channels), nn.Conv2d(channels, channels, 3, padding=1)
-        zero_init(self.conv2)
+        self.norm, self.conv1 = nn.GroupNorm(GROUPS, channels), nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the two convolutions."""
-        hidden = self.conv1(F.silu(self.norm1(x)))
-        return x + self.conv2(F.silu(self.norm2(hidden)))
+        result: Tensor = x + self.conv2(F.silu(self.conv1(F.silu(self.norm(x)))))
+        return result
 
 
 def token_encoder(channels: int, width: int, out: int) -> nn.Sequential:
@@ -62,7 +61,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         (B, heads, N, d).
     """
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    return logits.softmax(-1).to(value.dtype) @ value
+    found: Tensor = logits.softmax(-1).to(value.dtype) @ value
+    return found
 
 
 class TransformerBlock(nn.Module):
@@ -88,7 +88,8 @@ class TransformerBlock(nn.Module):
         """Let the tokens look at each other."""
         query, key, value = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         x = x + self.out(attend(query, key, value).transpose(1, 2).flatten(2))
-        return x + self.narrow(F.gelu(self.widen(self.mlp_norm(x))))
+        result: Tensor = x + self.narrow(F.gelu(self.widen(self.mlp_norm(x))))
+        return result
 
 
 class ContextAttention(nn.Module):
@@ -109,10 +110,12 @@ class ContextAttention(nn.Module):
             2, dim=-1
         )
         found = attend(self._split(self.query(self.norm(tokens))), key, value)
-        return x + self.out(found.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, x.shape[-2:])
+        change: Tensor = self.out(found.transpose(1, 2).flatten(2)).transpose(1, 2)
+        return x + change.reshape(x.shape)
 
     def _split(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads: Tensor = tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return heads
 
 
 class PositionEncoding(nn.Module):

@@ -96,7 +96,7 @@ class PoseAwareWarp(Warp):
         poses = self.pose(seen)
         chances = anchor_chances(truth.correspondence["uv"], truth.weight, self.pose.anchors)
         anchor = draw_anchors(truth, chances, poses.logits, self.own_poses)
-        outputs = tuple(self._render(seen, *fit) for fit in self._align(seen, poses, anchor))
+        outputs = tuple(self._render(seen, *fit, supersampling=1) for fit in self._align(seen, poses, anchor))
         still = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
         first_uv = self._first_field(poses, anchor, still)
         return WarpTraining(outputs, first_uv, poses.logits, chances, anchor, seen, truth)
@@ -117,20 +117,22 @@ class PoseAwareWarp(Warp):
             fits.append(_Fit(field, alignment))
         return fits
 
-    def _render(self, inputs: WarpInputs, field: AffineField, alignment: Alignment) -> WarpOutput:
+    def _render(
+        self, inputs: WarpInputs, field: AffineField, alignment: Alignment, supersampling: int = SUPERSAMPLING
+    ) -> WarpOutput:
         """Sample the ornament's picture, at the size of the inputs."""
         height, width = inputs.box_mask.shape[-2:]
-        finer = (SUPERSAMPLING * height, SUPERSAMPLING * width)
+        finer = (supersampling * height, supersampling * width)
         displacement = resize_smooth(alignment.displacement, finer)
         points = field.at(displacement)
         colours = sample_texture(inputs.texture[:, :3].float(), points, "border")
         masks = sample_texture(inputs.texture[:, 3:].float(), points)
-        sampled = F.avg_pool2d(torch.cat([colours, masks], dim=1), SUPERSAMPLING)
+        sampled = F.avg_pool2d(torch.cat([colours, masks], dim=1), supersampling)
         rest = [getattr(alignment, name) for name in ("visibility", "gain", "offset", "skin")]
         visibility, gain, offset, skin = (resize_smooth(part, (height, width)) for part in rest)
         own = sampled[:, 3:] if self.own_coverage else 1.0
         coverage = visibility * own * inputs.box_mask
-        skin = torch.lerp(inputs.masked_person.float(), skin, inputs.box_mask)
+        skin = inputs.masked_person.float() + (skin - inputs.masked_person) * inputs.box_mask
         lit = (sampled[:, :3] + 1) * gain - 1 + offset
         return WarpOutput(
             uv=field.at(resize_smooth(alignment.displacement, (height, width))),
@@ -139,21 +141,19 @@ class PoseAwareWarp(Warp):
             gain=gain,
             offset=offset,
             skin=skin,
-            composite=torch.lerp(skin, lit, coverage),
+            composite=skin + (lit - skin) * coverage,
             confidence=-alignment.log_error,
             warped=sampled[:, :3],
         )
 
     def _resized(self, inputs: WarpInputs) -> WarpInputs:
-        """The inputs at the size that the networks look at; the texture at most twice as large."""
+        """The inputs at the size that the networks look at."""
         size = (self.size, self.size)
         shrunk = {
             name: resize(getattr(inputs, name), size)
-            for name in ("masked_person", "box_mask", "input_mask", "ornament_image", "ornament_mask")
+            for name in ("masked_person", "box_mask", "input_mask", "ornament_image", "ornament_mask", "texture")
         }
-        finest = max(inputs.texture.shape[-1], SUPERSAMPLING * self.size)
-        texture = resize(inputs.texture, (min(finest, SUPERSAMPLING * self.size),) * 2)
-        return WarpInputs(**shrunk, texture=texture, wide_view=self._wide(inputs.wide_view))
+        return WarpInputs(**shrunk, wide_view=self._wide(inputs.wide_view))
 
     def _wide(self, view: WideView | None) -> WideView | None:
         if not self.pose.wide_view:
@@ -169,7 +169,7 @@ class PoseAwareWarp(Warp):
         size = (self.size, self.size)
         known = truth.correspondence["known"]
         points = resize(truth.correspondence["uv"] * known, size)
-        shrunk = {name: resize(truth.correspondence[name], size) for name in ("known", "seen")}  # type: ignore[literal-required]
+        shrunk = {name: resize(truth.correspondence[name], size) for name in ("known", "seen")}
         uv = points / shrunk["known"].clamp(min=1e-4)
         mask, image = resize(truth.wearing_mask, size), resize(truth.person_image, size)
         return WarpTruth(image, mask, {"uv": uv, **shrunk}, truth.sample_seed)  # type: ignore[typeddict-item]

@@ -1,0 +1,68 @@
+"""NoDenoiser: what a warp says is what is drawn."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ornament_lit.denoiser import Denoiser, DenoiserOutput
+from ornament_lit.features import ReferenceFeatures
+from ornament_lit.known_pixels import NothingKnown
+
+
+class NoDenoiser(Denoiser):
+    """Do not denoise: train a warp alone, and draw what it says.
+
+    The sampler must begin at the warp's composite and take no step (``strength: 0``). Reference net and mask head
+    have nothing to fit to: take `NoReferenceNet` and `BoxMaskHead`.
+    """
+
+    latent_channels = 0
+    warp_condition = False
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.unet = None
+        self.known = NothingKnown()
+
+    def drop_cross_attention(self) -> None:
+        """There is none."""
+
+    def self_attention_layers(self) -> list[str]:
+        """There is none."""
+        return []
+
+    def highest_resolution_layers(self) -> list[str]:
+        """There is none."""
+        return []
+
+    def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
+        """Return the features as they are."""
+        return features
+
+    def forward(
+        self,
+        noisy_latents: Tensor,
+        timesteps: Tensor,
+        erased_latents: Tensor,
+        input_mask: Tensor,
+        image_tokens: Tensor,
+        features: ReferenceFeatures,
+        ornament_mask: Tensor,
+        mass_layers: Sequence[str] = (),
+        given: Tensor | None = None,
+        box_mask: Tensor | None = None,
+        points: Mapping[str, Tensor] | None = None,
+        warp_latents: Tensor | None = None,
+    ) -> DenoiserOutput:
+        """Predict zeros."""
+        return DenoiserOutput(torch.zeros_like(noisy_latents), {})
+
+    def guided(self, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        """Say what must be set.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("NoDenoiser draws nothing; set model.sampler.init_args.strength to 0, the warp's composite")
