@@ -17,6 +17,10 @@ LARGEST = 65535 // UNIT
 MODES = ("I;16", "I")
 
 
+class CorrespondenceSizeError(ValueError):
+    """A correspondence of other pixels than the person image."""
+
+
 def encode_correspondence(correspondence: PixelCorrespondence) -> bytes:
     """Make a PNG of a correspondence.
 
@@ -44,14 +48,16 @@ def decode_correspondence(content: bytes, size: tuple[int, int]) -> PixelCorresp
         size: Width and height of the person image in pixels.
 
     Raises:
-        ValueError: If it is no PNG of 16-bit grey, not three times as high as ``size`` and as wide, or more of a pixel
-            is seen than known.
+        CorrespondenceSizeError: If it is not three times as high as ``size`` and as wide.
+        ValueError: If it is no PNG of 16-bit grey, or more of a pixel is seen than known.
         OSError: If it cannot be decoded.
     """
     image = Image.open(io.BytesIO(content), formats=("PNG",))
     stacked = (size[0], 3 * size[1])
     if image.size != stacked:
-        raise ValueError(f"must have {stacked} pixels, three times the person image's {size}, got {image.size}")
+        raise CorrespondenceSizeError(
+            f"must have {stacked} pixels, three times the person image's {size}, got {image.size}"
+        )
     if image.mode not in MODES:
         raise ValueError(f"must be 16-bit grey, got mode {image.mode}; write it by encode_correspondence")
     pictures = np.asarray(image).astype(np.uint16).reshape(3, size[1], size[0])

@@ -124,6 +124,8 @@ class ComparisonDataset(TripletDataset):
             sample["other_ornament"] = OtherSample(
                 ornament_image=found["ornament_image"], ornament_mask=found["ornament_mask"], key=found["key"]
             )
+            if "ornament_detail" in found:
+                sample["other_ornament"]["ornament_detail"] = found["ornament_detail"]
         return sample
 
 
