@@ -151,9 +151,12 @@ class ComparisonDataset(TripletDataset):
 
     def _ornament(self, row: int) -> OtherSample:
         found = super().load(row)
-        return OtherSample(
+        other = OtherSample(
             ornament_image=found["ornament_image"], ornament_mask=found["ornament_mask"], key=found["key"]
         )
+        if "ornament_detail" in found:
+            other["ornament_detail"] = found["ornament_detail"]
+        return other
 
 
 def collate(samples: Sequence[TryOnSample | None]) -> TryOnBatch | None:

@@ -1,10 +1,11 @@
 """Raw samples to triplets: the shard schema ends here.
 
-A sample is ``{key}.ornament.jpg``, ``.ornament_mask.png``, ``.person.jpg``, ``.wearing_mask.png`` and ``.json``; a
-``.bare.jpg`` (the person without the ornament) may be there and is not read. ``.latents_0.safetensors`` and so on
-may be there, too: copies that were encoded beforehand, see :mod:`datamodules.latents`. Images are decoded by Pillow,
-each in the one format that its name says, and the metadata by json. webdataset's own decoders are never used: they
-unpickle.
+A sample is ``{key}.ornament.jpg``, ``.ornament_mask.png``, ``.person.jpg``, ``.wearing_mask.png`` and ``.json``. There
+may be a ``.bare.jpg`` (the person without the ornament), a ``.correspondence.png`` (which point of the ornament each
+worn pixel shows, see :mod:`datamodules.correspondence_png`) and ``.latents_0.safetensors`` and so on (copies that were
+encoded beforehand, see :mod:`datamodules.latents`): they are decoded where they were read. Images are decoded by
+Pillow, each in the one format that its name says, and the metadata by json. webdataset's own decoders are never used:
+they unpickle.
 """
 
 import io
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple, SupportsFloat
 from PIL import Image
 
 from datamodules.correspondence import PixelCorrespondence
+from datamodules.correspondence_png import ENTRY as CORRESPONDENCE
+from datamodules.correspondence_png import CorrespondenceSizeError, decode_correspondence
 from datamodules.faults import Reason, SampleError
 from ornament_lit.batch import CATEGORIES
 from ornament_lit.geometry import Box, clip_box, mask_to_box
@@ -25,6 +28,8 @@ from ornament_lit.geometry import Box, clip_box, mask_to_box
 IMAGES = ("ornament.jpg", "person.jpg")
 MASKS = ("ornament_mask.png", "wearing_mask.png")
 ENTRIES = (*IMAGES, *MASKS, "json")
+BARE = "bare.jpg"
+OPTIONAL = (BARE, CORRESPONDENCE)
 LATENTS = "latents_{}.safetensors"
 LATENTS_PATTERN = re.compile(r"latents_\d+\.safetensors")
 FORMATS = {"jpg": "JPEG", "png": "PNG"}
@@ -93,7 +98,7 @@ def describe(sample: Mapping[str, Any]) -> Description:
 
 
 def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
-    """Decode the images of a raw sample; latents are left as they are.
+    """Decode the images of a raw sample, with those of :data:`OPTIONAL` that it has; latents are left as they are.
 
     Raises:
         SampleError: ``undecodable``, ``size_mismatch``, ``empty_mask``, or ``bad_metadata`` where the box lies
@@ -106,9 +111,9 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
         box = clip_box(description.box, *person.size)
     except ValueError as error:
         raise _fault(sample, "bad_metadata", str(error)) from error
-    key, latents = sample["__key__"], _latents(sample)
-    named = (description.category, key, description.components)
-    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, latents)
+    named = (description.category, sample["__key__"], description.components)
+    optional = _latents(sample), _correspondence(sample, person.size), _bare(sample, person.size)
+    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, *optional)
 
 
 def is_latents(entry: str) -> bool:
@@ -119,6 +124,26 @@ def is_latents(entry: str) -> bool:
 def _latents(sample: Mapping[str, Any]) -> tuple[bytes, ...]:
     """The latents of copy 0, 1 and so on, up to the first that is absent."""
     return tuple(sample[name] for name in takewhile(sample.__contains__, map(LATENTS.format, count())))
+
+
+def _correspondence(sample: Mapping[str, Any], size: tuple[int, int]) -> PixelCorrespondence | None:
+    if CORRESPONDENCE not in sample:
+        return None
+    try:
+        return decode_correspondence(sample[CORRESPONDENCE], size)
+    except CorrespondenceSizeError as error:
+        raise _fault(sample, "size_mismatch", f"{CORRESPONDENCE} {error}") from error
+    except Exception as error:
+        raise _fault(sample, "undecodable", f"{CORRESPONDENCE}: {type(error).__name__}: {error}") from error
+
+
+def _bare(sample: Mapping[str, Any], size: tuple[int, int]) -> Image.Image | None:
+    if BARE not in sample:
+        return None
+    bare = _image(sample, BARE).convert("RGB")
+    if bare.size != size:
+        raise _fault(sample, "size_mismatch", f"{BARE} has {bare.size} pixels, the person {size}")
+    return bare
 
 
 def _fault(sample: Mapping[str, Any], reason: Reason, detail: str) -> SampleError:

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from datamodules.decoding import ENTRIES, Triplet, is_latents
+from datamodules.decoding import Triplet, is_latents
 from datamodules.faults import SampleError
 from datamodules.remote import is_remote, read_url
 from datamodules.seeding import hash_seed
@@ -93,10 +93,9 @@ class PrecomputedTransform:
         sample = self.card.transform(triplet, self.card.copy_seed(triplet.key, copy))
         return {**sample, "sample_seed": seed, "encoded": encoded}
 
-    @staticmethod
-    def wants(entry: str) -> bool:
+    def wants(self, entry: str) -> bool:
         """Whether an entry of a sample is looked at."""
-        return entry in ENTRIES or is_latents(entry)
+        return self.card.transform.wants(entry) or is_latents(entry)
 
 
 def read_latents(content: bytes, card: LatentsCard) -> EncodedImages:
@@ -178,6 +177,11 @@ def differences(first: LatentsCard, second: LatentsCard) -> list[str]:
     return [f"{name} {one.get(name)} and {other.get(name)}" for name in one | other if one.get(name) != other.get(name)]
 
 
+def with_extras_of(transform: TripletTransform, other: TripletTransform) -> TripletTransform:
+    """A transform of the same pictures that adds what another one adds: latents know nothing of it."""
+    return replace(transform, correspondence=other.correspondence, wide_view=other.wide_view, detail=other.detail)
+
+
 def _flat(card: LatentsCard) -> dict[str, Any]:
     values = json.loads(json.dumps(asdict(card)))
     weights = {f"weights of {name}": digest[:12] for name, digest in values.pop("encoders").items()}
@@ -225,6 +229,7 @@ def _agreed(cards: dict[str, LatentsCard | None], transform: TripletTransform) -
         if differing := differences(first, card):
             raise ValueError(f"{folder} and {next(iter(cards))} have latents of {', '.join(differing)}")
     assert first is not None
+    first = replace(first, transform=with_extras_of(first.transform, transform))
     if differing := differences(first, replace(first, transform=transform, version=VERSION)):
         raise ValueError(f"the latents are of other crops than data asks for: {', '.join(differing)}")
     return first

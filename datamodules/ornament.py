@@ -65,6 +65,13 @@ class OrnamentDataModule(LightningDataModule):
         reference_scale: Least and greatest factor of the ornament's size in its window, in training and evaluation.
         other_ornaments: How many other ornaments of its type come with each test sample, to be drawn as wrong
             references: 1, or more for metrics of retrieval (see ``retrieval_references`` of the report).
+        rotation: Training persons are turned by up to so many degrees, either way, and their box with them: it is the
+            coarse box around the turned wearing mask.
+        correspondence: Add which point of the ornament's picture each pixel of the person shows, ``correspondence``:
+            from shards of ``data render`` and ``data correspondence``; not known in samples without.
+        wide_view: Add a wider view of the person, ``wide_view``, whose window has so many times the side, at half of
+            the resolution; null for none.
+        detail: Add the ornament at so many times the resolution, ``ornament_detail``; 1 for none.
         whole_photographs: Hand the persons' whole photographs to the test, for metrics of the region ``full``.
         shuffle_block_size: Training samples that are mixed with each other, of shards in a random order; remote
             shards are copied as their blocks come.
@@ -103,6 +110,10 @@ class OrnamentDataModule(LightningDataModule):
         reference_rotation: float = 0.0,
         reference_scale: tuple[float, float] = (1.0, 1.0),
         other_ornaments: int = 1,
+        rotation: float = 0.0,
+        correspondence: bool = False,
+        wide_view: float | None = None,
+        detail: int = 1,
         whole_photographs: bool = False,
         shuffle_block_size: int = 8192,
         samples_per_epoch: int | None = None,
@@ -124,6 +135,7 @@ class OrnamentDataModule(LightningDataModule):
             ("samples_per_epoch", samples_per_epoch),
             ("read_attempts", read_attempts),
             ("other_ornaments", other_ornaments),
+            ("detail", detail),
         ):
             _check_number(name, number, 1)
         _check_number("num_workers", num_workers, 0)
@@ -132,6 +144,7 @@ class OrnamentDataModule(LightningDataModule):
         if not 0.0 <= recolour <= 1.0:
             raise ValueError(f"recolour must be a share in [0, 1], got {recolour}")
         _check_reference(reference_rotation, reference_scale)
+        _check_person(rotation, wide_view, resolution)
         if input_mask not in INPUT_MASKS:
             raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
         self.train_shards = train_shards
@@ -149,6 +162,10 @@ class OrnamentDataModule(LightningDataModule):
         self.reference_rotation = reference_rotation
         self.reference_scale = reference_scale
         self.other_ornaments = other_ornaments
+        self.rotation = rotation
+        self.correspondence = correspondence
+        self.wide_view = wide_view
+        self.detail = detail
         self.whole_photographs = whole_photographs
         self.strict = strict
         self.precomputed = precomputed
@@ -300,7 +317,7 @@ class OrnamentDataModule(LightningDataModule):
         return self._catalogues[specification]
 
     def transform(self, augment: bool) -> TripletTransform:
-        """What is made of a triplet in training (which may flip and recolour) or in evaluation."""
+        """What is made of a triplet in training (which may turn, flip and recolour) or in evaluation."""
         return TripletTransform(
             self.resolution,
             self.box_growth,
@@ -310,6 +327,10 @@ class OrnamentDataModule(LightningDataModule):
             input_mask=self.input_mask,
             reference_rotation=self.reference_rotation,
             reference_scale=self.reference_scale,
+            rotation=self.rotation if augment else 0.0,
+            correspondence=self.correspondence,
+            wide_view=self.wide_view,
+            detail=self.detail,
         )
 
     def _training_transform(self) -> TripletTransform | PrecomputedTransform:
@@ -336,6 +357,15 @@ def _check_reference(rotation: float, scale: tuple[float, float]) -> None:
         raise ValueError(f"reference_rotation must be degrees in [0, 180], got {rotation}")
     if not 0.0 < scale[0] <= scale[1] < math.inf:
         raise ValueError(f"reference_scale must be [least, greatest] with 0 < least <= greatest, got {scale}")
+
+
+def _check_person(rotation: float, wide_view: float | None, resolution: int) -> None:
+    if not 0.0 <= rotation <= 180.0:
+        raise ValueError(f"rotation must be degrees in [0, 180], got {rotation}")
+    if wide_view is not None and not 1.0 <= wide_view < math.inf:
+        raise ValueError(f"wide_view must be at least 1, so that it holds the person's window, got {wide_view}")
+    if wide_view is not None and resolution < 2:
+        raise ValueError(f"wide_view has half of the resolution, which must be at least 2, got {resolution}")
 
 
 def _check_geometry(box_growth: tuple[float, float], crop_factor: float) -> None:

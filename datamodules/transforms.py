@@ -1,27 +1,27 @@
 """Triplets to the entries of a TryOnBatch: coarse box, crop, resize, flip, normalise."""
 
-import math
 import random
 from dataclasses import dataclass
 from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from datamodules.colours import change_colours, draw_colour_change
+from datamodules.correspondence_png import ENTRY as CORRESPONDENCE
 from datamodules.decoding import ENTRIES, Triplet
-from datamodules.faults import SampleError
+from datamodules.extras import View, correspondence_of, detail_of, wide_view_of
 from datamodules.input_masks import InputMask, draw_input_mask
+from datamodules.references import Reference, draw_reference
 from datamodules.seeding import hash_seed
-from ornament_lit.batch import EncodedImages
-from ornament_lit.geometry import MID_GREY, Box, clip_box, draw_box, grow_box, mask_to_box, square_crop
-from ornament_lit.windows import ORNAMENT_FACTOR, image_to_tensor, mask_to_tensor
+from datamodules.turning import turn_person
+from ornament_lit.batch import Correspondence, EncodedImages, OrnamentDetail, WideView
+from ornament_lit.geometry import Box, clip_box, draw_box, grow_box, square_crop
+from ornament_lit.windows import image_to_tensor, mask_to_tensor
 
 VERSION = 1
 """What a seed draws: raise it when a seed comes to mean another crop or flip, since stored latents do not fit then."""
-
-TINT = 0.25
 
 
 class TryOnSample(TypedDict):
@@ -43,6 +43,9 @@ class TryOnSample(TypedDict):
     photograph: NotRequired[Tensor]
     window: NotRequired[Tensor]
     box: NotRequired[Tensor]
+    correspondence: NotRequired[Correspondence]
+    wide_view: NotRequired[WideView]
+    ornament_detail: NotRequired[OrnamentDetail]
 
 
 class OtherSample(TypedDict):
@@ -51,6 +54,7 @@ class OtherSample(TypedDict):
     ornament_image: Tensor
     ornament_mask: Tensor
     key: str
+    ornament_detail: NotRequired[OrnamentDetail]
 
 
 class Pictures(NamedTuple):
@@ -81,6 +85,11 @@ class TripletTransform:
         reference_rotation: The ornament's picture is turned by up to so many degrees, either way.
         reference_scale: Least and greatest factor of the ornament's size in its window.
         whole: Add the whole photograph of the person, and where the window and the box are in it.
+        rotation: The person is turned by up to so many degrees, either way; the annotated box is then the one around
+            the turned wearing mask. With ``whole`` the photograph is the turned one.
+        correspondence: Add which point of the ornament's picture each pixel of the person shows.
+        wide_view: Add a wider window of the person, of so many times the side; None for none.
+        detail: Add the ornament at so many times the resolution, where that is more than 1.
     """
 
     resolution: int
@@ -92,6 +101,10 @@ class TripletTransform:
     reference_rotation: float = 0.0
     reference_scale: tuple[float, float] = (1.0, 1.0)
     whole: bool = False
+    rotation: float = 0.0
+    correspondence: bool = False
+    wide_view: float | None = None
+    detail: int = 1
 
     def __call__(self, triplet: Triplet, seed: int) -> TryOnSample:
         """Transform one triplet; the result depends on nothing but the arguments.
@@ -104,19 +117,21 @@ class TripletTransform:
             One row of a batch.
         """
         rng = random.Random(hash_seed(seed, "augmentation"))
+        triplet = self._turned(triplet, seed)
         box = self.coarse_box(triplet, rng)
-        window = square_crop(box, self.crop_factor)
+        window, reference = square_crop(box, self.crop_factor), self._reference(triplet, seed)
         person = (
             image_to_tensor(triplet.person, window, self.resolution),
             mask_to_tensor(triplet.wearing_mask, window, self.resolution),
             draw_box(box, window, self.resolution),
         )
         flip = self.flip and rng.random() < 0.5
-        pictures = Pictures(*self.ornament(triplet, seed), *person)
+        pictures = Pictures(*reference.tensors(self.resolution), *person)
         if flip:
             pictures = Pictures(*(picture.flip(-1) for picture in pictures))
-        if self.recolour and rng.random() < self.recolour:
-            pictures = recolour(pictures, draw_colour_change(rng))
+        change = draw_colour_change(rng) if self.recolour and rng.random() < self.recolour else None
+        if change is not None:
+            pictures = recolour(pictures, change)
         sample = TryOnSample(
             ornament_image=pictures.ornament_image,
             ornament_mask=pictures.ornament_mask,
@@ -133,36 +148,30 @@ class TripletTransform:
         if self.whole:
             sample["photograph"] = torch.from_numpy(np.array(triplet.person)).permute(2, 0, 1)
             sample["window"], sample["box"] = torch.tensor(window), torch.tensor(box)
+        self._add_extras(sample, View(triplet, box, window, reference, flip, change))
         return sample
 
-    def ornament(self, triplet: Triplet, seed: int) -> tuple[Tensor, Tensor]:
-        """The ornament's picture and mask as the networks see them, turned and scaled as the options say.
+    def _add_extras(self, sample: TryOnSample, view: View) -> None:
+        if self.correspondence:
+            sample["correspondence"] = correspondence_of(view, self.resolution)
+        if self.wide_view is not None:
+            sample["wide_view"] = wide_view_of(view, self.wide_view, self.resolution // 2)
+        if self.detail > 1:
+            sample["ornament_detail"] = detail_of(view, self.detail * self.resolution)
 
-        Raises:
-            SampleError: ``empty_mask``, if nothing is left of a thin mask once it is turned.
-        """
-        image, mask, factor = triplet.ornament, triplet.ornament_mask, ORNAMENT_FACTOR
+    def _turned(self, triplet: Triplet, seed: int) -> Triplet:
+        if not self.rotation:
+            return triplet
+        angle = random.Random(hash_seed(seed, "rotation")).uniform(-self.rotation, self.rotation)
+        return turn_person(triplet, angle)
+
+    def _reference(self, triplet: Triplet, seed: int) -> Reference:
         rng = random.Random(hash_seed(seed, "reference"))
-        if self.reference_rotation:
-            angle = rng.uniform(-self.reference_rotation, self.reference_rotation)
-            image = image.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=(MID_GREY,) * 3)
-            mask = mask.rotate(angle, Image.Resampling.BILINEAR, expand=True)
-        if self.reference_scale != (1.0, 1.0):
-            factor /= rng.uniform(*self.reference_scale)
-        box = mask_to_box(mask)
-        if box is None:
-            raise SampleError(
-                f"{triplet.key}: an ornament mask must have a pixel above 127, got none after a turn; the ornament is "
-                "too thin for reference_rotation",
-                "empty_mask",
-            )
-        crop = square_crop(box, factor)
-        return image_to_tensor(image, crop, self.resolution), mask_to_tensor(mask, crop, self.resolution)
+        return draw_reference(triplet, self.reference_rotation, self.reference_scale, rng)
 
-    @staticmethod
-    def wants(entry: str) -> bool:
+    def wants(self, entry: str) -> bool:
         """Whether an entry of a sample is looked at."""
-        return entry in ENTRIES
+        return entry in ENTRIES or (self.correspondence and entry == CORRESPONDENCE)
 
     def coarse_box(self, triplet: Triplet, rng: random.Random) -> Box:
         """Box as a user would draw it: it contains the annotated one and lies in the picture."""
@@ -176,35 +185,3 @@ def recolour(pictures: Pictures, change: Tensor) -> Pictures:
         ornament_image=change_colours(pictures.ornament_image, pictures.ornament_mask, change),
         person_image=change_colours(pictures.person_image, pictures.wearing_mask, change),
     )
-
-
-def draw_colour_change(rng: random.Random) -> Tensor:
-    """Draw a linear change of colours: a turn of the hue, by any angle, and a tint.
-
-    Args:
-        rng: Where the angle and the logarithms of the tint's three factors (of deviation :data:`TINT`) come from.
-
-    Returns:
-        (3, 3), to be multiplied by RGB in [0, 1] as a column. Grey keeps its lightness; only the tint colours it.
-    """
-    angle = rng.uniform(0, 2 * math.pi)
-    tint = torch.tensor([rng.gauss(0, TINT) for _ in range(3)])
-    grey = torch.full((3, 3), 1 / 3)
-    across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
-    turn = math.cos(angle) * torch.eye(3) + (1 - math.cos(angle)) * grey + math.sin(angle) * across
-    return torch.diag((tint - tint.mean()).exp()) @ turn
-
-
-def change_colours(image: Tensor, mask: Tensor, change: Tensor) -> Tensor:
-    """Change the colours of a picture inside a mask.
-
-    Args:
-        image: (3, H, W) in [-1, 1].
-        mask: (1, H, W) in [0, 1].
-        change: (3, 3), as :func:`draw_colour_change` draws it.
-
-    Returns:
-        (3, H, W) in [-1, 1].
-    """
-    changed = torch.einsum("ij,jhw->ihw", change, (image + 1) / 2).clamp(0, 1) * 2 - 1
-    return torch.lerp(image, changed, mask)

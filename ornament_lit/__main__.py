@@ -57,6 +57,11 @@ COMMANDS: dict[str, Command] = {
         "datamodules.rendering.command:render",
         "render triplets with exact masks: --num 1024 --size 512 --out ...",
     ),
+    "data correspondence": Command(
+        "datamodules.rendering.command:correspondence",
+        "add to rendered triplets which point of the ornament each worn pixel shows: FOLDER",
+        positional=True,
+    ),
     "data pack": Command(
         "datamodules.packing.command:pack", "pack photographs and masks of your own: --source shop.csv --out ..."
     ),

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from datamodules.rendering.records import Row
+from datamodules.rendering.records import Row, read_log, read_options
+from ornament_lit.files import write_file
+
+CARD = "README.md"
 
 ENTRIES = """| entry | what |
 |---|---|
@@ -13,11 +17,21 @@ ENTRIES = """| entry | what |
 | `{key}.ornament_mask.png` | its mask, 0-255 coverage |
 | `{key}.person.jpg` | the ornament worn |
 | `{key}.wearing_mask.png` | the part of the ornament that is seen in it, 0-255 coverage |
+| `{key}.correspondence.png` | which point of the ornament's picture each worn pixel shows, see \
+`datamodules/correspondence_png.py` |
 | `{key}.bare.jpg` | the same person, light and camera without the ornament (with `--bare true`) |
 | `{key}.json` | `type`, `kind`, `design`, `components`, `box` [x0, y0, x1, y1) in pixels, \
 `visible_fraction`, `materials`, `pose`, `reference`, `look`, `lights`, `crop` (x, y, side as shares of the whole \
 scene), `mirrored`, seeds and versions |
 """
+
+
+def renew_card(folder: Path) -> int:
+    """Write the card of a folder from its logs, if it has any; say how many triplets they list."""
+    rows = [row for path in sorted(folder.glob("*.tar")) for row in read_log(folder, path.name)[1]]
+    if rows:
+        write_file(folder / CARD, write_card(rows, read_options(folder)).encode())
+    return len(rows)
 
 
 def write_card(rows: Sequence[Row], sets: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""``data render``: only the options, so that ``--help`` imports nothing heavy."""
+"""``data render`` and ``data correspondence``: only the options, so that ``--help`` imports nothing heavy."""
 
 from pathlib import Path
 from typing import Literal
@@ -62,6 +62,31 @@ def render(
     recipe = Recipe(seed, split, size, samples_per_pixel, bare, whole_scene, detail_for(size))
     folder = Path(out).expanduser()
     run(Job(folder, plan, shards, recipe, choose_variant(variant), workers or available_cores()))
+
+
+def correspondence(folder: str, out: str | None = None, workers: int | None = None) -> None:
+    """Add to triplets that data render made before which point of the ornament's picture each worn pixel shows.
+
+    Each triplet is composed again from its seed and compared with its masks; nothing is rendered, a fifth of a second
+    each. One that is not what its seed draws here is told and stays as it is. Shards are replaced when they are
+    whole, and samples that have a correspondence are kept: it is safe to interrupt and to run again. Needs the extra
+    render.
+
+    Args:
+        folder: Where the shards (*.tar) are, with render-*.json.
+        out: Folder for the new shards; null to replace those of the folder.
+        workers: Processes, one thread each; null for one a core.
+    """
+    from datamodules.processes import available_cores
+    from datamodules.rendering.variants import require_packages
+
+    require_packages()
+    from datamodules.rendering.supplementing import supplement
+
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {workers}")
+    shards = Path(folder).expanduser()
+    supplement(shards, Path(out).expanduser() if out else shards, workers or available_cores())
 
 
 def detail_for(size: int) -> float:

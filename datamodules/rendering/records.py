@@ -65,6 +65,13 @@ def read_options(folder: Path) -> dict[str, dict[str, Any]]:
     return {split: json.loads(path.read_text(encoding="utf-8")) for split, path in texts.items() if path.exists()}
 
 
+def add_option(folder: Path, name: str, value: object) -> None:
+    """Write down that all splits of a folder have an option now, as if they had been rendered with it."""
+    for split, options in read_options(folder).items():
+        text = json.dumps(options | {name: value}, indent=2, sort_keys=True) + "\n"
+        write_file(folder / f"render-{split}.json", text.encode())
+
+
 def write_log(folder: Path, shard: str, digest: str | None, rows: Sequence[Row]) -> None:
     """Write the log of a finished shard."""
     (folder / LOG).mkdir(exist_ok=True)

@@ -13,16 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from datamodules.faults import SampleError
 from datamodules.index import ShardEntry, scan_shard, write_index
-from datamodules.rendering.card import write_card
+from datamodules.rendering.card import CARD, renew_card
 from datamodules.rendering.composition import Recipe
 from datamodules.rendering.plan import Plan, Task
 from datamodules.rendering.pool import Product, render_all
-from datamodules.rendering.records import check_options, read_log, read_options, row_of, write_log
+from datamodules.rendering.records import check_options, read_log, row_of, write_log
 from datamodules.rendering.variants import Variant
 from datamodules.writing import write_shard
-from ornament_lit.files import write_file
 
-CARD = "README.md"
 SHEET = "contact_sheet.png"
 SHEET_TRIPLETS = 16
 
@@ -49,7 +47,7 @@ class Job(NamedTuple):
     def options(self) -> dict[str, Any]:
         """What the bytes of the shards depend on, JSON-able."""
         versions = {"variant": self.variant.name, "mitsuba": version("mitsuba")}
-        return {**asdict(self.recipe), "shard_size": self.plan.shard_size, **versions}
+        return {**asdict(self.recipe), "correspondence": True, "shard_size": self.plan.shard_size, **versions}
 
 
 def run(job: Job) -> None:
@@ -117,12 +115,11 @@ def finish(job: Job) -> None:
     names = sorted(path.name for path in job.folder.glob("*.tar"))
     entries = [_entry(job.folder, name) for name in names]
     write_index(job.folder, entries)
-    rows = [row for name in names for row in read_log(job.folder, name)[1]]
-    write_file(job.folder / CARD, write_card(rows, read_options(job.folder)).encode())
+    triplets = renew_card(job.folder)
     part = job.folder / f"{SHEET}.part"
     sheet_of_shards(job.folder, entries, SHEET_TRIPLETS).save(part, "PNG")
     os.replace(part, job.folder / SHEET)
-    print(f"{len(rows)} triplets in {len(names)} shards: {job.folder}, see {CARD} and {SHEET}", file=sys.stderr)
+    print(f"{triplets} triplets in {len(names)} shards: {job.folder}, see {CARD} and {SHEET}", file=sys.stderr)
 
 
 def _entry(folder: Path, name: str) -> ShardEntry:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from datamodules.correspondence_png import ENTRY, encode_correspondence
 from datamodules.rendering.composition import Composition, Recipe, compose
+from datamodules.rendering.correspondence import correspond
 from datamodules.rendering.denoising import denoise
 from datamodules.rendering.lights import Dome, draw_dome, irradiance
 from datamodules.rendering.masks import Coverage, Masks, Window, camera_frame, extent
@@ -144,6 +146,7 @@ def _encode(composition: Composition, shots: Shots, metadata: dict[str, Any]) ->
     }
     entries = {name: encode_picture(_oriented(picture, mirrored)) for name, picture in pictures.items()}
     entries |= {name: encode_mask(_oriented(mask, mirrored)) for name, mask in masks.items()}
+    entries |= {ENTRY: encode_correspondence(correspond(composition))}
     return entries | {"json": json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()}
 
 
