@@ -3,6 +3,7 @@
 Shape legend: H = W resolution of the window in pixels.
 """
 
+import random
 from typing import Literal
 
 import numpy as np
@@ -11,10 +12,17 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-InputMask = Literal["box", "oriented_box", "convex_hull", "wearing_mask"]
-INPUT_MASKS: tuple[InputMask, ...] = ("box", "oriented_box", "convex_hull", "wearing_mask")
+InputMask = Literal["box", "oriented_box", "convex_hull", "wearing_mask", "mixed"]
+INPUT_MASKS: tuple[InputMask, ...] = ("box", "oriented_box", "convex_hull", "wearing_mask", "mixed")
+MIXTURE: dict[InputMask, float] = {"box": 0.5, "wearing_mask": 0.3, "oriented_box": 0.1, "convex_hull": 0.1}
+"""How often a sample of ``mixed`` input masks has which one."""
 
 Points = NDArray[np.float64]
+
+
+def choose_input_mask(kind: InputMask, rng: random.Random) -> InputMask:
+    """The kind itself; for ``mixed`` one that is drawn by :data:`MIXTURE`."""
+    return rng.choices(list(MIXTURE), list(MIXTURE.values()))[0] if kind == "mixed" else kind
 
 
 def draw_input_mask(kind: InputMask, wearing_mask: Tensor, box_mask: Tensor) -> Tensor:

@@ -324,7 +324,7 @@ class OrnamentDataModule(LightningDataModule):
             self.crop_factor,
             flip=augment and self.horizontal_flip,
             recolour=self.recolour if augment else 0.0,
-            input_mask=self.input_mask,
+            input_mask=self.input_mask if augment or self.input_mask != "mixed" else "box",
             reference_rotation=self.reference_rotation,
             reference_scale=self.reference_scale,
             rotation=self.rotation if augment else 0.0,

@@ -12,7 +12,7 @@ from datamodules.colours import change_colours, draw_colour_change
 from datamodules.correspondence_png import ENTRY as CORRESPONDENCE
 from datamodules.decoding import ENTRIES, Triplet
 from datamodules.extras import View, correspondence_of, detail_of, wide_view_of
-from datamodules.input_masks import InputMask, draw_input_mask
+from datamodules.input_masks import InputMask, choose_input_mask, draw_input_mask
 from datamodules.references import Reference, draw_reference
 from datamodules.seeding import hash_seed
 from datamodules.turning import turn_person
@@ -144,7 +144,8 @@ class TripletTransform:
             components=triplet.components,
         )
         if self.input_mask != "box":
-            sample["input_mask"] = draw_input_mask(self.input_mask, pictures.wearing_mask, pictures.box_mask)
+            kind = choose_input_mask(self.input_mask, random.Random(hash_seed(seed, "input_mask")))
+            sample["input_mask"] = draw_input_mask(kind, pictures.wearing_mask, pictures.box_mask)
         if self.whole:
             sample["photograph"] = torch.from_numpy(np.array(triplet.person)).permute(2, 0, 1)
             sample["window"], sample["box"] = torch.tensor(window), torch.tensor(box)
@@ -155,7 +156,7 @@ class TripletTransform:
         if self.correspondence:
             sample["correspondence"] = correspondence_of(view, self.resolution)
         if self.wide_view is not None:
-            sample["wide_view"] = wide_view_of(view, self.wide_view, self.resolution // 2)
+            sample["wide_view"] = wide_view_of(view, self.wide_view, self.resolution)
         if self.detail > 1:
             sample["ornament_detail"] = detail_of(view, self.detail * self.resolution)
 

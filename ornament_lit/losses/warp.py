@@ -82,6 +82,10 @@ class WarpLoss:
         """
         if training is None:
             return torch.zeros(()), {}
+        with torch.autocast(training.logits.device.type, enabled=False):
+            return self._compare(training)
+
+    def _compare(self, training: WarpTraining) -> tuple[Tensor, dict[str, Tensor]]:
         truth = training.truth
         known = (truth.weight.amax((1, 2, 3)) > 0).float()
         right = training.chances.gather(1, training.pose[:, None])[:, 0] > RIGHT

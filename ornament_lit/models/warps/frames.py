@@ -61,8 +61,11 @@ def anchor_maps(turns: int) -> Tensor:
 
 
 def apply_affine(linear: Tensor, shift: Tensor, points: Tensor) -> Tensor:
-    """Map points (B, 2, H, W) by matrices (B, 2, 2) and shifts (B, 2)."""
-    return torch.einsum("bij,bjhw->bihw", linear, points) + shift[:, :, None, None]
+    """Map points (B, 2, H, W) by matrices (B, 2, 2) and shifts (B, 2).
+
+    Written out, since autocast would round a matrix product, and with it the coordinates, to 16 bits.
+    """
+    return (linear[..., None, None] * points[:, None]).sum(2) + shift[:, :, None, None]
 
 
 def covariance(field: Tensor, weight: Tensor) -> Tensor:
@@ -78,7 +81,7 @@ def covariance(field: Tensor, weight: Tensor) -> Tensor:
     grid = pixel_grid(weight.shape[-2:], weight).expand_as(field)
     total = weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
     centred = grid - (weight * grid).sum((2, 3), keepdim=True) / total
-    return torch.einsum("bihw,bjhw->bij", weight * field / total, centred)
+    return ((weight * field / total)[:, :, None] * centred[:, None]).sum((3, 4))
 
 
 def anchor_chances(field: Tensor, weight: Tensor, anchors: Tensor, temperature: float = 0.05) -> Tensor:
@@ -95,6 +98,6 @@ def anchor_chances(field: Tensor, weight: Tensor, anchors: Tensor, temperature: 
     """
     spread = covariance(field, weight)
     length = spread.flatten(1).norm(dim=1, keepdim=True).clamp(min=1e-9) * math.sqrt(2)
-    cosines = torch.einsum("bij,kij->bk", spread, anchors.to(spread)) / length
+    cosines = (spread[:, None] * anchors.to(spread)).sum((2, 3)) / length
     chances: Tensor = (cosines / temperature).softmax(1)
     return chances
