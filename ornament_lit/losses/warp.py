@@ -43,7 +43,7 @@ class WarpLoss:
 
     def __init__(
         self,
-        pose: float = 0.1,
+        pose: float = 0.3,
         field: float = 4.0,
         mask: float = 0.5,
         detail: float = 0.5,

@@ -66,7 +66,7 @@ class PoseAwareWarp(Warp):
         stem_channels: int = 64,
         channels: int = 128,
         heads: int = 4,
-        own_poses: float = 0.2,
+        own_poses: float = 0.1,
     ) -> None:
         super().__init__()
         for name, number in (("hypotheses", hypotheses), ("iterations", iterations), ("turns", turns)):
