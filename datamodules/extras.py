@@ -10,7 +10,7 @@ from datamodules.colours import change_colours
 from datamodules.decoding import Triplet
 from datamodules.references import Reference
 from ornament_lit.batch import Correspondence, OrnamentDetail, WideView
-from ornament_lit.geometry import Box, Crop, draw_box
+from ornament_lit.geometry import Box, Crop, draw_box, widen_crop
 from ornament_lit.windows import image_to_tensor, mask_to_tensor
 
 
@@ -58,13 +58,11 @@ def wide_view_of(view: View, factor: float, resolution: int) -> WideView:
         factor: Side of the wider window over that of the person's, up to a pixel.
         resolution: Side of the picture in pixels.
     """
-    window = view.window
-    size = max(window.size, round(factor * window.size))
-    wide = Crop(window.left - (size - window.size) // 2, window.top - (size - window.size) // 2, size)
+    wide = widen_crop(view.window, factor)
     image = image_to_tensor(view.triplet.person, wide, resolution)
     image, _ = view.finish(image, mask_to_tensor(view.triplet.wearing_mask, wide, resolution))
     box_mask = draw_box(view.box, wide, resolution)
-    ratio = torch.tensor(size / window.size)
+    ratio = torch.tensor(wide.size / view.window.size)
     return WideView(image=image, box_mask=box_mask.flip(-1) if view.flip else box_mask, factor=ratio)
 
 

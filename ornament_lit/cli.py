@@ -33,6 +33,7 @@ from ornament_lit.cli_errors import end_well
 from ornament_lit.cli_memory import explain_out_of_memory
 from ornament_lit.cli_parser import ShortErrors
 from ornament_lit.imports import import_plugins, restrict_imports
+from ornament_lit.models import no_denoiser, warps
 from ornament_lit.module import TryOnModule
 from ornament_lit.resuming import settle_start
 
@@ -43,6 +44,8 @@ FAMILIES = (
     mask_heads,
     reference_nets,
     refresh_policies,
+    warps,
+    no_denoiser,
     metrics,
     datamodules,
     callbacks,

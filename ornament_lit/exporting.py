@@ -11,7 +11,7 @@ from torch import Tensor
 from ornament_lit.checkpoints import read_checkpoint
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
-from ornament_lit.pipeline_folder import Settings
+from ornament_lit.pipeline_folder import FAMILIES, Settings
 
 RAW = "raw_parameters"
 """Where a callback that averages weights keeps the raw ones, in its state."""
@@ -71,10 +71,13 @@ def pipeline_of(
         guidance_scale=module.sampler.guidance_scale,
         refresh=module.sampler.refresh,
         neutral_background=module.neutral_background,
+        wide_view=module.crops.get("wide_view"),
+        detail=int(module.crops.get("detail", 1)),
+        strength=module.sampler.strength,
         source=source or {},
     )
     scheduler = module.sampler.scheduler_for(module.noise_scheduler)
-    parts = {name: getattr(module, name) for name in ("autoencoder", "image_encoder", "reference_net", "mask_head")}
+    parts = {name: getattr(module, name) for name in FAMILIES}
     return OrnamentTryOnPipeline(denoiser=module.denoiser, scheduler=scheduler, **parts, settings=settings)
 
 

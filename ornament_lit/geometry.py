@@ -102,6 +102,13 @@ def square_crop(box: Box, factor: float = 1.5) -> Crop:
     return Crop(round((x0 + x1 - size) / 2), round((y0 + y1 - size) / 2), size)
 
 
+def widen_crop(crop: Crop, factor: float) -> Crop:
+    """A window with the same centre, up to a pixel, and ``factor`` times the side; never smaller."""
+    size = max(crop.size, round(factor * crop.size))
+    margin = (size - crop.size) // 2
+    return Crop(crop.left - margin, crop.top - margin, size)
+
+
 def crop_and_resize(
     image: Image.Image, crop: Crop, resolution: int, fill: int, resample: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Image.Image:

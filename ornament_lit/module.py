@@ -182,9 +182,9 @@ class TryOnModule(LightningModule):
     def setup(self, stage: str) -> None:
         """Note how pictures are cropped for training, and check encodings computed beforehand, if it uses any.
 
-        A data module tells of its crops by the attributes ``resolution`` and ``crop_factor``, which go into the
-        checkpoints, and of encodings, which must be of this module's encoders, by ``encoders``: see
-        :func:`check_fingerprints`.
+        A data module tells of its crops by the attributes ``resolution``, ``crop_factor``, ``wide_view`` and
+        ``detail``, which go into the checkpoints, and of encodings, which must be of this module's encoders, by
+        ``encoders``: see :func:`check_fingerprints`.
 
         Raises:
             ValueError: If they are of others.
@@ -195,7 +195,8 @@ class TryOnModule(LightningModule):
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, buffers)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
-            self.crops = {name: getattr(data, name) for name in ("resolution", "crop_factor") if hasattr(data, name)}
+            crops = {name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")}
+            self.crops = {name: value for name, value in crops.items() if value is not None}
             parts = {"autoencoder": self.autoencoder, "image_encoder": self.image_encoder}
             check_fingerprints(getattr(data, "encoders", {}), parts)
 

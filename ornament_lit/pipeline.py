@@ -24,11 +24,14 @@ from ornament_lit.attention_probe import measure_attention
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.compositing import PasteBack
-from ornament_lit.conditions import Conditions, encode_conditions
+from ornament_lit.conditions import Conditions, add_warp, encode_conditions, predicted_masks
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.geometry import Box
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
+from ornament_lit.models.warps import NoWarp, Warp
+from ornament_lit.models.warps.base import split_rows
+from ornament_lit.pipeline_detail import paste_detail
 from ornament_lit.pipeline_folder import Settings, load_folder, save_folder
 from ornament_lit.pipeline_inputs import align, check_choice, choose_seeds, make_batch
 from ornament_lit.pipeline_output import OutputType, TryOnOutput, convert, paste
@@ -58,6 +61,7 @@ class OrnamentTryOnPipeline:
         reference_net: Features of ornament and person.
         mask_head: Refines the box to the wearing mask.
         settings: What the parts were trained with.
+        warp: Says where each pixel of the worn ornament comes from in its picture; None for none.
 
     Attributes:
         paste_back: How drawings go back into photographs; may be replaced.
@@ -72,6 +76,7 @@ class OrnamentTryOnPipeline:
         reference_net: ReferenceNet,
         mask_head: MaskHead,
         settings: Settings,
+        warp: Warp | None = None,
     ) -> None:
         self.denoiser = denoiser
         self.scheduler = scheduler
@@ -80,6 +85,7 @@ class OrnamentTryOnPipeline:
         self.reference_net = reference_net
         self.mask_head = mask_head
         self.settings = settings
+        self.warp = warp or NoWarp()
         self.paste_back = PasteBack(threshold=settings.mask_threshold)
         self._progress_bar: dict[str, Any] = {}
         self._offload_to: torch.device | None = None
@@ -120,7 +126,7 @@ class OrnamentTryOnPipeline:
     @property
     def components(self) -> dict[str, Any]:
         """The parts by name; ``OrnamentTryOnPipeline(**pipeline.components, settings=...)`` shares them."""
-        names = ("denoiser", "scheduler", "autoencoder", "image_encoder", "reference_net", "mask_head")
+        names = ("denoiser", "scheduler", "autoencoder", "image_encoder", "reference_net", "mask_head", "warp")
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -174,6 +180,8 @@ class OrnamentTryOnPipeline:
         output_type: OutputType = "pil",
         return_attention: bool = False,
         callback_on_step_end: StepEndCallback | None = None,
+        preview: bool = False,
+        detail: bool | None = None,
     ) -> TryOnOutput:
         """Put ornaments on persons.
 
@@ -197,6 +205,10 @@ class OrnamentTryOnPipeline:
                 [0, 1].
             return_attention: Measure where the network looked at the ornament (one more pass of the denoiser).
             callback_on_step_end: Called after each step.
+            preview: Stop after the warp, which takes one look and no denoising step.
+            detail: Sample the ornament's picture at the photograph's resolution, through the warp's field, and take
+                light and shadow from the drawing; False pastes the drawing as it is. None for True where the model has
+                a warp.
 
         Returns:
             Images and what there is to look at.
@@ -209,22 +221,30 @@ class OrnamentTryOnPipeline:
         check_choice("output_type", output_type, OutputType)
         rows = align(ornament=ornament_image, mask=ornament_mask, person=person_image, box=box)
         seeds = choose_seeds(len(rows), seed, generator)
-        sampler = self._sampler(num_inference_steps, guidance_scale)
+        self._check_warp(preview, detail)
+        sampler = self._sampler(num_inference_steps, guidance_scale, 0.0 if preview else self.settings.strength)
         size = self.settings.resolution
         ornaments = [ornament_window(row["ornament"], row["mask"], size) for row in rows]
         persons = [person_window(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
-        batch = make_batch(ornaments, persons, seeds, self.device, self.dtype)
+        extras = (self.settings.wide_view, self.settings.detail)
+        batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras)
         with self._at_work(self.autoencoder, self.image_encoder):
             neutral = self.settings.neutral_background
             conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, neutral)
+        with self._at_work(self.autoencoder, self.warp):
+            conditions = add_warp(conditions, self.warp, batch, self.autoencoder)
         with self._at_work(self.denoiser, self.reference_net, self.mask_head):
             drawing = self._draw(sampler, conditions, batch, callback_on_step_end)
             look = partial(measure_attention, self.denoiser, self.scheduler, conditions, drawing)
             attention = look(batch["sample_seed"], (size, size)) if return_attention else None
         with self._at_work(self.autoencoder):
             pictures = self.autoencoder.decode(drawing.latents).float().clamp(-1, 1).cpu()
-        refined = [refinement.pictures(like=batch["box_mask"]).cpu() for refinement in drawing.refinements]
-        pasted = paste(self.paste_back, pictures, persons, refined[-1][-1:] if region == "mask" else pictures[:0])
+        refined = [predicted_masks(conditions, each, like=batch["box_mask"]).cpu() for each in drawing.refinements]
+        if conditions.warp is not None and detail is not False:
+            each = zip(split_rows(conditions.warp), pictures, ornaments, persons, strict=True)
+            pasted = [paste_detail(*entries, whole_box=region == "box") for entries in each]
+        else:
+            pasted = paste(self.paste_back, pictures, persons, refined[-1][-1:] if region == "mask" else pictures[:0])
         return TryOnOutput(
             images=[convert(composite.picture, output_type) for composite in pasted],
             masks=[composite.mask for composite in pasted],
@@ -235,7 +255,12 @@ class OrnamentTryOnPipeline:
             seeds=seeds,
         )
 
-    def _sampler(self, steps: int | None, scale: float | None) -> Sampler:
+    def _check_warp(self, preview: bool, detail: bool | None) -> None:
+        if not self.warp.num_predictions and (preview or detail):
+            name = "preview" if preview else "detail"
+            raise ValueError(f"{name} needs a model with a warp, and this one has none; leave it out")
+
+    def _sampler(self, steps: int | None, scale: float | None, strength: float) -> Sampler:
         """The sampler of one call."""
         number = self.settings.num_inference_steps if steps is None else steps
         guidance = self.settings.guidance_scale if scale is None else scale
@@ -245,13 +270,13 @@ class OrnamentTryOnPipeline:
                 "take 1",
                 stacklevel=4,
             )
-        return Sampler(number, guidance, refresh=self.settings.refresh)
+        return Sampler(number, guidance, refresh=self.settings.refresh, strength=strength)
 
     def _draw(
         self, sampler: Sampler, conditions: Conditions, batch: TryOnBatch, callback: StepEndCallback | None
     ) -> Drawing:
         refine_mask = partial(refine, self.reference_net, self.mask_head, self.settings.steps_taken)
-        with tqdm(total=sampler.num_steps, **self._progress_bar) as bar:
+        with tqdm(total=round(sampler.strength * sampler.num_steps), **self._progress_bar) as bar:
 
             def on_step(step: int, timestep: Tensor, latents: Tensor) -> Tensor | None:
                 bar.update()
@@ -280,7 +305,7 @@ class OrnamentTryOnPipeline:
         return [part for part in self.components.values() if isinstance(part, nn.Module)]
 
     def _weight(self) -> Tensor:
-        return next(self.denoiser.parameters())
+        return next(parameter for part in self._modules() for parameter in part.parameters())
 
     def _check_resolution(self) -> None:
         factor = self.autoencoder.downsample_factor

@@ -35,6 +35,8 @@ from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
+from ornament_lit.models.no_denoiser import NoDenoiser
+from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.portable import build, describe, describe_pretrained, own_weights, pretrained_child
 from ornament_lit.pretrained import load_pretrained
 from ornament_lit.reference_matching import NoReferenceMatching, ReferenceMatching
@@ -51,8 +53,9 @@ FAMILIES = {
     "image_encoder": ImageEncoder,
     "reference_net": ReferenceNet,
     "mask_head": MaskHead,
+    "warp": Warp,
 }
-DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip")
+DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip", "warp_condition")
 """Options of the denoiser that are kept beside ``reference_matching``; a folder of an older release has fewer."""
 
 
@@ -70,6 +73,9 @@ class Settings:
         guidance_scale: Guidance; 1 for none.
         refresh: When mask and reference features are computed anew.
         neutral_background: Whether the networks see the ornament on mid grey, whatever is around it in its picture.
+        wide_view: Side of the wider view over that of the person's window; None for no wider view.
+        detail: Resolution of the ornament's picture for the warp, over ``resolution``.
+        strength: Share of the steps that are drawn, beginning at the warp's composite; 1 begins at noise.
         source: Where the weights come from: file, SHA-256, and whatever else is worth knowing.
     """
 
@@ -82,6 +88,9 @@ class Settings:
     guidance_scale: float = 1.0
     refresh: RefreshPolicy = field(default_factory=RefreshOnce)
     neutral_background: bool = False
+    wide_view: float | None = None
+    detail: int = 1
+    strength: float = 1.0
     source: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -135,8 +144,8 @@ def load_folder(folder: Path) -> dict[str, Any]:
     refresh = build(index["settings"], {"refresh": RefreshPolicy}, folder)["refresh"]
     known = {entry.name for entry in fields(Settings)}
     settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
-    parts = build(index["parts"], FAMILIES, folder)
-    denoiser = _load_denoiser(index["denoiser"], folder)
+    parts = build({"warp": describe(NoWarp()), **index["parts"]}, FAMILIES, folder)
+    denoiser = _load_denoiser(index["denoiser"], folder) if index["denoiser"] else NoDenoiser()
     assemble(denoiser=denoiser, **parts)
     _load_weights(folder, _with_denoiser(parts, denoiser))
     return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
@@ -177,18 +186,24 @@ def _index(components: Mapping[str, Any], parts: Mapping[str, nn.Module], settin
         "_ornament_lit_version": __version__,
         "unet": ["diffusers", "UNet2DConditionModel"],
         "scheduler": ["diffusers", type(components["scheduler"]).__name__],
-        "denoiser": {
-            **{name: getattr(components["denoiser"], name) for name in DENOISER_OPTIONS},
-            "reference_matching": describe(components["denoiser"].reference_matching),
-        },
+        "denoiser": _describe_denoiser(components["denoiser"]),
         "parts": described,
         "settings": plain,
     }
 
 
+def _describe_denoiser(denoiser: Denoiser) -> dict[str, Any] | None:
+    """Options of a denoiser; None where there is none."""
+    if isinstance(denoiser, NoDenoiser):
+        return None
+    options = {name: getattr(denoiser, name) for name in DENOISER_OPTIONS}
+    return {**options, "reference_matching": describe(denoiser.reference_matching)}
+
+
 def _write(folder: Path, index: Mapping[str, Any], components: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
     folder.mkdir()
-    unfolded(components["denoiser"].unet).save_pretrained(folder / "unet")
+    if index["denoiser"] is not None:
+        unfolded(components["denoiser"].unet).save_pretrained(folder / "unet")
     components["scheduler"].save_pretrained(folder / "scheduler")
     for name, part in parts.items():
         child = pretrained_child(part)
@@ -204,6 +219,8 @@ def _write(folder: Path, index: Mapping[str, Any], components: Mapping[str, Any]
 
 def _with_denoiser(parts: Mapping[str, nn.Module], denoiser: Denoiser) -> dict[str, nn.Module]:
     """The parts, and those of the denoiser that stand beside its UNet."""
+    if isinstance(denoiser, NoDenoiser):
+        return dict(parts)
     return {**parts, "denoiser.reference_matching": denoiser.reference_matching, "denoiser.skip": denoiser.skip}
 
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ornament_lit.batch import CATEGORIES, TryOnBatch
-from ornament_lit.windows import OrnamentWindow, PersonWindow
+from ornament_lit.batch import CATEGORIES, OrnamentDetail, TryOnBatch, WideView
+from ornament_lit.windows import OrnamentWindow, PersonWindow, wide_window
 
 MAX_SEED = 2**63 - 1
 
@@ -107,6 +107,8 @@ def make_batch(
     seeds: Sequence[int],
     device: torch.device,
     dtype: torch.dtype,
+    wide_view: float | None = None,
+    detail: int = 1,
 ) -> TryOnBatch:
     """Stack windows to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
 
@@ -116,13 +118,15 @@ def make_batch(
         seeds: B seeds.
         device: Where the tensors go.
         dtype: Their type.
+        wide_view: Factor of the wider view; None for none.
+        detail: Factor of the ornament's resolution for a warp; 1 for none.
     """
 
     def stack(tensors: list[Tensor]) -> Tensor:
         return torch.stack(tensors).to(device, dtype)
 
     box_mask = stack([person.box_mask for person in persons])
-    return TryOnBatch(
+    batch = TryOnBatch(
         ornament_image=stack([ornament.image for ornament in ornaments]),
         ornament_mask=stack([ornament.mask for ornament in ornaments]),
         person_image=stack([person.image for person in persons]),
@@ -132,3 +136,14 @@ def make_batch(
         key=[str(row) for row in range(len(persons))],
         sample_seed=torch.tensor(list(seeds), dtype=torch.int64),
     )
+    if wide_view is not None:
+        wide = [wide_window(person, wide_view) for person in persons]
+        batch["wide_view"] = WideView(
+            image=stack([view["image"] for view in wide]),
+            box_mask=stack([view["box_mask"] for view in wide]),
+            factor=stack([view["factor"] for view in wide]),
+        )
+    if detail > 1:
+        images, masks = zip(*(ornament.at(detail * ornament.image.shape[-1]) for ornament in ornaments), strict=True)
+        batch["ornament_detail"] = OrnamentDetail(image=stack(list(images)), mask=stack(list(masks)))
+    return batch

@@ -11,7 +11,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ornament_lit.geometry import MID_GREY, Box, Crop, check_box, crop_and_resize, draw_box, mask_to_box, square_crop
+from ornament_lit.batch import WideView
+from ornament_lit.geometry import (
+    MID_GREY,
+    Box,
+    Crop,
+    check_box,
+    crop_and_resize,
+    draw_box,
+    mask_to_box,
+    square_crop,
+    widen_crop,
+)
 from ornament_lit.ornament_masks import find_ornament, on_white
 from ornament_lit.photographs import as_photograph, as_rgb, open_photograph
 
@@ -23,15 +34,26 @@ PictureLike = Image.Image | str | Path
 
 
 class OrnamentWindow(NamedTuple):
-    """An ornament as the networks see it.
+    """An ornament as the networks see it, and its picture.
 
     Attributes:
         image: (3, r, r) in [-1, 1].
         mask: (1, r, r) in [0, 1].
+        picture: The whole picture, ``RGB``.
+        whole_mask: Where the ornament is in it, ``L``.
+        crop: The window.
     """
 
     image: Tensor
     mask: Tensor
+    picture: Image.Image
+    whole_mask: Image.Image
+    crop: Crop
+
+    def at(self, resolution: int) -> tuple[Tensor, Tensor]:
+        """Image and mask of the window at another resolution."""
+        image = image_to_tensor(self.picture, self.crop, resolution)
+        return image, mask_to_tensor(self.whole_mask, self.crop, resolution)
 
 
 class PersonWindow(NamedTuple):
@@ -72,7 +94,8 @@ def ornament_window(picture: PictureLike, mask: PictureLike | None, resolution: 
     if box is None:
         raise ValueError("an ornament mask must have a pixel above 127, got none; white is the ornament")
     crop = square_crop(box, ORNAMENT_FACTOR)
-    return OrnamentWindow(image_to_tensor(seen, crop, resolution), mask_to_tensor(grey, crop, resolution))
+    image, window_mask = image_to_tensor(seen, crop, resolution), mask_to_tensor(grey, crop, resolution)
+    return OrnamentWindow(image, window_mask, seen, grey, crop)
 
 
 def person_window(picture: PictureLike, box: Box, resolution: int, factor: float) -> PersonWindow:
@@ -93,6 +116,17 @@ def person_window(picture: PictureLike, box: Box, resolution: int, factor: float
     crop = square_crop(inside, factor)
     image = image_to_tensor(as_rgb(photograph), crop, resolution)
     return PersonWindow(photograph, inside, crop, image, draw_box(inside, crop, resolution))
+
+
+def wide_window(person: PersonWindow, factor: float) -> WideView:
+    """One row of a :class:`ornament_lit.batch.WideView`: the photograph around a window, ``factor`` times as wide."""
+    resolution = person.image.shape[-1]
+    wide = widen_crop(person.crop, factor)
+    return WideView(
+        image=image_to_tensor(as_rgb(person.photograph), wide, resolution),
+        box_mask=draw_box(person.box, wide, resolution),
+        factor=torch.tensor(wide.size / person.crop.size),
+    )
 
 
 def open_picture(picture: PictureLike, name: str) -> Image.Image:

@@ -135,6 +135,8 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, pictures: Pictures, 
             guidance_scale=options.guidance,
             seed=request.seed,
             region=options.region,
+            preview=options.preview,
+            detail=options.detail,
         )
         outputs.append(output)
         image = output.images[0]
@@ -156,6 +158,8 @@ def describe(pipeline: OrnamentTryOnPipeline, request: Request, options: TryOnOp
         "scheduler": type(pipeline.scheduler).__name__,
         "resolution": settings.resolution,
         "region": options.region,
+        "preview": options.preview,
+        "detail": options.detail is not False and bool(pipeline.warp.num_predictions),
         "dtype": options.dtype,
         "ornaments": [
             {"file": worn.ornament.name, "box": list(worn.box), "type": worn.kind, "mask": worn.mask and worn.mask.name}

@@ -50,6 +50,9 @@ class TryOnOptions:
         guidance: Guidance scale, 1 for none; that of the training's sampler if absent.
         seed: Seed of the drawing.
         region: Paste the drawing in the predicted mask, or in the whole box.
+        preview: Stop after the warp, which takes less than a second on a CPU; needs a model with a warp.
+        detail: Sample the ornament's own picture at the photograph's resolution, through the warp's field; true where
+            the model has a warp, if absent.
         save_masks: Write the masks beside the picture, too.
         raw: Take the raw weights of a checkpoint instead of the averaged ones.
         resolution: Side of the drawn window; needed for checkpoints that do not say it.
@@ -70,6 +73,8 @@ class TryOnOptions:
     guidance: float | None = None
     seed: int = 0
     region: Literal["mask", "box"] = "mask"
+    preview: bool = False
+    detail: bool | None = None
     save_masks: bool = False
     raw: bool = False
     resolution: int | None = None

@@ -4,7 +4,7 @@ Shape legend: B batch, H, W size of the person's window, h, w size of the wider 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -187,3 +187,12 @@ def _erased(view: WideView | None) -> WideView | None:
 def _unknown(mask: Tensor) -> Correspondence:
     nothing = torch.zeros_like(mask)
     return Correspondence(uv=nothing.repeat(1, 2, 1, 1), known=nothing, seen=nothing)
+
+
+def split_rows(output: WarpOutput) -> list[WarpOutput]:
+    """What a warp says of each sample, one row each, on the CPU."""
+    names = [part.name for part in fields(output)]
+    return [
+        WarpOutput(**{name: getattr(output, name)[row : row + 1].cpu() for name in names})
+        for row in range(len(output.confidence))
+    ]
