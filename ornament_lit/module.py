@@ -457,4 +457,4 @@ class TryOnModule(LightningModule):
             assert self.trainer.ckpt_path is not None
             check_weights(self, self.trainer.ckpt_path)
         self.steps_taken = checkpoint["global_step"]
-        self.crops = checkpoint.get("crops", self.crops)
+        self.crops = {**checkpoint.get("crops", {}), **self.crops}
