@@ -120,13 +120,16 @@ class PoseAwareWarp(Warp):
     def _render(
         self, inputs: WarpInputs, field: AffineField, alignment: Alignment, supersampling: int = SUPERSAMPLING
     ) -> WarpOutput:
-        """Sample the ornament's picture, at the size of the inputs."""
+        """Sample the ornament's picture, at the size of the inputs.
+
+        A wrong mask teaches the visibility, not the field, which would twist the ornament to fill the box.
+        """
         height, width = inputs.box_mask.shape[-2:]
         finer = (supersampling * height, supersampling * width)
         displacement = resize_smooth(alignment.displacement, finer)
         points = field.at(displacement)
         colours = sample_texture(inputs.texture[:, :3].float(), points, "border")
-        masks = sample_texture(inputs.texture[:, 3:].float(), points)
+        masks = sample_texture(inputs.texture[:, 3:].float(), points.detach())
         sampled = F.avg_pool2d(torch.cat([colours, masks], dim=1), supersampling)
         rest = [getattr(alignment, name) for name in ("visibility", "gain", "offset", "skin")]
         visibility, gain, offset, skin = (resize_smooth(part, (height, width)) for part in rest)
