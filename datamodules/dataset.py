@@ -120,7 +120,7 @@ class ComparisonDataset(TripletDataset):
         for category, found in Counter(self.catalogue.categories).items():
             if found <= self.count > 1:
                 raise ValueError(
-                    f"other_ornaments={self.count} needs {self.count + 1} samples of each type, and there is only "
+                    f"other_ornaments={self.count} needs {self.count + 1} samples of each type, and there are only "
                     f"{found} of type {category}; give more test data, or set --data.other_ornaments lower"
                 )
 

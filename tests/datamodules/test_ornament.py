@@ -337,7 +337,9 @@ def test_the_test_has_other_ornaments_counts_and_photographs_and_nothing_else_ha
     assert [photograph.shape for photograph in test["photograph"]] == [(3, 48, 48)] * 4
     assert test["components"].tolist() == [-1] * 4
     assert not {"other_ornament", "photograph", "window"} & set(validation)
-    assert "photograph" not in next(iter(drawn(shard_dir).test_dataloader()))
+    assert not {"photograph", "other_ornaments"} & set(next(iter(drawn(shard_dir).test_dataloader())))
+    several = drawn(shard_dir, other_ornaments=3, test_shards=str(shard_dir / "train-*.tar"))
+    assert len(next(iter(several.test_dataloader()))["other_ornaments"]) == 2
 
 
 def test_recolouring_is_for_training_and_input_masks_for_all(shard_dir: Path) -> None:
@@ -360,7 +362,13 @@ def test_the_checksum_is_that_of_the_test_data(shard_dir: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"recolour": 1.5}, {"reference_rotation": 200}, {"reference_scale": (1.0, 0.5)}, {"input_mask": "circle"}],
+    [
+        {"other_ornaments": 0},
+        {"recolour": 1.5},
+        {"reference_rotation": 200},
+        {"reference_scale": (1.0, 0.5)},
+        {"input_mask": "circle"},
+    ],
 )
 def test_options_for_studies_out_of_range(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
