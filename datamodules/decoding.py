@@ -1,10 +1,10 @@
 """Raw samples to triplets: the shard schema ends here.
 
 A sample is ``{key}.ornament.jpg``, ``.ornament_mask.png``, ``.person.jpg``, ``.wearing_mask.png`` and ``.json``; a
-``.bare.jpg`` (the person without the ornament) may be there and is not read. ``.latents_0.safetensors`` and so on
-may be there, too: copies that were encoded beforehand, see :mod:`datamodules.latents`. Images are decoded by Pillow,
-each in the one format that its name says, and the metadata by json. webdataset's own decoders are never used: they
-unpickle.
+``.bare.jpg`` (the person without the ornament) may be there and is decoded where it was read.
+``.latents_0.safetensors`` and so on may be there, too: copies that were encoded beforehand, see
+:mod:`datamodules.latents`. Images are decoded by Pillow, each in the one format that its name says, and the metadata by
+json. webdataset's own decoders are never used: they unpickle.
 """
 
 import io
@@ -25,6 +25,7 @@ from ornament_lit.geometry import Box, clip_box, mask_to_box
 IMAGES = ("ornament.jpg", "person.jpg")
 MASKS = ("ornament_mask.png", "wearing_mask.png")
 ENTRIES = (*IMAGES, *MASKS, "json")
+BARE = "bare.jpg"
 LATENTS = "latents_{}.safetensors"
 LATENTS_PATTERN = re.compile(r"latents_\d+\.safetensors")
 FORMATS = {"jpg": "JPEG", "png": "PNG"}
@@ -108,7 +109,7 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
         raise _fault(sample, "bad_metadata", str(error)) from error
     key, latents = sample["__key__"], _latents(sample)
     named = (description.category, key, description.components)
-    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, latents)
+    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, latents, bare=_bare(sample, person.size))
 
 
 def is_latents(entry: str) -> bool:
@@ -119,6 +120,16 @@ def is_latents(entry: str) -> bool:
 def _latents(sample: Mapping[str, Any]) -> tuple[bytes, ...]:
     """The latents of copy 0, 1 and so on, up to the first that is absent."""
     return tuple(sample[name] for name in takewhile(sample.__contains__, map(LATENTS.format, count())))
+
+
+def _bare(sample: Mapping[str, Any], size: tuple[int, int]) -> Image.Image | None:
+    """The person without the ornament, where it was read."""
+    if BARE not in sample:
+        return None
+    bare = _image(sample, BARE).convert("RGB")
+    if bare.size != size:
+        raise _fault(sample, "size_mismatch", f"{BARE} has {bare.size} pixels, the person's image {size}")
+    return bare
 
 
 def _fault(sample: Mapping[str, Any], reason: Reason, detail: str) -> SampleError:
