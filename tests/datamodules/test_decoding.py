@@ -46,6 +46,16 @@ def test_a_good_sample(draw_entries: Draw) -> None:
     assert triplet.ornament.size == triplet.wearing_mask.size == (48, 48)
 
 
+def test_the_person_without_the_ornament_is_decoded_where_it_was_read(draw_entries: Draw) -> None:
+    entries = draw_entries(1)
+    assert load(entries).bare is None
+    bare = load({**entries, "bare.jpg": entries["ornament.jpg"]}).bare
+    assert bare is not None and bare.mode == "RGB" and bare.size == (48, 48)
+    with pytest.raises(SampleError, match=r"bare\.jpg has \(24, 24\) pixels, the person's image \(48, 48\)") as caught:
+        load({**entries, "bare.jpg": draw_entries(1, size=24)["person.jpg"]})
+    assert caught.value.reason == "size_mismatch"
+
+
 @pytest.mark.parametrize(
     ("counts", "number"),
     [(None, -1), (0, 0), (7, 7), ({"beads": 15, "strands": 1}, 15), ({"links": 3, "stones": 2}, 5)],
