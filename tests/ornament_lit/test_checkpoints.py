@@ -141,7 +141,7 @@ def test_a_checkpoint_from_before_the_options_loads(config: list[str], tiny_batc
     for name in ("diffusion_loss", "neutral_background"):
         del checkpoint["hyper_parameters"][name]
     for name in ("reference_matching", "known_pixels", "input_skip"):
-        del checkpoint["hyper_parameters"]["denoiser"][name]
+        del checkpoint["hyper_parameters"]["denoiser"]["init_args"][name]
     torch.save(checkpoint, path)
     losses, expected = (
         each.losses(tiny_batch())[0] for each in (TryOnModule.load_from_checkpoint(path).eval(), module)
