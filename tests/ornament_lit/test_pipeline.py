@@ -23,6 +23,7 @@ from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline_folder import INDEX, WEIGHTS
 from ornament_lit.pipeline_output import TryOnOutput
+from ornament_lit.reference_matching import NoReferenceMatching, PositionalMatching
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 from ornament_lit.refresh_policies import RefreshEverySteps
 from ornament_lit.sampling import Sampler
@@ -104,6 +105,40 @@ def test_round_trip_with_pretrained_models(
     moved = folder.rename(tmp_path / "moved")
     assert "exported" not in (moved / INDEX).read_text()
     OrnamentTryOnPipeline.from_pretrained(moved)
+
+
+def test_round_trip_of_a_denoiser_with_all_its_options(
+    build_pipeline: Callable[..., Any],
+    build_unet: Callable[..., UNet2DConditionModel],
+    draw: Callable[..., TryOnOutput],
+    tmp_path: Path,
+) -> None:
+    matching = PositionalMatching(3, qk_norm=0.2)
+    denoiser = Denoiser(build_unet(), reference_matching=matching, known_pixels=True, input_skip=True)
+    for part in (denoiser.reference_matching, denoiser.skip):
+        for parameter in part.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    pipeline = build_pipeline(denoiser=denoiser, neutral_background=True, condition_dropout=0.1)
+    assert pipeline.settings.neutral_background
+    check_round_trip(pipeline, draw, tmp_path / "exported")
+    again = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported")
+    assert again.settings.neutral_background and again.denoiser.reference_matching.qk_norm == 0.2
+    assert {key for key in load_file(tmp_path / "exported" / WEIGHTS) if key.startswith("denoiser.skip")} == {
+        "denoiser.skip.weight",
+        "denoiser.skip.time_weight",
+    }
+    assert torch.equal(draw(again, guidance_scale=2.0).drawings, draw(pipeline, guidance_scale=2.0).drawings)
+
+
+def test_a_folder_of_an_older_release_has_neither_matching_nor_skip(folder: Path) -> None:
+    def make_older(index: dict[str, Any]) -> None:
+        index["denoiser"] = {"direct_masking": False}
+        index["settings"].pop("neutral_background")
+
+    edit(folder, make_older)
+    pipeline = OrnamentTryOnPipeline.from_pretrained(folder)
+    assert isinstance(pipeline.denoiser.reference_matching, NoReferenceMatching)
+    assert not pipeline.denoiser.known_pixels and not pipeline.settings.neutral_background
 
 
 def check_round_trip(pipeline: OrnamentTryOnPipeline, draw: Callable[..., TryOnOutput], folder: Path) -> None:

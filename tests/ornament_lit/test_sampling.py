@@ -9,6 +9,7 @@ from torch import Tensor
 from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import DenoiserOutput
 from ornament_lit.features import ReferenceFeatures
+from ornament_lit.known_pixels import NothingKnown
 from ornament_lit.refresh_policies import RefreshEverySteps, RefreshOnce, RefreshPolicy, RefreshUntilStable
 from ornament_lit.sampling import Sampler
 
@@ -28,6 +29,8 @@ SCHEDULERS = [
 class Oracle:
     """A denoiser that knows the answer where it is given the reference, and half of it where it is not."""
 
+    known = NothingKnown()
+
     def __init__(self, truth: Tensor) -> None:
         self.truth = truth
         self.calls: list[str] = []
@@ -35,11 +38,11 @@ class Oracle:
     def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
         return features
 
-    def __call__(self, latents, timesteps, erased, mask, tokens, features, *unused: object) -> DenoiserOutput:
+    def __call__(self, latents, timesteps, erased, mask, tokens, features, *unused: object, box_mask) -> DenoiserOutput:
         self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
 
-    def guided(self, *arguments: object) -> tuple[Tensor, Tensor]:
+    def guided(self, *arguments: object, box_mask: Tensor) -> tuple[Tensor, Tensor]:
         self.calls.append("guided")
         return self.truth, self.truth / 2
 
