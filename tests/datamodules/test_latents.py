@@ -245,5 +245,5 @@ def test_latents_know_nothing_of_extras_and_are_taken_with_them(tmp_path: Path, 
     wanted = replace(TRANSFORM, correspondence=True, wide_view=2.0, detail=2)
     chosen = choose_transform([f"{tmp_path}/a.tar"], wanted, "require")
     assert chosen == PrecomputedTransform(replace(card, transform=wanted)) and chosen.wants("correspondence.png")
-    with pytest.raises(ValueError, match="rotation 0.0 and 30.0"):
+    with pytest.raises(ValueError, match=r"rotation 0\.0 and 30\.0"):
         choose_transform([f"{tmp_path}/a.tar"], replace(TRANSFORM, rotation=30.0), "require")
