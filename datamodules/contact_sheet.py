@@ -1,7 +1,7 @@
 """Contact sheets: triplets side by side in one picture, so that people see what is in a set.
 
-A strip is one triplet: ornament, its mask, the person, the person with the box, the wearing mask; a caption stands
-above it.
+A strip is one triplet: ornament, its mask, the person, the person with the box, the wearing mask, and, where there is
+one, the correspondence in colours that tell where in the ornament's picture a point lies; a caption stands above it.
 """
 
 import json
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from datamodules.index import ShardEntry
     from ornament_lit.geometry import Box
 
-COLUMNS = ("ornament", "ornament mask", "person", "person with box", "wearing mask")
+COLUMNS = ("ornament", "ornament mask", "person", "person with box", "wearing mask", "correspondence")
 MARGIN = 4
 LINE = 18
 BACKGROUND = (255, 255, 255)
@@ -110,7 +111,7 @@ def sheet_of_shards(
     from datamodules.catalogue import Place
     from datamodules.decoding import decode, describe
     from datamodules.faults import SampleError
-    from datamodules.reading import read_sample
+    from datamodules.reading import is_picture, read_sample
     from ornament_lit.batch import CATEGORIES
 
     places = [Place(str(Path(folder) / entry.name), entry, row) for entry in entries for row in entry.samples]
@@ -119,7 +120,7 @@ def sheet_of_shards(
     for index in evenly(len(places), count):
         try:
             with open(places[index].shard, "rb") as file:
-                sample = read_sample(file, places[index])
+                sample = read_sample(file, places[index], is_picture)
             triplet = decode(sample, describe(sample))
         except (SampleError, OSError):
             continue
@@ -137,7 +138,19 @@ def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
         person,
         boxed,
         _fit(triplet.wearing_mask, tile),
+        _correspondence(triplet, tile),
     ]
+
+
+def _correspondence(triplet: "Triplet", tile: int) -> Image.Image:
+    """Each worn pixel: redder the more to the right in the ornament's picture, greener the lower; dim where hidden."""
+    if triplet.correspondence is None:
+        return Image.new("RGB", (tile, tile), EMPTY)
+    points, known, seen = triplet.correspondence
+    x, y = np.moveaxis(points / triplet.ornament.size, -1, 0)
+    light = (known + seen) / 2
+    colours = np.stack([x, y, 1 - x], -1) * light[..., None]
+    return _fit(Image.fromarray(np.uint8(255 * colours.clip(0, 1))), tile)
 
 
 def _scaled_size(size: tuple[int, int], tile: int) -> tuple[int, int]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.catalogue import Place
+from datamodules.checking.correspondences import strange_in
 from datamodules.checking.findings import Finding
 from datamodules.decoding import Triplet, decode, describe
 from datamodules.faults import SampleError
 from datamodules.index import ShardEntry, scan_shard
 from datamodules.packing.checks import MAX_BORDER, area_share, border_share, longer_side
-from datamodules.reading import RawSample, read_sample
+from datamodules.reading import RawSample, is_picture, read_sample
 from ornament_lit.geometry import mask_to_box
 
 TOLERANCE = 1.0
@@ -32,6 +33,7 @@ class Measured(NamedTuple):
         box_share: Longer side of the box over the longer side of the person's picture.
         ornament: Digest of the ornament's file.
         person: Digest of the person's file.
+        corresponds: Whether it has a correspondence.
     """
 
     shard: str
@@ -43,6 +45,7 @@ class Measured(NamedTuple):
     box_share: float
     ornament: str
     person: str
+    corresponds: bool = False
 
     @property
     def split(self) -> str:
@@ -95,7 +98,7 @@ def _read(path: Path, entry: ShardEntry, report: Callable[[SampleError], None]) 
     with open(path, "rb") as file:
         for row in entry.samples:
             try:
-                yield read_sample(file, Place(str(path), entry, row))
+                yield read_sample(file, Place(str(path), entry, row), is_picture)
             except SampleError as error:
                 report(error)
 
@@ -120,6 +123,7 @@ def _measure(shard: str, raw: RawSample, triplet: Triplet) -> Measured:
         side / max(triplet.person.size),
         hashlib.sha256(raw["ornament.jpg"]).hexdigest(),
         hashlib.sha256(raw["person.jpg"]).hexdigest(),
+        triplet.correspondence is not None,
     )
 
 
@@ -137,4 +141,5 @@ def _look(shard: str, triplet: Triplet) -> list[Finding]:
         if outside > TOLERANCE:
             value = f"the mask reaches {outside:.1f} pixels out of the box"
             findings.append(Finding(shard, triplet.key, "box_without_mask", value))
+    findings += [Finding(shard, triplet.key, "correspondence", value) for value in strange_in(triplet)]
     return findings

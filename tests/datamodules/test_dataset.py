@@ -196,3 +196,16 @@ def test_whole_photographs_keep_their_sizes(tmp_path: Path, draw_entries: Draw, 
     assert batch is not None
     assert [tuple(photograph.shape) for photograph in batch["photograph"]] == [(3, 48, 48), (3, 64, 64)]
     assert batch["window"].shape == (2, 3) and batch["box"].shape == (2, 4)
+
+
+def test_extras_are_batched_and_other_ornaments_have_their_detail(shard_dir: Path) -> None:
+    data = dataset(shard_dir)
+    transform = TripletTransform(8, correspondence=True, wide_view=2.0, detail=2)
+    compared = ComparisonDataset(**{**vars(data), "transform": transform})
+    batch = collate([compared[0], compared[1]])
+    assert batch is not None
+    assert batch["correspondence"]["uv"].shape == (2, 2, 8, 8) and batch["correspondence"]["known"].sum() == 0
+    assert batch["wide_view"]["image"].shape == (2, 3, 4, 4) and batch["wide_view"]["factor"].shape == (2,)
+    assert batch["ornament_detail"]["image"].shape == (2, 3, 16, 16)
+    assert batch["other_ornament"]["ornament_detail"]["mask"].shape == (2, 1, 16, 16)
+    assert not TripletTransform(8).wants("correspondence.png") and transform.wants("correspondence.png")

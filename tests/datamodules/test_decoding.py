@@ -4,9 +4,12 @@ import struct
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.correspondence import PixelCorrespondence
+from datamodules.correspondence_png import encode_correspondence
 from datamodules.decoding import MAX_PIXELS, Triplet, decode, describe
 from datamodules.faults import SampleError
 
@@ -120,3 +123,33 @@ def test_faults_have_a_reason_and_name_shard_and_key(
     with pytest.raises(SampleError, match=r"some\.tar: k7: ") as caught:
         load(draw_entries(**halves))
     assert caught.value.reason == reason
+
+
+def test_optional_entries_are_decoded_where_they_are(draw_entries: Draw) -> None:
+    plain = load(draw_entries(1))
+    assert plain.correspondence is None and plain.bare is None
+    found = load(draw_entries(1) | optional(48))
+    assert found.correspondence is not None and found.correspondence.known.shape == (48, 48)
+    assert found.bare is not None and found.bare.size == (48, 48)
+
+
+@pytest.mark.parametrize("entry", ["correspondence.png", "bare.jpg"])
+def test_optional_entries_of_another_size_and_damaged_ones_are_faults(draw_entries: Draw, entry: str) -> None:
+    with pytest.raises(SampleError, match=rf"some.tar: k7: {entry}.*pixels") as error:
+        load(draw_entries(1) | {entry: optional(40)[entry]})
+    assert error.value.reason == "size_mismatch"
+    for content in (b"", b"nothing", optional(48)[entry][:60]):
+        with pytest.raises(SampleError, match=entry) as error:
+            load(draw_entries(1) | {entry: content})
+        assert error.value.reason == "undecodable"
+
+
+def optional(size: int) -> dict[str, bytes]:
+    """A correspondence that knows the upper half, and a bare person."""
+    known = np.zeros((size, size), np.float32)
+    known[: size // 2] = 1
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size)).save(buffer, "JPEG")
+    points = np.full((size, size, 2), 5, np.float32) * known[..., None]
+    picture = encode_correspondence(PixelCorrespondence(points, known, known))
+    return {"correspondence.png": picture, "bare.jpg": buffer.getvalue()}
