@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 from callbacks import DrawingReport
 from callbacks.correspondence_views import grid_points
 from callbacks.drawing import drawn_batch
-from callbacks.drawing_report import ranking
+from callbacks.drawing_report import first_of_each, ranking
+from callbacks.sample_strips import draw_unpicked
 from ornament_lit.batch import CATEGORIES, TryOnBatch
 from ornament_lit.metrics import (
     LPIPS,
@@ -276,6 +277,20 @@ def test_ranking_shows_each_sample_once() -> None:
     assert ranking([scores([1.0, 2.0], False)], "x", 4)[1][0] == ("best", "s0", 1.0)
     five = ranking([scores([1.0, 2.0, 3.0])], "x", 2)[1]
     assert [key for _, key, _ in five] == ["s2", "s1", "s0"]
+
+
+def test_the_first_samples_of_each_type_are_shown_type_by_type() -> None:
+    keys, categories = ["a", "b", "c", "d", "e"], ["ring", "earring", "ring", "ring", "earring"]
+    measured = SampleScores(keys, categories, {"psnr": [1.0] * 5}, {}, True)
+    assert first_of_each(measured, 2) == [("ring", "a"), ("ring", "c"), ("earring", "b"), ("earring", "e")]
+    assert first_of_each(measured, 0) == []
+
+
+def test_unpicked_samples_stand_in_two_halves() -> None:
+    strips = [(str(number), [torch.full((3, 128, 128), number / 4)] * 4) for number in range(3)]
+    table = draw_unpicked(strips)
+    alone = draw_unpicked(strips[:2])
+    assert table.height == alone.height + 132 and table.width == alone.width
 
 
 def test_shown_must_be_positive() -> None:
