@@ -235,8 +235,10 @@ def backend(name: str, options: Options) -> str:
     """Name of the implementation that torch chooses for a variant's call."""
     chosen = ["softmax"]
 
-    def note(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
-        chosen.append(SDPBackend(torch._fused_sdp_choice(query, key, value, scale=scale)).name.lower())
+    def note(
+        query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, scale: float | None = None
+    ) -> Tensor:
+        chosen.append(SDPBackend(torch._fused_sdp_choice(query, key, value, attn_mask, scale=scale)).name.lower())
         return torch.zeros_like(query)
 
     if name != "explicit map":
