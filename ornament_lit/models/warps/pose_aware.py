@@ -74,10 +74,12 @@ class PoseAwareWarp(Warp):
                 raise ValueError(f"{name} must be at least 1, got {number}")
         if not 0 <= own_poses <= 1:
             raise ValueError(f"own_poses must be a share in [0, 1], got {own_poses}")
-        self.size = check_size(size)
+        self.size, self.wide_view = check_size(size), wide_view
         self.hypotheses = min(hypotheses, 2 * turns)
         self.iterations = iterations
         self.own_coverage = own_coverage
+        self.turns, self.pose_channels, self.pose_layers = turns, pose_channels, pose_layers
+        self.stem_channels, self.channels, self.heads = stem_channels, channels, heads
         self.pose = PoseEstimator(size, pose_channels, pose_layers, heads, turns, wide_view)
         self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
         self.own_poses = own_poses
