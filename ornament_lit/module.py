@@ -152,7 +152,7 @@ class TryOnModule(LightningModule):
         self.min_snr_gamma = min_snr_gamma
         self.sampler = sampler or Sampler()
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
-        if self.warp.num_predictions:
+        if self.warp.num_predictions and warp_loss_weight:
             self.initial_loss_weights["warp"] = warp_loss_weight
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
@@ -254,7 +254,7 @@ class TryOnModule(LightningModule):
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
-        if self.initial_loss_weights.get("warp"):
+        if "warp" in self.initial_loss_weights:
             losses["warp"], _ = self.warp_loss(self.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
         return losses, Seen(conditions, refinement, attention_mask)
 
