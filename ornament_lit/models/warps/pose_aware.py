@@ -152,7 +152,7 @@ class PoseAwareWarp(Warp):
         """The inputs at the size that the networks look at."""
         size = (self.size, self.size)
         shrunk = {
-            name: resize(getattr(inputs, name), size)
+            name: resize(getattr(inputs, name).float(), size)
             for name in ("masked_person", "box_mask", "input_mask", "ornament_image", "ornament_mask", "texture")
         }
         return WarpInputs(**shrunk, wide_view=self._wide(inputs.wide_view))
@@ -164,7 +164,9 @@ class PoseAwareWarp(Warp):
             raise ValueError("this warp looks at a wider view of the person; set data.wide_view, such as 1.8")
         size = (self.size, self.size)
         return WideView(
-            image=resize(view["image"], size), box_mask=resize(view["box_mask"], size), factor=view["factor"]
+            image=resize(view["image"].float(), size),
+            box_mask=resize(view["box_mask"].float(), size),
+            factor=view["factor"].float(),
         )
 
     def _resized_truth(self, truth: WarpTruth) -> WarpTruth:
