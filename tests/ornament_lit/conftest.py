@@ -95,7 +95,7 @@ def build_warp() -> Callable[..., PoseAwareWarp]:
 
 @pytest.fixture
 def worn_batch() -> Callable[..., TryOnBatch]:
-    """Ornaments worn by a known similarity, uv = A (x, y) + t; each row is shifted a little further."""
+    """Ornaments worn by a known similarity, uv = A (x, y) + t; each of four rows is shifted a little further."""
 
     def picture(uv: Tensor) -> tuple[Tensor, Tensor]:
         u, v = uv[:, :1], uv[:, 1:]
@@ -110,7 +110,7 @@ def worn_batch() -> Callable[..., TryOnBatch]:
         detail: int = 2,
     ) -> TryOnBatch:
         grid = pixel_grid((resolution, resolution), torch.zeros(())).repeat(batch_size, 1, 1, 1)
-        shift = torch.tensor([[0.1, -0.05]]) + 0.05 * torch.arange(batch_size)[:, None]
+        shift = torch.tensor([[0.1, -0.05]]) + 0.05 * (torch.arange(batch_size)[:, None] % 4)
         uv = apply_affine(torch.tensor(linear).repeat(batch_size, 1, 1), shift, grid)
         colours, worn = picture(uv)
         box = ((grid[:, :1].abs() < 0.6) & (grid[:, 1:].abs() < 0.75)).float()

@@ -39,7 +39,7 @@ def perfect(batch: Any, poses: int = 4) -> WarpTraining:
 
 
 def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
-    loss, terms = WarpLoss()(perfect(worn_batch()))
+    loss, terms = WarpLoss(extend=False)(perfect(worn_batch()))
     assert set(terms) == {"pose", "pose_field", "field", "mask", "detail", "light", "skin", "confidence"}
     small = {name: float(value) for name, value in terms.items() if name != "mask"}
     assert all(0 <= value < 0.01 for value in small.values()), small
@@ -55,7 +55,7 @@ def test_inside_the_mask_the_field_is_taught_as_it_is(worn_batch, extend: bool) 
     truth = training.truth
     inside = truth.weight > 0.9
     error = (target - truth.correspondence["uv"]).abs() * inside
-    assert error.max() < 0.03
+    assert error.max() < 0.05 and error.sum() / inside.sum() / 2 < 0.015
     beside = (truth.weight == 0) & (pixels > 0)
     assert beside.any() == extend
     if extend:
@@ -65,7 +65,8 @@ def test_inside_the_mask_the_field_is_taught_as_it_is(worn_batch, extend: bool) 
 def test_each_term_sees_its_own_mistake(worn_batch) -> None:
     training = perfect(worn_batch())
     right = training.outputs[-1]
-    _, good = WarpLoss()(training)
+    loss = WarpLoss(extend=False)
+    _, good = loss(training)
     mistakes = {
         "field": {"uv": right.uv + 0.2},
         "mask": {"coverage": right.coverage.roll(4, 3)},
@@ -75,11 +76,11 @@ def test_each_term_sees_its_own_mistake(worn_batch) -> None:
         "confidence": {"confidence": right.confidence - 2},
     }
     for name, changed in mistakes.items():
-        _, bad = WarpLoss()(replace(training, outputs=(right, replace(right, **changed))))
+        _, bad = loss(replace(training, outputs=(right, replace(right, **changed))))
         assert bad[name] > good[name] + 0.01, name
-    _, bad = WarpLoss()(replace(training, logits=training.logits.roll(1, 1)))
+    _, bad = loss(replace(training, logits=training.logits.roll(1, 1)))
     assert bad["pose"] > good["pose"] + 1
-    _, bad = WarpLoss()(replace(training, first_uv=training.first_uv + 0.2))
+    _, bad = loss(replace(training, first_uv=training.first_uv + 0.2))
     assert bad["pose_field"] > good["pose_field"] + 0.01
 
 

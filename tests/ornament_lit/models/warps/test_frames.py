@@ -38,7 +38,8 @@ def test_the_frame_of_a_rectangle() -> None:
 
 def test_the_frame_of_nothing_is_the_whole_window_and_that_of_a_pixel_is_no_point() -> None:
     centre, half = mask_frame(torch.zeros(1, 1, 6, 9))
-    assert centre.tolist() == [[0, 0]] and half.tolist() == [[1, 1]]
+    torch.testing.assert_close(centre, torch.zeros(1, 2))
+    torch.testing.assert_close(half, torch.ones(1, 2))
     point = torch.zeros(1, 1, 64, 64)
     point[..., 20, 30] = 1
     centre, half = mask_frame(point)
