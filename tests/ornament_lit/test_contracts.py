@@ -132,7 +132,15 @@ def test_warps(cls: type[Warp], batch_size: int, construct: Callable[[type], Any
     warp, batch = construct(cls), worn_batch(batch_size)
     output = warp(warp_inputs(batch))
     like, masked = batch["box_mask"], warp_inputs(batch).masked_person
-    for name, channels in {"uv": 2, "visibility": 1, "coverage": 1, "gain": 3, "offset": 1, "skin": 3, "warped": 3}.items():
+    for name, channels in {
+        "uv": 2,
+        "visibility": 1,
+        "coverage": 1,
+        "gain": 3,
+        "offset": 1,
+        "skin": 3,
+        "warped": 3,
+    }.items():
         assert getattr(output, name).shape == (batch_size, channels, *like.shape[-2:]), name
     assert output.composite.shape == masked.shape and output.confidence.shape == (batch_size,)
     for share in (output.coverage, output.visibility):

@@ -460,7 +460,9 @@ def test_attention_can_be_measured_beside_a_warp(warping: Callable[..., Any], bu
 def test_half_precision_with_a_warp_is_close(
     kind: str, warping: Callable[..., Any], build_unet: Any, draw: Any, tmp_path: Path
 ) -> None:
-    pipeline = warping(NoDenoiser() if kind == "NoDenoiser" else Denoiser(build_unet(), warp_condition=True), noise=0.02)
+    pipeline = warping(
+        NoDenoiser() if kind == "NoDenoiser" else Denoiser(build_unet(), warp_condition=True), noise=0.02
+    )
     pipeline.save_pretrained(tmp_path / "exported")
     half = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported", torch_dtype=torch.bfloat16)
     one, other = draw(half), draw(pipeline)

@@ -84,7 +84,9 @@ def test_edges_are_those_of_the_ornament_and_not_of_the_networks_pixels(ornament
     detailed = pixels(paste_detail(warp, warp.composite[0], ornament, worn).picture.convert("L"))
     drawing = torch.nn.functional.grid_sample(ornament.image[None], warp.uv.permute(0, 2, 3, 1), align_corners=False)
     mask = torch.ones(1, RESOLUTION, RESOLUTION)
-    low = PasteBack(match_colours=False)(worn.photograph, tensor_to_image(drawing[0]), worn.crop, worn.box, mask).picture
+    low = PasteBack(match_colours=False)(
+        worn.photograph, tensor_to_image(drawing[0]), worn.crop, worn.box, mask
+    ).picture
     centre = (slice(100, 150), slice(80, 130))
     edges = [np.abs(np.diff(picture[centre], axis=1)).max(1).mean() for picture in (detailed, pixels(low.convert("L")))]
     assert edges[0] > 3 * edges[1] and edges[0] > 60
@@ -144,7 +146,9 @@ def test_a_box_smaller_than_the_networks_window(ornament: OrnamentWindow) -> Non
     assert pixels(pasted.mask)[50:62, 50:60].any()
 
 
-@pytest.mark.parametrize(("scale", "side", "full", "expected"), [(1, 100, 400, 100), (2, 100, 400, 50), (1, 999, 400, 400)])
+@pytest.mark.parametrize(
+    ("scale", "side", "full", "expected"), [(1, 100, 400, 100), (2, 100, 400, 50), (1, 999, 400, 400)]
+)
 def test_a_texture_has_a_pixel_for_each_of_the_photograph(scale: int, side: int, full: int, expected: int) -> None:
     uv = scale * pixel_grid((side, side), torch.zeros(()))[None]
     assert texture_size(uv, full) == pytest.approx(expected, abs=1)

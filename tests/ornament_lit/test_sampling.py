@@ -37,7 +37,7 @@ class Oracle:
     def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
         return features
 
-    def __call__(self, latents, timesteps, erased, mask, tokens, features, *unused: object) -> DenoiserOutput:
+    def __call__(self, latents, timesteps, erased, mask, tokens, features, *_: object, **__: object) -> DenoiserOutput:
         self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
 

@@ -59,7 +59,7 @@ def test_inside_the_mask_the_field_is_taught_as_it_is(worn_batch, extend: bool) 
     beside = (truth.weight == 0) & (pixels > 0)
     assert beside.any() == extend
     if extend:
-        assert ((target - training.first_uv).abs() * beside).max() < 0.05
+        assert ((target - training.first_uv).abs() * beside).max() < 0.1
 
 
 def test_each_term_sees_its_own_mistake(worn_batch) -> None:

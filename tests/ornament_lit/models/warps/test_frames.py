@@ -55,7 +55,9 @@ def test_anchors_are_turns_and_their_mirrored_twins(turns: int) -> None:
     torch.testing.assert_close(maps.det(), torch.tensor([1.0] * turns + [-1.0] * turns))
     assert (torch.cdist(maps.flatten(1), maps.flatten(1)) + 9 * torch.eye(2 * turns)).min() > 0.5
     angle = 2 * math.pi / turns
-    torch.testing.assert_close(maps[1 % turns] @ torch.tensor([1.0, 0.0]), torch.tensor([math.cos(angle), math.sin(angle)]))
+    torch.testing.assert_close(
+        maps[1 % turns] @ torch.tensor([1.0, 0.0]), torch.tensor([math.cos(angle), math.sin(angle)])
+    )
 
 
 def test_the_covariance_of_an_affine_field_is_its_map_times_that_of_the_grid() -> None:
