@@ -54,6 +54,7 @@ def measure_attention(
         conditions.ornament_mask,
         denoiser.highest_resolution_layers(),
         box_mask=conditions.box_mask,
+        warp_latents=conditions.warp_latents,
     )
     maps = [tokens_to_map(mass.float(), *size) for mass in output.mass.values()]
     if not maps:

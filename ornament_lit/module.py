@@ -38,6 +38,7 @@ from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
+from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
 from ornament_lit.models.warps import NoWarp, Warp, warp_inputs, warp_truth
 from ornament_lit.noising import check_noise_options, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
@@ -153,8 +154,10 @@ class TryOnModule(LightningModule):
         self.offset_noise = offset_noise
         self.min_snr_gamma = min_snr_gamma
         self.sampler = sampler or Sampler()
+        if self.sampler.strength and isinstance(denoiser, NoDenoiser):
+            raise ValueError(NO_STEPS)
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
-        if self.warp.num_predictions:
+        if self.warp.num_predictions and warp_loss_weight:
             self.initial_loss_weights["warp"] = warp_loss_weight
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
@@ -257,7 +260,7 @@ class TryOnModule(LightningModule):
             "attention": attention,
         }
         terms: dict[str, Tensor] = {}
-        if self.initial_loss_weights.get("warp"):
+        if "warp" in self.initial_loss_weights:
             losses["warp"], terms = self.warp_loss(self.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
         return losses, Seen(conditions, refinement, attention_mask, terms)
 

@@ -228,10 +228,9 @@ class OrnamentTryOnPipeline:
         persons = [person_window(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
         extras = (self.settings.wide_view, self.settings.detail)
         batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras)
-        with self._at_work(self.autoencoder, self.image_encoder):
+        with self._at_work(self.autoencoder, self.image_encoder, self.warp):
             neutral = self.settings.neutral_background
             conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, neutral)
-        with self._at_work(self.autoencoder, self.warp):
             conditions = add_warp(conditions, self.warp, batch, self.autoencoder)
         with self._at_work(self.denoiser, self.reference_net, self.mask_head):
             drawing = self._draw(sampler, conditions, batch, callback_on_step_end)

@@ -150,10 +150,11 @@ class Sampler:
                 "or strength to 1"
             )
         composite = conditions.warp_latents[:, :-1]
-        skipped = (self.num_steps - round(self.strength * self.num_steps)) * getattr(scheduler, "order", 1)
+        taken = round(self.strength * self.num_steps)
+        if not taken:
+            return scheduler.timesteps[:0], composite
+        skipped = (self.num_steps - taken) * getattr(scheduler, "order", 1)
         timesteps: Tensor = scheduler.timesteps[skipped:]
-        if not len(timesteps):
-            return timesteps, composite
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(skipped)
         return timesteps, scheduler.add_noise(composite, noise, timesteps[:1])

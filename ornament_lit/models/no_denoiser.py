@@ -10,6 +10,8 @@ from ornament_lit.denoiser import Denoiser, DenoiserOutput
 from ornament_lit.features import ReferenceFeatures
 from ornament_lit.known_pixels import NothingKnown
 
+NO_STEPS = "NoDenoiser draws nothing; set model.sampler.init_args.strength to 0, the warp's composite"
+
 
 class NoDenoiser(Denoiser):
     """Do not denoise: train a warp alone, and draw what it says.
@@ -65,4 +67,4 @@ class NoDenoiser(Denoiser):
         Raises:
             ValueError: Always.
         """
-        raise ValueError("NoDenoiser draws nothing; set model.sampler.init_args.strength to 0, the warp's composite")
+        raise ValueError(NO_STEPS)

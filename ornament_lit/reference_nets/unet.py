@@ -42,8 +42,17 @@ class UNetReferenceNet(ReferenceNet):
         self.layout = layout
         self.gradient_checkpointing = gradient_checkpointing
 
-    def attach(self, unet: UNet2DConditionModel) -> None:
-        """Copy the denoiser's UNet, weights included; the mask's input channel starts at zero."""
+    def attach(self, unet: UNet2DConditionModel | None) -> None:
+        """Copy the denoiser's UNet, weights included; the mask's input channel starts at zero.
+
+        Raises:
+            ValueError: If the denoiser has none.
+        """
+        if unet is None:
+            raise ValueError(
+                "UNetReferenceNet copies the denoiser's UNet, and NoDenoiser has none; set "
+                "model.reference_net=NoReferenceNet"
+            )
         self.unet = copy.deepcopy(unet)
         latent_channels = unet.config.out_channels
         widen_input(self.unet, latent_channels + 1, keep=latent_channels)

@@ -1,10 +1,14 @@
 """Input masks against figures known by hand."""
 
+import random
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
-from datamodules.input_masks import INPUT_MASKS, convex_hull, draw_input_mask, oriented_box
+from datamodules import OrnamentDataModule
+from datamodules.input_masks import INPUT_MASKS, MIXTURE, choose_input_mask, convex_hull, draw_input_mask, oriented_box
 
 
 def diagonal(size: int = 40) -> torch.Tensor:
@@ -48,10 +52,31 @@ def test_the_oriented_box_of_a_rectangle_is_itself() -> None:
     assert corners == {(2, 4), (17, 4), (17, 9), (2, 9)}
 
 
-@pytest.mark.parametrize("kind", INPUT_MASKS)
+@pytest.mark.parametrize("kind", [kind for kind in INPUT_MASKS if kind != "mixed"])
 def test_each_holds_the_ornament_and_one_pixel_is_enough(kind: str) -> None:
     mask = torch.zeros(1, 16, 16)
     mask[:, 5, 7] = 1
     drawn = draw_input_mask(kind, mask, torch.ones(1, 16, 16))  # type: ignore[arg-type]
     assert drawn.shape == mask.shape and drawn[0, 5, 7] == 1
     assert set(drawn.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_a_mixture_has_each_kind_as_often_as_it_says() -> None:
+    assert sum(MIXTURE.values()) == pytest.approx(1) and set(MIXTURE) == set(INPUT_MASKS) - {"mixed"}
+    drawn = Counter(choose_input_mask("mixed", random.Random(seed)) for seed in range(2000))
+    assert {kind: drawn[kind] / 2000 for kind in MIXTURE} == pytest.approx(MIXTURE, abs=0.04)
+    assert choose_input_mask("mixed", random.Random(5)) == choose_input_mask("mixed", random.Random(5))
+
+
+@pytest.mark.parametrize("kind", list(MIXTURE))
+def test_a_kind_that_is_named_is_not_drawn(kind: str) -> None:
+    rng = random.Random(0)
+    before = rng.getstate()
+    assert choose_input_mask(kind, rng) == kind and rng.getstate() == before  # type: ignore[arg-type]
+
+
+def test_a_mixture_is_for_training_alone() -> None:
+    data = OrnamentDataModule(input_mask="mixed")
+    assert [data.transform(augment).input_mask for augment in (True, False)] == ["mixed", "box"]
+    fixed = OrnamentDataModule(input_mask="convex_hull")
+    assert [fixed.transform(augment).input_mask for augment in (True, False)] == ["convex_hull", "convex_hull"]

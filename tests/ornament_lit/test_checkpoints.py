@@ -1,5 +1,6 @@
 """Checkpoints rebuild swapped parts, hold no frozen weights and go on where the run stopped."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -202,6 +203,126 @@ def test_drop_and_restore_by_hand() -> None:
     kept = drop_frozen(module, module.state_dict())
     assert sorted(kept) == ["trained.bias", "trained.weight"]
     assert restore_frozen(module, kept).keys() == module.state_dict().keys()
+
+
+WARP = """
+model:
+  warp:
+    class_path: PoseAwareWarp
+    init_args: {size: 32, turns: 2, pose_channels: 40, pose_layers: 1, stem_channels: 8, channels: 8, heads: 1}
+data:
+  init_args: {wide_view: 1.8, detail: 2}
+"""
+ALONE = """
+model:
+  denoiser: {class_path: NoDenoiser}
+  reference_net: {class_path: NoReferenceNet}
+  mask_head: {class_path: BoxMaskHead}
+  attention_loss: {class_path: ZeroAttentionLoss}
+  sampler:
+    class_path: ornament_lit.sampling.Sampler
+    init_args: {strength: 0}
+"""
+
+
+@pytest.fixture
+def warping(config: list[str], tmp_path: Path) -> list[str]:
+    """The configuration of a run with a warp."""
+    (tmp_path / "warp.yaml").write_text(WARP)
+    return [*config, "--config", str(tmp_path / "warp.yaml")]
+
+
+@pytest.fixture
+def alone(warping: list[str], tmp_path: Path) -> list[str]:
+    """The configuration of a run of a warp alone."""
+    (tmp_path / "alone.yaml").write_text(ALONE)
+    text = TINY.replace(TINY[TINY.index("  denoiser:") : TINY.index("  noise_scheduler:")], "")
+    for family in ("reference_net", "mask_head", "attention_loss"):
+        start = text.index(f"  {family}:")
+        end = text.index("\n  ", start + 4)
+        while text[end + 3] == " ":
+            end = text.index("\n  ", end + 4)
+        text = text[:start] + text[end + 1 :]
+    (tmp_path / "tiny.yaml").write_text(text)
+    return [*warping, "--config", str(tmp_path / "alone.yaml")]
+
+
+def test_a_frozen_warp_stays_in_the_checkpoint(warping: list[str], tmp_path: Path) -> None:
+    """It has no file of its own that its weights could come from."""
+    module = build([*warping, "--model.warp_loss_weight=0"]).model
+    with torch.no_grad():
+        for parameter in module.warp.parameters():
+            parameter.add_(0.1)
+    assert not any(parameter.requires_grad for parameter in module.warp.parameters())
+    path = save(module, tmp_path / "a.ckpt")
+    saved = torch.load(path, weights_only=True)["state_dict"]
+    assert {f"warp.{name}" for name in module.warp.state_dict()} <= set(saved)
+    loaded = TryOnModule.load_from_checkpoint(path)
+    for name, value in module.warp.state_dict().items():
+        assert torch.equal(value, loaded.warp.state_dict()[name]), name
+    assert "warp" not in loaded.loss_weights
+
+
+def test_a_checkpoint_of_before_there_were_warps_still_loads(config: list[str], tmp_path: Path) -> None:
+    module = build(config).model
+    assert not any("warp" in name for name in module.state_dict())
+    path = save(module, tmp_path / "a.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    for name in ("warp", "warp_loss", "warp_loss_weight"):
+        checkpoint["hyper_parameters"].pop(name, None)
+    checkpoint["hyper_parameters"]["denoiser"].get("init_args", checkpoint["hyper_parameters"]["denoiser"]).pop(
+        "warp_condition", None
+    )
+    torch.save(checkpoint, path)
+    loaded = TryOnModule.load_from_checkpoint(path)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name]), name
+
+
+def test_averages_are_of_what_trains_beside_a_frozen_warp(warping: list[str], tmp_path: Path) -> None:
+    callbacks = tmp_path / "callbacks.yaml"
+    callbacks.write_text(
+        "trainer:\n  callbacks:\n    - {class_path: TrainableEMA, init_args: {decay: 0.5}}\n"
+        "    - {class_path: LossWeightDecay, init_args: {num_steps: 2}}\n"
+    )
+    words = [*warping, "--model.warp_loss_weight=0", "--model.denoiser.warp_condition=true", "--trainer.logger=false"]
+    words += ["--config", str(callbacks), "--trainer.max_steps=2", "--trainer.limit_val_batches=1"]
+    assert main(["fit", *words]) == 0
+    path = next((tmp_path / "run").rglob("*.ckpt"))
+    content = torch.load(path, weights_only=True)
+    raw = content["callbacks"]["TrainableEMA"]["raw_parameters"]
+    assert raw and not any(name.startswith("warp.") for name in raw)
+    assert any(name.startswith("warp.") for name in content["state_dict"])
+    assert TryOnModule.load_from_checkpoint(path).denoiser.warp_condition
+
+
+def test_a_warp_alone_goes_through_all_commands(alone: list[str], tmp_path: Path) -> None:
+    callbacks = tmp_path / "callbacks.yaml"
+    callbacks.write_text(
+        "trainer:\n  callbacks:\n    - {class_path: TrainableEMA, init_args: {decay: 0.5}}\n"
+        "    - {class_path: MaskReport, init_args: {calibration_batches: 1}}\n"
+    )
+    folder = tmp_path / "run"
+    words = [*alone, "--trainer.logger=false", "--config", str(callbacks), "--trainer.max_steps=2"]
+    words += ["--trainer.limit_val_batches=1", "--trainer.limit_predict_batches=1", "--trainer.limit_test_batches=1"]
+    shards = next(word for word in alone if word.startswith("--data.val_shards=")).partition("=")[2]
+    words += [f"--data.test_shards={shards}", f"--data.predict_shards={shards}"]
+    assert main(["fit", *words]) == 0
+    path = next(folder.rglob("*.ckpt"))
+    weights = torch.load(path, weights_only=True)["state_dict"]
+    assert {name.partition(".")[0] for name in weights} == {"warp", "mask_threshold"}
+    report = json.loads(next(folder.rglob("result.json")).read_text())
+    assert "iteration_1" in json.dumps(report) or "1" in json.dumps(report["iou"])
+    for command in ("validate", "test", "predict"):
+        assert main([command, *words, f"--ckpt_path={path}"]) == 0, command
+
+
+def test_without_the_wider_view_that_a_warp_needs_training_says_what_to_set(
+    alone: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", *alone, "--trainer.logger=false", "--trainer.max_steps=1", "--data.wide_view=null"]
+    with pytest.raises(ValueError, match=r"set data.wide_view"):
+        main(words)
 
 
 @pytest.mark.slow

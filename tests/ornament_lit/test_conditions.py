@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from ornament_lit.autoencoders import SpaceToDepthAutoencoder
-from ornament_lit.conditions import encode_conditions, encode_images
+from ornament_lit.conditions import add_warp, encode_conditions, encode_images, predicted_masks
+from ornament_lit.features import ReferenceFeatures
 from ornament_lit.image_encoders import CLIPImageEncoder, NoImageEncoder
+from ornament_lit.mask_refinement import MaskRefinement
+from ornament_lit.models.warps import NoWarp, warp_inputs
 
 
 class Closed(SpaceToDepthAutoencoder):
@@ -101,3 +104,32 @@ def test_a_neutral_background_refuses_encodings_with_another_one(tiny_batch) -> 
         encode_conditions({**batch, "encoded": encoded}, *parts, neutral_background=True)
     kept = {name: value for name, value in encoded.items() if name == "person_latents"}
     assert encode_images({**batch, "encoded": kept}, *parts, neutral_background=True).keys() == encoded.keys()
+
+
+def test_a_warp_is_asked_and_what_it_says_is_encoded(worn_batch, build_warp) -> None:
+    batch, autoencoder, warp = worn_batch(), SpaceToDepthAutoencoder(4), build_warp()
+    plain = encode_conditions(batch, autoencoder, NoImageEncoder())
+    conditions = add_warp(plain, warp, batch, autoencoder)
+    composite = warp(warp_inputs(batch)).composite.clamp(-1, 1)
+    torch.testing.assert_close(autoencoder.decode(conditions.warp_latents[:, :-1]), composite)
+    coverage = torch.nn.functional.avg_pool2d(conditions.warp.coverage, 4)
+    torch.testing.assert_close(conditions.warp_latents[:, -1:], coverage)
+    assert not conditions.warp_latents.requires_grad
+    assert conditions.erased_latents is plain.erased_latents
+    assert add_warp(plain, NoWarp(), batch, autoencoder) is plain and plain.warp_latents is None
+
+
+def test_the_mask_of_the_warp_is_the_last(worn_batch, build_warp) -> None:
+    batch, autoencoder = worn_batch(), SpaceToDepthAutoencoder(4)
+    plain = encode_conditions(batch, autoencoder, NoImageEncoder())
+    empty = torch.zeros(2, 0, 8, 8)
+    logits = (torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8))
+    refinement = MaskRefinement(logits, plain.box_mask, ReferenceFeatures(empty, empty))
+    like = batch["box_mask"]
+    before = predicted_masks(plain, refinement, like)
+    conditions = add_warp(plain, build_warp(), batch, autoencoder)
+    masks = predicted_masks(conditions, refinement, like)
+    assert masks.shape == (3, 2, 1, 32, 32)
+    assert torch.equal(masks[:2], before) and torch.equal(masks[2], conditions.warp.coverage)
+    alone = MaskRefinement((), plain.box_mask, refinement.features)
+    assert torch.equal(predicted_masks(conditions, alone, like), masks[2:])

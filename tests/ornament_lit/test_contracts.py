@@ -20,8 +20,14 @@ from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import ReferenceFeatures
 from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.losses import WarpLoss
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
+
+
+from ornament_lit.models.warps import Warp, warp_inputs, warp_truth
+from ornament_lit.portable import describe
+from ornament_lit.reference_nets import ReferenceNet
 
 
 def members(family: type) -> list[type]:
@@ -156,3 +162,34 @@ def test_attention_losses_with_a_correspondence(
     if layers or points:
         loss.backward()
         assert denoiser.unet.conv_in.weight.grad.any()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cls", members(Warp))
+def test_warps(cls: type[Warp], batch_size: int, construct: Callable[[type], Any], worn_batch) -> None:
+    warp, batch = construct(cls), worn_batch(batch_size)
+    output = warp(warp_inputs(batch))
+    like, masked = batch["box_mask"], warp_inputs(batch).masked_person
+    for name, channels in {
+        "uv": 2,
+        "visibility": 1,
+        "coverage": 1,
+        "gain": 3,
+        "offset": 1,
+        "skin": 3,
+        "warped": 3,
+    }.items():
+        assert getattr(output, name).shape == (batch_size, channels, *like.shape[-2:]), name
+    assert output.composite.shape == masked.shape and output.confidence.shape == (batch_size,)
+    for share in (output.coverage, output.visibility):
+        assert 0 <= share.min() and share.max() <= 1
+    assert torch.equal(output.composite * (1 - like), masked * (1 - like)), "nothing changes outside of the box"
+    assert not (output.coverage * (1 - like)).any()
+    assert output.coverage.any() == bool(warp.num_predictions)
+    loss, _ = WarpLoss()(warp.training_pass(warp_inputs(batch), warp_truth(batch)))
+    assert loss.shape == () and loss.isfinite()
+    if loss.requires_grad:
+        loss.backward()
+    assert trained_without_gradient(warp) == []
+    assert describe(warp)["class_path"].endswith(cls.__name__), "it must keep its arguments"
+    assert warp.kept_when_frozen or not warp.state_dict()

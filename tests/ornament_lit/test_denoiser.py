@@ -8,12 +8,18 @@ from ornament_lit.features import ReferenceFeatures
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 
 
-def call(denoiser: Denoiser, tokens: torch.Tensor, features: ReferenceFeatures | None = None) -> torch.Tensor:
+def call(
+    denoiser: Denoiser,
+    tokens: torch.Tensor,
+    features: ReferenceFeatures | None = None,
+    warp_latents: torch.Tensor | None = None,
+) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     noisy, erased = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))
     mask = torch.rand(2, 1, 8, 8, generator=generator)
     features = features or NoReferenceNet()(noisy, mask, erased, mask)
-    return denoiser(noisy, torch.tensor([3, 700]), erased, mask, tokens, features, mask).prediction
+    given = (erased, mask, tokens, features, mask)
+    return denoiser(noisy, torch.tensor([3, 700]), *given, warp_latents=warp_latents).prediction
 
 
 def test_without_reference_and_at_the_start_it_is_the_stock_unet(build_unet) -> None:
@@ -81,3 +87,48 @@ def test_skip_residuals_reach_the_unet(build_unet) -> None:
     ones = tuple(residual + 1 for residual in zeros)
     changed = call(denoiser, tokens, ReferenceFeatures(empty, empty, skip_residuals=ones))
     assert not torch.allclose(changed, call(denoiser, tokens))
+
+
+def warped(seed: int = 5) -> torch.Tensor:
+    """Latents of a composite, and a coverage."""
+    return torch.rand(2, 5, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_what_a_warp_says_is_not_looked_at_in_the_beginning_and_is_later(build_unet) -> None:
+    plain, looking = Denoiser(build_unet(channels=4)), Denoiser(build_unet(channels=4), warp_condition=True)
+    assert looking.input_channels == 14 and looking.unet.config.in_channels == 14
+    tokens = torch.randn(2, 3, 24)
+    torch.testing.assert_close(call(looking, tokens, warp_latents=warped()), call(plain, tokens))
+    assert torch.equal(looking.unet.conv_in.weight[:, 9:], torch.zeros(16, 5, 3, 3))
+    torch.nn.init.normal_(looking.unet.conv_in.weight)
+    one, other = (call(looking, tokens, warp_latents=warped(seed)) for seed in (5, 6))
+    assert not torch.allclose(one, other, atol=1e-2)
+    inpainting = Denoiser(build_unet(channels=4, in_channels=9), warp_condition=True)
+    assert inpainting.unet.config.in_channels == 14
+    ready = build_unet(channels=4, in_channels=14)
+    weight = ready.conv_in.weight.clone()
+    assert torch.equal(Denoiser(ready, warp_condition=True).unet.conv_in.weight, weight)
+
+
+@pytest.mark.parametrize("known_pixels", [False, True])
+def test_guidance_withholds_what_a_warp_says(build_unet, known_pixels: bool) -> None:
+    unet = build_unet(channels=4, in_channels=14)
+    denoiser = Denoiser(unet, warp_condition=True, known_pixels=known_pixels)
+    noisy, erased = torch.randn(2, 2, 4, 8, 8)
+    mask, ornament_mask, box = torch.rand(3, 2, 1, 8, 8)
+    features, tokens = NoReferenceNet()(noisy, mask, erased, mask), torch.randn(2, 4, 24)
+    shared, more = (noisy, torch.tensor([3, 700]), erased, mask), {"box_mask": box.round(), "warp_latents": warped()}
+    with torch.no_grad():
+        conditional, unconditional = denoiser.guided(*shared, tokens, features, ornament_mask, **more)
+        expected = denoiser(*shared, tokens, features, ornament_mask, **more).prediction
+        none = torch.tensor([False, False])
+        alone = denoiser(*shared, tokens, features, ornament_mask, **more, given=none).prediction
+    torch.testing.assert_close(conditional, expected)
+    torch.testing.assert_close(unconditional, alone)
+    assert not torch.allclose(conditional, unconditional, atol=1e-2)
+
+
+def test_without_a_warp_there_is_nothing_to_look_at(build_unet) -> None:
+    denoiser = Denoiser(build_unet(channels=4), warp_condition=True)
+    with pytest.raises(ValueError, match=r"warp_condition needs a warp.*set model.warp"):
+        call(denoiser, torch.randn(2, 3, 24))

@@ -18,6 +18,7 @@ from ornament_lit.geometry import (
     square_crop,
     uncrop,
     visible_part,
+    widen_crop,
 )
 
 
@@ -172,3 +173,10 @@ def test_a_window_outside_the_image_is_refused(crop: Crop) -> None:
 def test_what_is_put_back_must_be_square() -> None:
     with pytest.raises(ValueError, match="9x8"):
         uncrop(Image.new("L", (9, 8)), Crop(0, 0, 9), 64, 80)
+
+
+def test_a_wider_window_keeps_the_centre() -> None:
+    assert widen_crop(Crop(10, 20, 100), 1.8) == Crop(-30, -20, 180)
+    odd = widen_crop(Crop(0, 0, 5), 1.5)
+    assert odd.size == 8 and abs(odd.left + odd.size / 2 - 2.5) <= 1
+    assert widen_crop(Crop(3, 4, 7), 0.5) == Crop(3, 4, 7), "never smaller"

@@ -372,3 +372,69 @@ def test_a_fused_optimizer_in_bfloat16_is_clipped(build_module, tiny_batch, tmp_
 def test_options_out_of_range(build_module, options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         build_module(**options)
+
+
+def test_the_loss_of_a_warp_counts_by_its_weight(build_module, build_warp, worn_batch) -> None:
+    module = build_module(warp=build_warp(), warp_loss_weight=2.5)
+    module.log = module.log_dict = lambda *args, **kwargs: None
+    losses, _ = module.losses(worn_batch())
+    rest = losses["noise"] + losses["mask"] + losses["attention"]
+    torch.testing.assert_close(module.training_step(worn_batch(), 0), rest + 2.5 * losses["warp"])
+    got = gradients(module, worn_batch())
+    assert {name for name, value in module.named_parameters() if value.requires_grad} == set(got)
+
+
+def test_losses_with_a_warp_do_not_depend_on_the_batch_a_sample_is_in(build_module, build_warp, worn_batch) -> None:
+    module, batch = build_module(warp=build_warp()), worn_batch(3)
+    together = module.losses(batch)[0]
+    alone = [module.losses(select_rows(batch, [row]))[0] for row in range(3)]
+    for name, value in together.items():
+        expected = torch.stack([losses[name] for losses in alone]).mean()
+        torch.testing.assert_close(value, expected, msg=name, atol=1e-4, rtol=1e-4)
+
+
+def test_a_frozen_warp_is_asked_and_not_taught(build_module, build_unet, build_warp, worn_batch) -> None:
+    denoiser = Denoiser(build_unet(), warp_condition=True)
+    module = build_module(denoiser=denoiser, warp=build_warp(), warp_loss_weight=0.0)
+    module.log_dict = lambda *args, **kwargs: None
+    got = gradients(module.train(), worn_batch())
+    assert not any(name.startswith("warp.") for name in got)
+    assert got["denoiser.unet.conv_in.weight"][:, 97:].any(), "the denoiser learns to look at it"
+    assert "warp" not in module.losses(worn_batch())[0]
+    outputs = module.eval().validation_step(worn_batch(), 0)
+    module.on_validation_epoch_end()
+    assert outputs["mask_predictions"].shape == (3, 2, 1, 32, 32) and outputs["loss"].isfinite()
+
+
+def test_evaluation_looks_at_the_mask_of_the_warp_last(build_module, build_warp, worn_batch) -> None:
+    module, logged = build_module(warp=build_warp(), sampler=Sampler(1)).eval(), {}
+    module.log_dict = logged.update
+    batch = worn_batch()
+    outputs = module.validation_step(batch, 0)
+    module.on_validation_epoch_end()
+    coverage = module.conditions(batch).warp.coverage
+    assert torch.equal(outputs["mask_predictions"][-1], coverage)
+    assert torch.equal(module.predict_masks(batch)[-1], coverage)
+    drawn = module.predict_step(batch, 0)
+    assert torch.equal(drawn["mask"], coverage) and drawn["correspondence"].shape == (2, 2, 32, 32)
+    assert {"val/loss_warp", "val/iou_box"} <= logged.keys()
+    assert sum(name.startswith("val/iou_") for name in logged) == 1 + 3, logged
+
+
+def test_a_warm_start_begins_at_the_composite(build_module, build_warp, worn_batch) -> None:
+    module, batch = build_module(warp=build_warp()).eval(), worn_batch()
+    composite = module.conditions(batch).warp.composite.clamp(-1, 1)
+    none, some, all_of_it = (module.draw(batch, Sampler(10, strength=share))["image"] for share in (0.0, 0.3, 1.0))
+    torch.testing.assert_close(none, composite)
+    assert not torch.allclose(some, all_of_it, atol=1e-2)
+    with pytest.raises(ValueError, match=r"the model has no warp; set model.warp, or strength to 1"):
+        build_module().eval().draw(batch, Sampler(10, strength=0.3))
+
+
+def test_a_warp_is_not_asked_in_training_unless_the_denoiser_looks_at_it(build_module, build_warp, worn_batch) -> None:
+    module, calls = build_module(warp=build_warp()), []
+    module.warp.register_forward_hook(lambda *_: calls.append(1))
+    module.train().losses(worn_batch())
+    assert calls == []
+    module.eval().losses(worn_batch())
+    assert calls == [1]

@@ -14,14 +14,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionModel
 
+from ornament_lit.attention_losses import ZeroAttentionLoss
 from ornament_lit.autoencoders import KLAutoencoder
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.exporting import pipeline_of
 from ornament_lit.image_encoders import CLIPImageEncoder
 from ornament_lit.mask_heads import BoxMaskHead, PoseAwareMaskHead
+from ornament_lit.models.no_denoiser import NoDenoiser
+from ornament_lit.models.warps import NoWarp, PoseAwareWarp
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
-from ornament_lit.pipeline_folder import INDEX, WEIGHTS
+from ornament_lit.pipeline_folder import INDEX, WEIGHTS, Settings
 from ornament_lit.pipeline_output import TryOnOutput
 from ornament_lit.reference_matching import NoReferenceMatching, PositionalMatching
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
@@ -385,3 +388,135 @@ def test_damaged_files_are_said(folder: Path, tmp_path: Path) -> None:
     (folder / WEIGHTS).unlink()
     with pytest.raises(FileNotFoundError, match="lacks try_on"):
         OrnamentTryOnPipeline.from_pretrained(folder)
+
+
+@pytest.fixture
+def warping(build_module: BuildModule, build_warp: Callable[..., PoseAwareWarp]) -> Callable[..., Any]:
+    """A pipeline with a warp, as it was trained with a wider view and detail; without a denoiser if it is said so."""
+
+    def build(denoiser: Denoiser | None = None, strength: float = 1.0, **options: Any) -> OrnamentTryOnPipeline:
+        alone = {"reference_net": NoReferenceNet(), "mask_head": BoxMaskHead(), "attention_loss": ZeroAttentionLoss()}
+        parts: dict[str, Any] = {} if denoiser is None else {"denoiser": denoiser}
+        if isinstance(denoiser, NoDenoiser):
+            parts |= alone
+            strength = 0.0
+        module = build_module(**parts, warp=build_warp(**options), sampler=Sampler(4, strength=strength))
+        module.crops = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
+        return pipeline_of(module)
+
+    return build
+
+
+@pytest.mark.parametrize("kind", ["NoDenoiser", "warp_condition", "warm start"])
+def test_round_trip_with_a_warp(
+    kind: str, warping: Callable[..., Any], build_unet: Any, draw: Callable[..., TryOnOutput], tmp_path: Path
+) -> None:
+    denoisers = {"NoDenoiser": NoDenoiser, "warp_condition": lambda: Denoiser(build_unet(), warp_condition=True)}
+    pipeline = warping(denoisers.get(kind, lambda: None)(), strength=0.5 if kind == "warm start" else 1.0, turns=2)
+    if kind == "warp_condition":
+        torch.nn.init.normal_(pipeline.unet.conv_in.weight, std=0.05)
+    folder = tmp_path / "exported"
+    check_round_trip(pipeline, draw, folder)
+    again = OrnamentTryOnPipeline.from_pretrained(folder)
+    assert (again.settings.wide_view, again.settings.detail) == (1.8, 2)
+    assert again.settings.strength == pipeline.settings.strength
+    assert type(again.denoiser) is type(pipeline.denoiser) and again.warp.turns == 2
+    assert (folder / "unet").exists() == (kind != "NoDenoiser")
+    assert again.denoiser.warp_condition == (kind == "warp_condition")
+
+
+def test_a_folder_of_an_older_release_still_loads(folder: Path, draw: Any) -> None:
+    expected = draw(OrnamentTryOnPipeline.from_pretrained(folder))
+
+    def age(index: dict[str, Any]) -> None:
+        del index["parts"]["warp"], index["denoiser"]["warp_condition"]
+        for name in ("wide_view", "detail", "strength"):
+            del index["settings"][name]
+
+    edit(folder, age)
+    old = OrnamentTryOnPipeline.from_pretrained(folder)
+    assert isinstance(old.warp, NoWarp) and not old.denoiser.warp_condition
+    assert (old.settings.wide_view, old.settings.detail, old.settings.strength) == (None, 1, 1.0)
+    assert draw(old).images[0].tobytes() == expected.images[0].tobytes()
+    assert Settings(32) == Settings(32, wide_view=None, detail=1, strength=1.0)
+
+
+def test_a_preview_takes_no_step_and_draws_the_composite(warping: Callable[..., Any], draw: Any) -> None:
+    pipeline, steps = warping(), []
+    pipeline.denoiser.forward = pipeline.denoiser.guided = None  # type: ignore[method-assign]
+    output = draw(pipeline, preview=True, callback_on_step_end=lambda *seen: steps.append(seen))
+    assert steps == [] and output.drawings.isfinite().all()
+    alone = draw(warping(NoDenoiser()))
+    torch.testing.assert_close(output.drawings, alone.drawings)
+    assert output.images[0].tobytes() == alone.images[0].tobytes()
+    assert [tuple(masks.shape) for masks in alone.refined_masks] == [(1, 1, 1, 32, 32)]
+
+
+def test_detail_samples_the_ornament_again_and_is_the_default(warping: Callable[..., Any], draw: Any) -> None:
+    pipeline = warping()
+    default, detailed, pasted = (draw(pipeline, region="mask", detail=detail) for detail in (None, True, False))
+    assert default.images[0].tobytes() == detailed.images[0].tobytes() != pasted.images[0].tobytes()
+    assert torch.equal(default.drawings, pasted.drawings)
+
+
+@pytest.mark.parametrize("region", ["mask", "box"])
+def test_outside_of_the_changed_part_the_photograph_stays(
+    warping: Callable[..., Any], draw: Any, person: Image.Image, region: str
+) -> None:
+    output = draw(warping(NoDenoiser()), region=region)
+    changed = (np.asarray(output.images[0]) != np.asarray(person)).any(-1)
+    outside = np.asarray(output.masks[0]) == 0
+    assert changed.any() and not changed[outside].any()
+    assert outside[: BOX[1]].all() and outside[:, BOX[2] :].all()
+
+
+@pytest.mark.parametrize("name", ["preview", "detail"])
+def test_without_a_warp_there_is_neither_preview_nor_detail(
+    build_pipeline: Callable[..., Any], draw: Any, name: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{name} needs a model with a warp"):
+        draw(build_pipeline(), **{name: True})
+
+
+def test_a_drawing_with_a_warp_does_not_depend_on_its_batch(warping: Callable[..., Any], draw: Any) -> None:
+    pipeline = warping(NoDenoiser())
+    batch = draw(pipeline, box=[BOX, (5, 5, 40, 40)])
+    for row, box in enumerate([BOX, (5, 5, 40, 40)]):
+        assert torch.allclose(batch.drawings[row : row + 1], draw(pipeline, box=box).drawings, atol=1e-4)
+
+
+def test_attention_can_be_measured_beside_a_warp(warping: Callable[..., Any], build_unet: Any, draw: Any) -> None:
+    looking = warping(Denoiser(build_unet(), warp_condition=True))
+    assert draw(looking, return_attention=True).attention.shape == (1, 1, 32, 32)
+    assert draw(warping(NoDenoiser()), return_attention=True).attention is None
+
+
+@pytest.mark.parametrize("kind", ["NoDenoiser", "warp_condition"])
+def test_half_precision_with_a_warp_is_close(
+    kind: str, warping: Callable[..., Any], build_unet: Any, draw: Any, tmp_path: Path
+) -> None:
+    pipeline = warping(
+        NoDenoiser() if kind == "NoDenoiser" else Denoiser(build_unet(), warp_condition=True), noise=0.02
+    )
+    pipeline.save_pretrained(tmp_path / "exported")
+    half = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported", torch_dtype=torch.bfloat16)
+    one, other = draw(half), draw(pipeline)
+    assert (one.drawings - other.drawings).abs().mean() < 0.02
+    assert np.abs(np.asarray(one.images[0], float) - np.asarray(other.images[0], float)).mean() < 3
+
+
+def test_offloading_brings_the_warp_to_the_device(
+    warping: Callable[..., Any], draw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = warping(NoDenoiser())
+    expected, moves = draw(pipeline).drawings, []
+    pipeline.enable_model_cpu_offload("cpu")
+    monkeypatch.setattr(pipeline.warp, "to", lambda device: moves.append(str(device)), raising=False)
+    assert torch.equal(draw(pipeline).drawings, expected) and moves == ["cpu", "cpu"]
+
+
+def test_a_warp_that_needs_a_wider_view_says_so(warping: Callable[..., Any], draw: Any) -> None:
+    module_like = warping(NoDenoiser())
+    module_like.settings = Settings(32, strength=0.0)
+    with pytest.raises(ValueError, match=r"set data.wide_view"):
+        draw(module_like)

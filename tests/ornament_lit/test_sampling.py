@@ -34,11 +34,12 @@ class Oracle:
     def __init__(self, truth: Tensor) -> None:
         self.truth = truth
         self.calls: list[str] = []
+        self.known = NothingKnown()
 
     def project(self, features: ReferenceFeatures) -> ReferenceFeatures:
         return features
 
-    def __call__(self, latents, timesteps, erased, mask, tokens, features, *unused: object, box_mask) -> DenoiserOutput:
+    def __call__(self, latents, timesteps, erased, mask, tokens, features, *_: object, **__: object) -> DenoiserOutput:
         self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
 
@@ -55,7 +56,8 @@ def scene(build_module, tiny_batch):
 
 
 def select(conditions, rows: slice):
-    return replace(conditions, **{name: value[rows] for name, value in vars(conditions).items()})
+    tensors = {name: value for name, value in vars(conditions).items() if isinstance(value, Tensor)}
+    return replace(conditions, **{name: value[rows] for name, value in tensors.items()})
 
 
 @pytest.mark.parametrize("scheduler", [DDIMScheduler, DDPMScheduler])
@@ -189,3 +191,82 @@ def test_the_noise_of_the_steps_goes_on_where_the_first_noise_ended(scene, monke
 def test_numbers_out_of_range_are_refused(steps: int, scale: float) -> None:
     with pytest.raises(ValueError, match="num_steps must be at least 1"):
         Sampler(steps, scale)
+
+
+@pytest.fixture
+def warm(scene):
+    """A scene with a composite to begin at."""
+    module, conditions, seeds = scene
+    generator = torch.Generator().manual_seed(8)
+    latents = torch.rand(conditions.erased_latents.shape, generator=generator)
+    warp_latents = torch.cat([latents, torch.ones_like(conditions.box_mask)], dim=1)
+    return module, replace(conditions, warp_latents=warp_latents), seeds
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_strength_0_draws_the_composite_without_a_step(warm, name: str) -> None:
+    module, conditions, seeds = warm
+    oracle, steps = Oracle(torch.zeros(())), []
+    sampler = Sampler(4, scheduler=getattr(diffusers, name), strength=0.0)
+    drawn = sampler(oracle, module.refine, module.noise_scheduler, conditions, seeds, lambda *seen: steps.append(seen))
+    assert torch.equal(drawn.latents, conditions.warp_latents[:, :-1])
+    assert oracle.calls == [] and steps == [] and len(drawn.refinements) == 1
+
+
+def test_strength_1_needs_no_composite_and_looks_at_none(warm, scene) -> None:
+    (module, conditions, seeds), (_, plain, _) = warm, scene
+    arguments = (module.denoiser, module.refine, module.noise_scheduler)
+    expected = Sampler(3)(*arguments, plain, seeds).latents
+    assert torch.equal(Sampler(3, strength=1.0)(*arguments, conditions, seeds).latents, expected)
+    with pytest.raises(ValueError, match=r"strength=0.5 begins at a warp's composite.*set model.warp"):
+        Sampler(3, strength=0.5)(*arguments, plain, seeds)
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "DDPMScheduler", "DPMSolverMultistepScheduler"])
+@pytest.mark.parametrize("strength", [0.2, 0.5, 0.8])
+def test_in_between_the_last_steps_are_taken_from_the_noised_composite(warm, name: str, strength: float) -> None:
+    module, conditions, seeds = warm
+    noise_scheduler = DDPMScheduler(prediction_type="sample", clip_sample=False)
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    class Watching(Oracle):
+        def __call__(self, latents, timesteps, *rest: object, **more: object) -> DenoiserOutput:
+            seen.append((latents.clone(), timesteps))
+            return DenoiserOutput(self.truth, {})
+
+    truth = torch.rand_like(conditions.erased_latents)
+    sampler = Sampler(10, scheduler=getattr(diffusers, name), strength=strength)
+    drawn = sampler(Watching(truth), module.refine, noise_scheduler, conditions, seeds)
+    scheduler = sampler.scheduler_for(noise_scheduler)
+    scheduler.set_timesteps(10)
+    taken = round(10 * strength)
+    assert [int(timesteps[0]) for _, timesteps in seen] == scheduler.timesteps[-taken:].tolist()
+    noise = torch.cat(
+        [torch.randn(1, *truth.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds.tolist()]
+    )
+    composite = conditions.warp_latents[:, :-1]
+    begun = noise_scheduler.add_noise(composite, noise, seen[0][1])
+    torch.testing.assert_close(seen[0][0], begun, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(drawn.latents, truth, atol=0.06, rtol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name != "PNDMScheduler"])
+def test_a_known_answer_is_drawn_from_a_warm_start_by_any_scheduler(warm, name: str) -> None:
+    """Schedulers of the second order, such as Heun's, take their steps in pairs."""
+    module, conditions, seeds = warm
+    truth = torch.rand_like(conditions.erased_latents)
+    noise_scheduler = DDPMScheduler(prediction_type="sample", clip_sample=False)
+    sampler = Sampler(8, scheduler=getattr(diffusers, name), strength=0.5)
+    oracle = Oracle(truth)
+    arguments = (module.refine, noise_scheduler)
+    drawn = sampler(oracle, *arguments, conditions, seeds).latents
+    torch.testing.assert_close(drawn, truth, atol=0.06, rtol=0)
+    assert len(oracle.calls) == (7 if name == "HeunDiscreteScheduler" else 4)
+    alone = sampler(Oracle(truth[1:2]), *arguments, select(conditions, slice(1, 2)), seeds[1:2]).latents
+    torch.testing.assert_close(alone, drawn[1:2], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_a_strength_out_of_range_is_refused(strength: float) -> None:
+    with pytest.raises(ValueError, match="strength must be a share of the steps"):
+        Sampler(strength=strength)

@@ -6,7 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ornament_lit.windows import image_to_tensor, ornament_window, person_window, tensor_to_image, tensor_to_mask
+from ornament_lit.geometry import Crop
+from ornament_lit.windows import (
+    image_to_tensor,
+    ornament_window,
+    person_window,
+    tensor_to_image,
+    tensor_to_mask,
+    wide_window,
+)
 
 
 def test_an_ornament_fills_its_window_whatever_surrounds_it(tmp_path: Path) -> None:
@@ -49,3 +57,21 @@ def test_tensors_become_pictures_again() -> None:
     picture = tensor_to_image(values.float() / 127.5 - 1)
     assert picture.mode == "RGB" and picture.getpixel((1, 2)) == tuple(values[:, 2, 1].tolist())
     assert tensor_to_mask(torch.tensor([[[0.0, 0.5, 1.0, 7.0]]])).tobytes() == bytes([0, 128, 255, 255])
+
+
+def test_a_wider_view_shows_the_same_box_smaller() -> None:
+    picture = Image.effect_noise((300, 300), 60).convert("RGB")
+    window = person_window(picture, (130, 130, 170, 170), 40, 1.5)
+    view = wide_window(window, 2.0)
+    assert view["factor"] == 2 and view["image"].shape == (3, 40, 40) and view["box_mask"].shape == (1, 40, 40)
+    assert view["box_mask"].sum() == pytest.approx(window.box_mask.sum() / 4, rel=0.1)
+    assert torch.equal(view["image"], image_to_tensor(picture, Crop(90, 90, 120), 40))
+
+
+def test_an_ornament_is_shown_at_any_resolution() -> None:
+    picture = Image.effect_noise((100, 100), 60).convert("RGB")
+    window = ornament_window(picture, Image.new("L", (100, 100), 255), 30)
+    again, larger = window.at(30), window.at(120)
+    assert torch.equal(again[0], window.image) and torch.equal(again[1], window.mask)
+    assert larger[0].shape == (3, 120, 120) and larger[1].shape == (1, 120, 120)
+    assert torch.equal(larger[0][:, 10:110, 10:110], image_to_tensor(picture, Crop(0, 0, 100), 100))

@@ -4,7 +4,9 @@ Shape legend: B batch, H, W size of the person's window, h, w size of the wider 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +121,8 @@ class Warp(nn.Module, ABC):
 
     To add one: subclass, implement the two methods, name the class in the YAML.
 
+    Its weights keep their 32 bits where a model is brought to fewer: 8 bits of a coordinate are a pixel of 256.
+
     Attributes:
         num_predictions: Wearing masks that it predicts: 1, or 0 for a warp that says nothing.
         kept_when_frozen: Checkpoints hold its weights, even where they do not train.
@@ -149,6 +153,14 @@ class Warp(nn.Module, ABC):
         Returns:
             What :class:`ornament_lit.losses.warp.WarpLoss` compares with the truth; None for a warp without parameters.
         """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def without_type(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        moved: Self = super()._apply(without_type, recurse)
+        return moved
 
 
 def warp_inputs(batch: TryOnBatch) -> WarpInputs:

@@ -74,10 +74,12 @@ class PoseAwareWarp(Warp):
                 raise ValueError(f"{name} must be at least 1, got {number}")
         if not 0 <= own_poses <= 1:
             raise ValueError(f"own_poses must be a share in [0, 1], got {own_poses}")
-        self.size = check_size(size)
+        self.size, self.wide_view = check_size(size), wide_view
         self.hypotheses = min(hypotheses, 2 * turns)
         self.iterations = iterations
         self.own_coverage = own_coverage
+        self.turns, self.pose_channels, self.pose_layers = turns, pose_channels, pose_layers
+        self.stem_channels, self.channels, self.heads = stem_channels, channels, heads
         self.pose = PoseEstimator(size, pose_channels, pose_layers, heads, turns, wide_view)
         self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
         self.own_poses = own_poses
@@ -153,7 +155,7 @@ class PoseAwareWarp(Warp):
         """The inputs at the size that the networks look at."""
         size = (self.size, self.size)
         shrunk = {
-            name: resize(getattr(inputs, name), size)
+            name: resize(getattr(inputs, name).float(), size)
             for name in ("masked_person", "box_mask", "input_mask", "ornament_image", "ornament_mask", "texture")
         }
         return WarpInputs(**shrunk, wide_view=self._wide(inputs.wide_view))
@@ -165,7 +167,9 @@ class PoseAwareWarp(Warp):
             raise ValueError("this warp looks at a wider view of the person; set data.wide_view, such as 1.8")
         size = (self.size, self.size)
         return WideView(
-            image=resize(view["image"], size), box_mask=resize(view["box_mask"], size), factor=view["factor"]
+            image=resize(view["image"].float(), size),
+            box_mask=resize(view["box_mask"].float(), size),
+            factor=view["factor"].float(),
         )
 
     def _resized_truth(self, truth: WarpTruth) -> WarpTruth:

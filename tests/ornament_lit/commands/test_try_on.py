@@ -15,13 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import DDPMScheduler
 from PIL import Image
 
 from ornament_lit.__main__ import main
+from ornament_lit.attention_losses import ZeroAttentionLoss
+from ornament_lit.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.commands import drawing
 from ornament_lit.commands.words import normalise, split_groups
-from ornament_lit.exporting import load_checkpoint, raw_weights
+from ornament_lit.exporting import load_checkpoint, pipeline_of, raw_weights
+from ornament_lit.image_encoders import NoImageEncoder
+from ornament_lit.mask_heads import BoxMaskHead
+from ornament_lit.models.no_denoiser import NoDenoiser
+from ornament_lit.models.warps import PoseAwareWarp
+from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
+from ornament_lit.reference_nets import NoReferenceNet
+from ornament_lit.sampling import Sampler
 
 ROOT = Path(__file__).resolve().parents[3]
 UNET = """{class_path: diffusers.UNet2DConditionModel, init_args: {in_channels: 48, out_channels: 48,
@@ -322,6 +332,61 @@ def test_a_checkpoint_without_resolution_asks_for_it(checkpoint: Path, tmp_path:
     with pytest.raises(ValueError, match="give --resolution"):
         load_checkpoint(tmp_path / "old.ckpt")
     assert load_checkpoint(tmp_path / "old.ckpt", resolution=64).settings.resolution == 64
+
+
+@pytest.fixture(scope="module")
+def warped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported pipeline of a warp alone, with random weights."""
+    torch.manual_seed(0)
+    warp = PoseAwareWarp(32, True, turns=2, pose_channels=40, pose_layers=1, stem_channels=8, channels=8, heads=1)
+    module = TryOnModule(
+        SpaceToDepthAutoencoder(),
+        NoImageEncoder(),
+        NoDenoiser(),
+        DDPMScheduler(prediction_type="sample", clip_sample=False),
+        NoReferenceNet(),
+        BoxMaskHead(),
+        ZeroAttentionLoss(),
+        warp=warp,
+        sampler=Sampler(strength=0.0),
+    )
+    module.crops = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
+    folder = tmp_path_factory.mktemp("warped") / "exported"
+    pipeline_of(module).save_pretrained(folder)
+    return folder
+
+
+def made(path: Path) -> dict[str, object]:
+    with Image.open(path) as image:
+        described: dict[str, object] = json.loads(image.info["ornament_lit"])
+    return described
+
+
+def test_a_warp_alone_draws_previews_with_detail_or_without(
+    try_on: Callable[..., int], files: Path, warped: Path
+) -> None:
+    alone = {"checkpoint": None, "pipeline": warped, "region": "mask"}
+    out = files / "out"
+    assert try_on("--save-masks", **alone) == 0
+    assert written(files) == ["worn.changed.png", "worn.mask-1.png", "worn.png"]
+    assert try_on("--preview", **{**alone, "output": out / "preview.png"}) == 0
+    assert try_on("--detail=false", **{**alone, "output": out / "low.png"}) == 0
+    assert try_on("--detail=true", **{**alone, "output": out / "high.png"}) == 0
+    worn, preview, low, high = (read(out / f"{name}.png") for name in ("worn", "preview", "low", "high"))
+    assert np.array_equal(worn, preview) and np.array_equal(worn, high) and not np.array_equal(worn, low)
+    changed = (worn != read(files / "b.png")).any(-1)
+    assert changed.any() and not changed[read(out / "worn.changed.png") == 0].any()
+    assert [made(out / f"{name}.png")["detail"] for name in ("worn", "low", "high")] == [True, False, True]
+    assert [made(out / f"{name}.png")["preview"] for name in ("worn", "preview")] == [False, True]
+
+
+@pytest.mark.parametrize(("word", "name"), [("--preview", "preview"), ("--detail=true", "detail")])
+def test_previews_and_detail_need_a_warp(
+    word: str, name: str, try_on: Callable[..., int], files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert try_on(word) == 2
+    assert_one_line(capsys.readouterr().err, f"{name} needs a model with a warp")
+    assert written(files) == []
 
 
 def test_help_is_quick() -> None:

@@ -1,0 +1,59 @@
+"""What a warp is told of a batch, and what it should say."""
+
+import torch
+
+from ornament_lit.models.warps import NoWarp, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import split_rows
+
+
+def test_a_known_input_mask_is_erased_and_given_beside_the_box(tiny_batch) -> None:
+    batch = tiny_batch()
+    larger = torch.zeros_like(batch["box_mask"])
+    larger[..., 2:12, 2:12] = 1
+    inputs = warp_inputs({**batch, "input_mask": larger})
+    assert torch.equal(inputs.input_mask, larger) and torch.equal(inputs.box_mask, batch["box_mask"])
+    hidden = torch.maximum(larger, batch["box_mask"])
+    assert torch.equal(inputs.masked_person, batch["person_image"] * (1 - hidden))
+    assert torch.equal(warp_inputs(batch).input_mask, batch["box_mask"])
+
+
+def test_the_background_of_the_ornament_is_not_told(worn_batch) -> None:
+    batch = worn_batch(detail=1)
+    other = {**batch, "ornament_image": torch.where(batch["ornament_mask"] > 0, batch["ornament_image"], 0.9)}
+    one, two = warp_inputs(batch), warp_inputs(other)
+    assert torch.equal(one.ornament_image, two.ornament_image) and torch.equal(one.texture, two.texture)
+    assert one.texture.shape == (2, 4, 32, 32) and torch.equal(one.texture[:, 3:], batch["ornament_mask"])
+
+
+def test_detail_is_sampled_where_there_is_one(worn_batch) -> None:
+    batch = worn_batch(detail=2)
+    texture = warp_inputs(batch).texture
+    assert texture.shape == (2, 4, 64, 64) and torch.equal(texture[:, 3:], batch["ornament_detail"]["mask"])
+
+
+def test_the_box_is_erased_from_the_wider_view(worn_batch) -> None:
+    view = warp_inputs(worn_batch()).wide_view
+    assert not (view["image"] * view["box_mask"]).any() and view["image"].any()
+    assert warp_inputs(worn_batch(wide_view=None)).wide_view is None
+
+
+def test_without_a_correspondence_no_pixel_counts(tiny_batch, worn_batch) -> None:
+    truth = warp_truth(tiny_batch())
+    assert not truth.weight.any() and truth.correspondence["uv"].shape == (2, 2, 32, 32)
+    batch = worn_batch()
+    known = batch["correspondence"]["known"]
+    batch["correspondence"]["seen"] = torch.zeros_like(known)
+    torch.testing.assert_close(warp_truth(batch).weight, 0.3 * known)
+
+
+def test_rows_are_split(worn_batch) -> None:
+    rows = split_rows(NoWarp()(warp_inputs(worn_batch(3))))
+    assert len(rows) == 3 and all(row.uv.shape == (1, 2, 32, 32) and row.confidence.shape == (1,) for row in rows)
+
+
+def test_no_warp_says_nothing(worn_batch) -> None:
+    batch, warp = worn_batch(), NoWarp()
+    output = warp(warp_inputs(batch))
+    assert torch.equal(output.composite, warp_inputs(batch).masked_person) and not output.coverage.any()
+    assert warp.training_pass(warp_inputs(batch), warp_truth(batch)) is None
+    assert warp.num_predictions == 0 and not warp.state_dict()
