@@ -22,12 +22,9 @@ from ornament_lit.features import ReferenceFeatures
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.losses import WarpLoss
 from ornament_lit.mask_heads import MaskHead
-from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
-
-
 from ornament_lit.models.warps import Warp, warp_inputs, warp_truth
 from ornament_lit.portable import describe
-from ornament_lit.reference_nets import ReferenceNet
+from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
 
 
 def members(family: type) -> list[type]:
