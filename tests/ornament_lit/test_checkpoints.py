@@ -209,7 +209,7 @@ WARP = """
 model:
   warp:
     class_path: PoseAwareWarp
-    init_args: {size: 32, turns: 2, pose_channels: 40, pose_layers: 1, stem_channels: 8, channels: 8, heads: 1}
+    init_args: {size: 32, turns: 2, pose_channels: 40, pose_hidden: 16, stem_channels: 8, channels: 8, heads: 1}
 data:
   init_args: {wide_view: 1.8, detail: 2}
 """

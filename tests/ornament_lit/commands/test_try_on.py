@@ -338,7 +338,7 @@ def test_a_checkpoint_without_resolution_asks_for_it(checkpoint: Path, tmp_path:
 def warped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported pipeline of a warp alone, with random weights."""
     torch.manual_seed(0)
-    warp = PoseAwareWarp(32, True, turns=2, pose_channels=40, pose_layers=1, stem_channels=8, channels=8, heads=1)
+    warp = PoseAwareWarp(32, True, turns=2, pose_channels=40, pose_hidden=16, stem_channels=8, channels=8, heads=1)
     module = TryOnModule(
         SpaceToDepthAutoencoder(),
         NoImageEncoder(),
