@@ -55,3 +55,10 @@ def test_each_holds_the_ornament_and_one_pixel_is_enough(kind: str) -> None:
     drawn = draw_input_mask(kind, mask, torch.ones(1, 16, 16))  # type: ignore[arg-type]
     assert drawn.shape == mask.shape and drawn[0, 5, 7] == 1
     assert set(drawn.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_an_oriented_box_that_is_known_takes_the_place_of_the_tightest(bent: torch.Tensor) -> None:
+    known, box = torch.zeros(1, 40, 40), torch.ones(1, 40, 40)
+    assert draw_input_mask("oriented_box", bent, box, known) is known
+    for kind in INPUT_MASKS[:1] + INPUT_MASKS[2:4]:
+        assert torch.equal(draw_input_mask(kind, bent, box, known), draw_input_mask(kind, bent, box))
