@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from datamodules.decoding import Triplet
     from datamodules.index import ShardEntry
-    from ornament_lit.geometry import Box
+    from ornament_lit.geometry import AnyBox
 
 COLUMNS = ("ornament", "ornament mask", "person", "person with box", "wearing mask", "correspondence")
 MARGIN = 4
@@ -131,7 +131,7 @@ def sheet_of_shards(
 def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
     person = _fit(triplet.person, tile)
     boxed = person.copy()
-    _draw_box(boxed, triplet.box, triplet.person.size)
+    _draw_box(boxed, triplet.oriented_box or triplet.box, triplet.person.size)
     return [
         _fit(triplet.ornament, tile),
         _fit(triplet.ornament_mask, tile),
@@ -166,14 +166,24 @@ def _fit(image: Image.Image, tile: int) -> Image.Image:
     return square
 
 
-def _draw_box(square: Image.Image, box: "Box", size: tuple[int, int]) -> None:
+def _draw_box(square: Image.Image, box: "AnyBox", size: tuple[int, int]) -> None:
     tile = square.width
     scale = tile / max(size)
     width, height = _scaled_size(size, tile)
     left, top = (tile - width) // 2, (tile - height) // 2
+    if len(box) == 5:
+        _draw_oriented_box(square, box, scale, (left, top))
+        return
     x0, y0, x1, y1 = (edge * scale for edge in box)
     corners = (left + x0, top + y0, min(left + x1, tile) - 1, min(top + y1, tile) - 1)
     ImageDraw.Draw(square).rectangle(corners, outline=BOX_COLOUR, width=max(1, tile // 96))
+
+
+def _draw_oriented_box(square: Image.Image, box: "AnyBox", scale: float, start: tuple[int, int]) -> None:
+    from ornament_lit.geometry import box_corners
+
+    corners = [(start[0] + x * scale, start[1] + y * scale) for x, y in box_corners(box).tolist()]
+    ImageDraw.Draw(square).polygon(corners, outline=BOX_COLOUR, width=max(1, square.width // 96))
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:

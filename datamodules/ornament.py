@@ -64,14 +64,15 @@ class OrnamentDataModule(LightningDataModule):
             ornament's picture is seen where.
         warped_pairs_epochs: Epochs within which that share falls to 0, in a straight line; null to keep it.
         input_mask: What is erased from the person and given to the model, in training and evaluation: the coarse
-            ``box`` or, for studies, the tightest ``oriented_box``, the ``convex_hull`` or the true ``wearing_mask``.
+            ``box``, the ``oriented_box`` of the metadata, as coarse, or the tightest one where they have none, or, for
+            studies, the ``convex_hull`` or the true ``wearing_mask``.
         reference_rotation: The ornament's pictures are turned by up to so many degrees, either way, in training and
             evaluation.
         reference_scale: Least and greatest factor of the ornament's size in its window, in training and evaluation.
         other_ornaments: How many other ornaments of its type come with each test sample, to be drawn as wrong
             references: 1, or more for metrics of retrieval (see ``retrieval_references`` of the report).
         rotation: Training persons are turned by up to so many degrees, either way, and their box with them: it is the
-            coarse box around the turned wearing mask.
+            coarse box around the turned wearing mask, and around the turned oriented box where there is one.
         correspondence: Add which point of the ornament's picture each pixel of the person shows, ``correspondence``:
             from shards of ``data render`` and ``data correspondence``; not known in samples without.
         wide_view: Add a wider view of the person, ``wide_view``, whose window has so many times the side, at half of

@@ -153,3 +153,18 @@ def optional(size: int) -> dict[str, bytes]:
     points = np.full((size, size, 2), 5, np.float32) * known[..., None]
     picture = encode_correspondence(PixelCorrespondence(points, known, known))
     return {"correspondence.png": picture, "bare.jpg": buffer.getvalue()}
+
+
+def test_an_oriented_box_is_kept_beside_the_one_around_it(draw_entries: Draw) -> None:
+    triplet = load(draw_entries(json=metadata(box=[12, 16, 36, 32, 90])))
+    assert triplet.box == (16, 12, 32, 36) and triplet.oriented_box == (12, 16, 36, 32, 90)
+    assert load(draw_entries(1)).oriented_box is None
+    assert load(draw_entries(json=metadata(box=[-10, 16, 30, 32, 90]))).box == (2, 4, 18, 44)
+    assert load(draw_entries(json=metadata(box=[12, 30, 36, 46, 90]))).box == (16, 26, 32, 48)
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3], [1, 2, 30, 40, 5, 6], [1, 2, 30, 40, "x"], [60, 2, 70, 9, 30]])
+def test_boxes_that_are_none(draw_entries: Draw, box: list[object]) -> None:
+    with pytest.raises(SampleError) as caught:
+        load(draw_entries(json=metadata(box=box)))
+    assert caught.value.reason == "bad_metadata"

@@ -16,6 +16,7 @@ from transformers import CLIPVisionModel
 
 from ornament_lit.attention_losses import ZeroAttentionLoss
 from ornament_lit.autoencoders import KLAutoencoder
+from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.exporting import pipeline_of
 from ornament_lit.image_encoders import CLIPImageEncoder
@@ -289,6 +290,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"box": (50, 30, 20, 70)}, "x0 < x1 and y0 < y1"),
     ({"box": (200, 200, 220, 240)}, "inside the image of 80x90"),
     ({"box": (1, 2, 3)}, "a box must be four numbers"),
+    ({"box": (*BOX, 30, 1)}, "a box must be four numbers"),
+    ({"box": (*BOX, float("nan"))}, "the angle of a box must be a finite number"),
     ({"box": [BOX, BOX], "seed": [1]}, "one seed, or one each"),
     ({"seed": -1}, "from 0"),
     ({"generator": torch.Generator()}, "cannot both be given"),
@@ -520,3 +523,24 @@ def test_a_warp_that_needs_a_wider_view_says_so(warping: Callable[..., Any], dra
     module_like.settings = Settings(32, strength=0.0)
     with pytest.raises(ValueError, match=r"set data.wide_view"):
         draw(module_like)
+
+
+def test_a_turned_box_is_told_to_the_model(
+    build_pipeline: Callable[..., Any], draw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, batches = build_pipeline(), []
+
+    def spy(batch: Any, *parts: Any) -> Any:
+        batches.append(batch)
+        return encode_conditions(batch, *parts)
+
+    monkeypatch.setattr("ornament_lit.pipeline.encode_conditions", spy)
+    turned = draw(pipeline, box=(15, 35, 55, 65, 90))  # BOX, turned by a right angle
+    upright = draw(pipeline)
+    assert "input_mask" not in batches[1] and torch.equal(batches[0]["input_mask"], batches[1]["box_mask"])
+    assert torch.equal(turned.drawings, upright.drawings) and turned.crops == upright.crops
+    assert turned.images[0].tobytes() == upright.images[0].tobytes()
+    draw(pipeline, box=[BOX, (20, 40, 50, 60, 45)], seed=3)
+    first, second = batches[2]["input_mask"], batches[2]["box_mask"]
+    assert torch.equal(first[0], second[0]), "a row without an angle has its box"
+    assert 0 < first[1].sum() < second[1].sum()
