@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ornament_lit.losses import WarpLoss
 from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean
-from ornament_lit.models.warps import WarpOutput, WarpTraining, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_inputs, warp_truth
 
 
 def perfect(batch: Any, poses: int = 4) -> WarpTraining:
