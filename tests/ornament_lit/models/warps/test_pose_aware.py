@@ -170,8 +170,14 @@ def test_poses_are_drawn_from_the_truth_or_from_belief(worn_batch) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": 30}, "multiple of 8"), ({"size": 24}, "at least 32"), ({"turns": 0}, "turns must be at least 1")]
-    + [({"iterations": 0}, "iterations"), ({"hypotheses": 0}, "hypotheses"), ({"own_poses": 1.5}, "share")],
+    [
+        ({"size": 30}, "multiple of 8"),
+        ({"size": 24}, "at least 32"),
+        ({"turns": 0}, "turns must be at least 1"),
+        ({"iterations": 0}, "iterations"),
+        ({"hypotheses": 0}, "hypotheses"),
+        ({"own_poses": 1.5}, "share"),
+    ],
 )
 def test_options_out_of_range(build_warp, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
