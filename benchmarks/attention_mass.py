@@ -1,5 +1,7 @@
 """Time and peak memory of attention that measures its mass on the ornament, against plain attention and the map.
 
+Beside the mass alone stand what losses on correspondence measure: mean places, and attention at some points.
+
 Run ``python benchmarks/attention_mass.py --help`` for the sizes; README.md in this folder says what to expect.
 
 Shape legend: B batch, Q queries, K keys, d width of a head.
@@ -22,9 +24,12 @@ from jsonargparse import auto_cli
 from torch import Tensor
 from torch.nn.attention import SDPBackend
 
-from ornament_lit.attention import attention_with_mass
+from ornament_lit.attention import attention_at, attention_with_mass
+from ornament_lit.token_places import token_centres
 
 MIB = 2**20
+POINTS = 64
+"""Queries of a sample that `CorrespondenceAttentionLoss` looks at."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,22 @@ def ours(inputs: Inputs) -> Outputs:
     return attention_with_mass(inputs.query, inputs.key, inputs.value, inputs.columns)
 
 
+def places(inputs: Inputs) -> Outputs:
+    """Fused attention with the mass and the mean place, as `ExpectedPositionLoss` has it."""
+    count = inputs.columns.shape[1]
+    weighted = inputs.columns * token_centres(1, count, inputs.columns.device).to(inputs.columns)
+    columns = torch.cat([inputs.columns, weighted], dim=-1)
+    return attention_with_mass(inputs.query, inputs.key, inputs.value, columns)
+
+
+def points(inputs: Inputs) -> Outputs:
+    """Fused attention with the mass, and the attention of 64 queries, as `CorrespondenceAttentionLoss` has it."""
+    third = inputs.key.shape[2] // 3
+    tokens = torch.linspace(0, inputs.query.shape[2] - 1, POINTS, device=inputs.query.device).long()
+    attention = attention_at(inputs.query, inputs.key[:, :, third : 2 * third], tokens.expand(len(inputs.query), -1))
+    return (*attention_with_mass(inputs.query, inputs.key, inputs.value, inputs.columns), attention)
+
+
 def explicit(inputs: Inputs) -> Outputs:
     """Attention by its map, whose columns are summed."""
     scores = inputs.query @ inputs.key.transpose(-1, -2) * inputs.query.shape[-1] ** -0.5
@@ -86,7 +107,13 @@ def explicit(inputs: Inputs) -> Outputs:
     return attention @ inputs.value, (attention @ inputs.columns[:, None]).mean(dim=1)
 
 
-VARIANTS: dict[str, Callable[[Inputs], Outputs]] = {"plain": plain, "ours": ours, "explicit map": explicit}
+VARIANTS: dict[str, Callable[[Inputs], Outputs]] = {
+    "plain": plain,
+    "ours": ours,
+    "with places": places,
+    "with points": points,
+    "explicit map": explicit,
+}
 
 
 def count_keys(options: Options) -> int:
@@ -208,8 +235,10 @@ def backend(name: str, options: Options) -> str:
     """Name of the implementation that torch chooses for a variant's call."""
     chosen = ["softmax"]
 
-    def note(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
-        chosen.append(SDPBackend(torch._fused_sdp_choice(query, key, value, scale=scale)).name.lower())
+    def note(
+        query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, scale: float | None = None
+    ) -> Tensor:
+        chosen.append(SDPBackend(torch._fused_sdp_choice(query, key, value, attn_mask, scale=scale)).name.lower())
         return torch.zeros_like(query)
 
     if name != "explicit map":

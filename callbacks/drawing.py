@@ -8,8 +8,8 @@ from torch import Tensor
 from ornament_lit.batch import TryOnBatch, with_other_ornament
 from ornament_lit.compositing import PasteBack
 from ornament_lit.geometry import Crop
-from ornament_lit.metrics import Bound, DrawnBatch
-from ornament_lit.metrics.base import Drawing
+from ornament_lit.metrics import DrawnBatch
+from ornament_lit.metrics.base import Bound, Drawing
 from ornament_lit.metrics.bounds import ceiling_of, floor_of
 from ornament_lit.windows import tensor_to_image
 

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from callbacks.drawing import drawn_batch
 from callbacks.prediction_writer import safe_name
 from callbacks.run_folder import run_folder
-from callbacks.sample_strips import draw_strips, read_strip, strips_of, write_strip
+from callbacks.sample_strips import draw_strips, draw_unpicked, read_strip, strips_of, write_strip
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.files import write_file
 from ornament_lit.metrics import (
@@ -52,6 +52,8 @@ class DrawingReport(Callback):
         folder: Where the files go; null for ``test`` in the run's folder.
         rank_by: Figure by which ``samples.png`` ranks the samples; the first one that there is, if it is not measured.
         shown: How many samples ``samples.png`` shows of the best, of the median and of the worst.
+        unpicked: How many samples of each type ``unpicked.png`` shows: the first ones, whatever they are like. 0 for
+            no such picture.
         resamples: Resamples for the intervals of means.
         halves: Random halves for the intervals of FID and KID; 0 for none.
         confidence: Share of the resamples within the intervals.
@@ -71,6 +73,7 @@ class DrawingReport(Callback):
         folder: Path | None = None,
         rank_by: str = "psnr_worn",
         shown: int = 4,
+        unpicked: int = 8,
         resamples: int = 2000,
         halves: int = 0,
         confidence: float = 0.95,
@@ -78,13 +81,15 @@ class DrawingReport(Callback):
         skip_absent: bool = False,
     ) -> None:
         """Check the numbers."""
-        for name, number, least in (("shown", shown, 1), ("retrieval_references", retrieval_references, 0)):
+        counts = (("shown", shown, 1), ("unpicked", unpicked, 0), ("retrieval_references", retrieval_references, 0))
+        for name, number, least in counts:
             if number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
         self.metrics = metrics
         self.folder = folder
         self.rank_by = rank_by
         self.shown = shown
+        self.unpicked = unpicked
         self.resampling = Resampling(resamples, halves, confidence)
         self.retrieval_references = retrieval_references
         self.skip_absent = skip_absent
@@ -178,8 +183,13 @@ class DrawingReport(Callback):
         column, ranked = ranking(measured, self.rank_by, self.shown)
         rows = [(place, f"{value:.4g}", read_strip(self._strip(key))) for place, key, value in ranked]
         write_file(self._folder / "samples.png", encode_png(draw_strips(rows)))
-        title = f"Best, median and worst samples by {column}"
-        write_report(self._folder, Report(protocol, measured, self.resampling), {"samples.png": title})
+        pictures = {"samples.png": f"Best, median and worst samples by {column}"}
+        first = first_of_each(measured[0], self.unpicked)
+        if first:
+            strips = [(category, read_strip(self._strip(key))) for category, key in first]
+            write_file(self._folder / "unpicked.png", encode_png(draw_unpicked(strips)))
+            pictures["unpicked.png"] = "The first samples of each type, whatever they are like"
+        write_report(self._folder, Report(protocol, measured, self.resampling), pictures)
         print(f"report: {self._folder / 'report.md'}")
 
     def _strip(self, key: str) -> Path:
@@ -196,6 +206,13 @@ def default_metrics(threshold: float, retrieval: bool = False) -> list[TryOnMetr
     gap = WrongReferenceGap([SSIM(), PSNR(), ColourError()])
     found = [WearingMaskIoU(threshold), BoundaryF(threshold), SSIM(), PSNR(), ColourError(), ComponentCountError(), gap]
     return [*found, *((FeatureRetrieval(), PixelRetrieval(), PixelRetrieval(normalised=True)) if retrieval else ())]
+
+
+def first_of_each(measured: Measured, count: int) -> list[tuple[str, str]]:
+    """Type and key of the first ``count`` samples of each type, type by type."""
+    categories = dict.fromkeys(measured.categories)
+    rows = [row for category in categories for row in measured.rows(category)[:count]]
+    return [(measured.categories[row], measured.keys[row]) for row in rows]
 
 
 def ranking(measured: Sequence[Measured], column: str, shown: int) -> tuple[str, list[tuple[str, str, float]]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from ornament_lit.checkpoints import read_checkpoint, restore_frozen
 
@@ -17,22 +18,28 @@ class InitialWeights(Callback):
 
     Args:
         checkpoint: A checkpoint of a module with the same parts at the same sizes.
+        parts: Take the weights of these parts alone, such as ``[warp]``, which both modules must have; the other parts
+            begin as they are. Null for all parts.
 
     Raises:
         FileNotFoundError: When the fit starts, if there is no such file.
         ValueError: When the fit is set up, if it is no checkpoint of this package or its parts are others.
     """
 
-    def __init__(self, checkpoint: Path) -> None:
-        """Note the path."""
+    def __init__(self, checkpoint: Path, parts: list[str] | None = None) -> None:
+        """Note the path and the parts."""
         self.checkpoint = checkpoint
+        self.parts = parts
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the weights; a fit that goes on replaces them by its own, and does without the file."""
         if stage != "fit" or not self.checkpoint.is_file():
             return
-        weights = restore_frozen(pl_module, read_checkpoint(self.checkpoint)["state_dict"])
-        own = pl_module.state_dict()
+        weights = self._taken(restore_frozen(pl_module, read_checkpoint(self.checkpoint)["state_dict"]))
+        own = self._taken(pl_module.state_dict())
+        absent = [part for part in self.parts or () if not any(key.startswith(f"{part}.") for key in own)]
+        if absent:
+            raise ValueError(f"parts must name parts of the module that have weights, got {', '.join(absent)}")
         others = sorted(weights.keys() ^ own.keys()) or [key for key in own if own[key].shape != weights[key].shape]
         if others:
             more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -40,7 +47,13 @@ class InitialWeights(Callback):
                 f"the parts in {self.checkpoint} must be those of the configuration, but these weights differ: "
                 f"{', '.join(others[:3])}{more}; train with the config.yaml that lies beside its checkpoints"
             )
-        pl_module.load_state_dict(weights)
+        pl_module.load_state_dict(weights, strict=self.parts is None)
+
+    def _taken(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What of a state dictionary belongs to the parts."""
+        if self.parts is None:
+            return state
+        return {key: value for key, value in state.items() if key.split(".")[0] in self.parts}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that a fit which begins has got its weights."""

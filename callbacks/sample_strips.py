@@ -83,6 +83,23 @@ def draw_strips(rows: "Sequence[tuple[str, str, Strip]]") -> Image.Image:
     return draw_grid([(name, row) for (name, _, _), row in zip(rows, cells, strict=True)])
 
 
+def draw_unpicked(strips: "Sequence[tuple[str, Strip]]") -> Image.Image:
+    """Draw the first four pictures of strips in two halves side by side.
+
+    Args:
+        strips: Name, shown at the left, and strip of each; at least one.
+    """
+    rows = [
+        (name, {column: (cell, "") for column, cell in zip(COLUMNS, strip, strict=False)}) for name, strip in strips
+    ]
+    half = -(-len(rows) // 2)
+    halves = [draw_grid(part) for part in (rows[:half], rows[half:]) if part]
+    table = Image.new("RGB", (sum(part.width for part in halves), halves[0].height), "white")
+    for number, part in enumerate(halves):
+        table.paste(part, (number * halves[0].width, 0))
+    return table
+
+
 def _sized(picture: Tensor) -> Tensor:
     """A picture on the CPU, enlarged or shrunk to a size that is good to look at."""
     picture = picture.detach().float().cpu()

@@ -81,6 +81,14 @@ class Catalogue:
         entry = self.entries[shard]
         return Place(self.shards[shard], entry, entry.samples[sample - int(self._ends[shard])])
 
+    def alike(self, sample: int) -> list[int]:
+        """Numbers of the samples of the same shard that have the type of a sample, itself among them."""
+        shard = int(np.searchsorted(self._ends, sample, side="right"))
+        rows = self.entries[shard].samples
+        first = int(self._ends[shard]) - len(rows)
+        category = rows[sample - first].category
+        return [first + place for place, row in enumerate(rows) if row.category == category]
+
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
         return np.cumsum([len(entry.samples) for entry in self.entries], dtype=np.int64)

@@ -1,7 +1,7 @@
 """Contact sheets: triplets side by side in one picture, so that people see what is in a set.
 
-A strip is one triplet: ornament, its mask, the person, the person with the box, the wearing mask; a caption stands
-above it.
+A strip is one triplet: ornament, its mask, the person, the person with the box, the wearing mask, and, where there is
+one, the correspondence in colours that tell where in the ornament's picture a point lies; a caption stands above it.
 """
 
 import json
@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from datamodules.decoding import Triplet
     from datamodules.index import ShardEntry
-    from ornament_lit.geometry import Box
+    from ornament_lit.geometry import AnyBox
 
-COLUMNS = ("ornament", "ornament mask", "person", "person with box", "wearing mask")
+COLUMNS = ("ornament", "ornament mask", "person", "person with box", "wearing mask", "correspondence")
 MARGIN = 4
 LINE = 18
 BACKGROUND = (255, 255, 255)
@@ -110,7 +111,7 @@ def sheet_of_shards(
     from datamodules.catalogue import Place
     from datamodules.decoding import decode, describe
     from datamodules.faults import SampleError
-    from datamodules.reading import read_sample
+    from datamodules.reading import is_picture, read_sample
     from ornament_lit.batch import CATEGORIES
 
     places = [Place(str(Path(folder) / entry.name), entry, row) for entry in entries for row in entry.samples]
@@ -119,7 +120,7 @@ def sheet_of_shards(
     for index in evenly(len(places), count):
         try:
             with open(places[index].shard, "rb") as file:
-                sample = read_sample(file, places[index])
+                sample = read_sample(file, places[index], is_picture)
             triplet = decode(sample, describe(sample))
         except (SampleError, OSError):
             continue
@@ -130,14 +131,26 @@ def sheet_of_shards(
 def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
     person = _fit(triplet.person, tile)
     boxed = person.copy()
-    _draw_box(boxed, triplet.box, triplet.person.size)
+    _draw_box(boxed, triplet.oriented_box or triplet.box, triplet.person.size)
     return [
         _fit(triplet.ornament, tile),
         _fit(triplet.ornament_mask, tile),
         person,
         boxed,
         _fit(triplet.wearing_mask, tile),
+        _correspondence(triplet, tile),
     ]
+
+
+def _correspondence(triplet: "Triplet", tile: int) -> Image.Image:
+    """Each worn pixel: redder the more to the right in the ornament's picture, greener the lower; dim where hidden."""
+    if triplet.correspondence is None:
+        return Image.new("RGB", (tile, tile), EMPTY)
+    points, known, seen = triplet.correspondence
+    x, y = np.moveaxis(points / triplet.ornament.size, -1, 0)
+    light = (known + seen) / 2
+    colours = np.stack([x, y, 1 - x], -1) * light[..., None]
+    return _fit(Image.fromarray(np.uint8(255 * colours.clip(0, 1))), tile)
 
 
 def _scaled_size(size: tuple[int, int], tile: int) -> tuple[int, int]:
@@ -153,14 +166,24 @@ def _fit(image: Image.Image, tile: int) -> Image.Image:
     return square
 
 
-def _draw_box(square: Image.Image, box: "Box", size: tuple[int, int]) -> None:
+def _draw_box(square: Image.Image, box: "AnyBox", size: tuple[int, int]) -> None:
     tile = square.width
     scale = tile / max(size)
     width, height = _scaled_size(size, tile)
     left, top = (tile - width) // 2, (tile - height) // 2
+    if len(box) == 5:
+        _draw_oriented_box(square, box, scale, (left, top))
+        return
     x0, y0, x1, y1 = (edge * scale for edge in box)
     corners = (left + x0, top + y0, min(left + x1, tile) - 1, min(top + y1, tile) - 1)
     ImageDraw.Draw(square).rectangle(corners, outline=BOX_COLOUR, width=max(1, tile // 96))
+
+
+def _draw_oriented_box(square: Image.Image, box: "AnyBox", scale: float, start: tuple[int, int]) -> None:
+    from ornament_lit.geometry import box_corners
+
+    corners = [(start[0] + x * scale, start[1] + y * scale) for x, y in box_corners(box).tolist()]
+    ImageDraw.Draw(square).polygon(corners, outline=BOX_COLOUR, width=max(1, square.width // 96))
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:

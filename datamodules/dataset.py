@@ -1,7 +1,7 @@
 """Positions of an order to samples: read, decode, transform; what a worker process does."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, default_collate
 
 from datamodules.cache import ShardCache
 from datamodules.catalogue import Catalogue
-from datamodules.decoding import decode, describe
+from datamodules.decoding import Triplet, decode, describe
 from datamodules.faults import FaultCounter, SampleError
 from datamodules.latents import PrecomputedTransform
 from datamodules.order import Integers, Order
@@ -95,10 +95,17 @@ class TripletDataset(Dataset[TryOnSample | None]):
         Raises:
             SampleError: If it cannot be used.
         """
-        place = self.catalogue.place(row)
-        raw = self.cache.read(place, self.transform.wants)
-        triplet = decode(raw, describe(raw))
+        triplet = self.read(row, self.transform.wants)
         return self.transform(triplet, sample_seed(self.seed, self.epoch, triplet.key, occurrence))
+
+    def read(self, row: int, wanted: Callable[[str], bool]) -> Triplet:
+        """Read and decode the triplet in a row of the catalogue, as far as its entries are wanted.
+
+        Raises:
+            SampleError: If it cannot be used.
+        """
+        raw = self.cache.read(self.catalogue.place(row), wanted)
+        return decode(raw, describe(raw))
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ class ComparisonDataset(TripletDataset):
         for category, found in Counter(self.catalogue.categories).items():
             if found <= self.count > 1:
                 raise ValueError(
-                    f"other_ornaments={self.count} needs {self.count + 1} samples of each type, and there is only "
+                    f"other_ornaments={self.count} needs {self.count + 1} samples of each type, and there are only "
                     f"{found} of type {category}; give more test data, or set --data.other_ornaments lower"
                 )
 

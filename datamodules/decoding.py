@@ -10,11 +10,10 @@ they unpickle.
 
 import io
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import count, takewhile
-from typing import Any, NamedTuple, SupportsFloat
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -23,7 +22,7 @@ from datamodules.correspondence_png import ENTRY as CORRESPONDENCE
 from datamodules.correspondence_png import CorrespondenceSizeError, decode_correspondence
 from datamodules.faults import Reason, SampleError
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.geometry import Box, clip_box, mask_to_box
+from ornament_lit.geometry import Box, OrientedBox, bounding_box, clip_bounding_box, mask_to_box, oriented, read_box
 
 IMAGES = ("ornament.jpg", "person.jpg")
 MASKS = ("ornament_mask.png", "wearing_mask.png")
@@ -42,13 +41,15 @@ class Description(NamedTuple):
 
     Attributes:
         category: One of :data:`ornament_lit.batch.CATEGORIES`.
-        box: Where the ornament is worn, in pixels of the person image.
+        box: Where the ornament is worn, in pixels of the person image; the upright box around an oriented one.
         components: Number of its parts, such as beads; -1 where the metadata do not say it.
+        oriented_box: The box with its angle; None where the metadata say none.
     """
 
     category: str
     box: Box
     components: int = -1
+    oriented_box: OrientedBox | None = None
 
 
 class Triplet(NamedTuple):
@@ -66,6 +67,8 @@ class Triplet(NamedTuple):
         latents: The latents of each copy, as they were read; none where there are none or they are not wanted.
         correspondence: Which point of ``ornament`` each pixel of ``person`` shows; None where it is not known.
         bare: The person without the ornament, ``RGB``; None where there is no such picture or it is not wanted.
+        oriented_box: The box with its angle, of which ``box`` is around what lies in ``person``; None where no angle is
+            known.
     """
 
     ornament: Image.Image
@@ -79,6 +82,7 @@ class Triplet(NamedTuple):
     latents: tuple[bytes, ...] = ()
     correspondence: PixelCorrespondence | None = None
     bare: Image.Image | None = None
+    oriented_box: OrientedBox | None = None
 
 
 def describe(sample: Mapping[str, Any]) -> Description:
@@ -92,7 +96,8 @@ def describe(sample: Mapping[str, Any]) -> Description:
         raise _fault(sample, "missing_entry", f"no entry {', '.join(absent)}")
     try:
         metadata = json.loads(sample["json"])
-        return Description(_category(metadata["type"]), _box(metadata["box"]), _components(metadata.get("components")))
+        box, components = read_box(metadata["box"]), _components(metadata.get("components"))
+        return Description(_category(metadata["type"]), bounding_box(box), components, oriented(box))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise _fault(sample, "bad_metadata", f"json: {type(error).__name__}: {error}") from error
 
@@ -108,12 +113,12 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
     ornament_mask = _mask(sample, MASKS[0], ornament.size)
     wearing_mask = _mask(sample, MASKS[1], person.size)
     try:
-        box = clip_box(description.box, *person.size)
+        box = clip_bounding_box(description.oriented_box or description.box, *person.size)
     except ValueError as error:
         raise _fault(sample, "bad_metadata", str(error)) from error
     named = (description.category, sample["__key__"], description.components)
     optional = _latents(sample), _correspondence(sample, person.size), _bare(sample, person.size)
-    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, *optional)
+    return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, *optional, description.oriented_box)
 
 
 def is_latents(entry: str) -> bool:
@@ -165,13 +170,6 @@ def _components(counts: object) -> int:
     if not isinstance(counts, int) or counts < 0:
         raise ValueError(f"components must be a number of parts, or numbers by kind of part, got {counts!r}")
     return counts
-
-
-def _box(values: Iterable[SupportsFloat]) -> Box:
-    x0, y0, x1, y1 = (float(value) for value in values)
-    if not all(math.isfinite(value) for value in (x0, y0, x1, y1)) or x0 >= x1 or y0 >= y1:
-        raise ValueError(f"box must be [x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {values!r}")
-    return x0, y0, x1, y1
 
 
 def _image(sample: Mapping[str, Any], entry: str) -> Image.Image:

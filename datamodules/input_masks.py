@@ -1,4 +1,4 @@
-"""What a user might give instead of a box, drawn from the true mask, for the study of input masks.
+"""What a user might give instead of a box, as the metadata say it or drawn from the true mask.
 
 Shape legend: H = W resolution of the window in pixels.
 """
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
+from ornament_lit.geometry import Points, fill_polygon
+
 InputMask = Literal["box", "oriented_box", "convex_hull", "wearing_mask", "mixed"]
 INPUT_MASKS: tuple[InputMask, ...] = ("box", "oriented_box", "convex_hull", "wearing_mask", "mixed")
 MIXTURE: dict[InputMask, float] = {"box": 0.5, "wearing_mask": 0.3, "oriented_box": 0.1, "convex_hull": 0.1}
 """How often a sample of ``mixed`` input masks has which one."""
-
-Points = NDArray[np.float64]
 
 
 def choose_input_mask(kind: InputMask, rng: random.Random) -> InputMask:
@@ -25,7 +25,9 @@ def choose_input_mask(kind: InputMask, rng: random.Random) -> InputMask:
     return rng.choices(list(MIXTURE), list(MIXTURE.values()))[0] if kind == "mixed" else kind
 
 
-def draw_input_mask(kind: InputMask, wearing_mask: Tensor, box_mask: Tensor) -> Tensor:
+def draw_input_mask(
+    kind: InputMask, wearing_mask: Tensor, box_mask: Tensor, oriented_mask: Tensor | None = None
+) -> Tensor:
     """Draw the region that is erased and given to the model.
 
     Args:
@@ -33,18 +35,21 @@ def draw_input_mask(kind: InputMask, wearing_mask: Tensor, box_mask: Tensor) -> 
             any direction, the convex hull, and every pixel that the ornament touches.
         wearing_mask: (1, H, W) in [0, 1], not all 0.
         box_mask: (1, H, W).
+        oriented_mask: The coarse oriented box, (1, H, W), where the metadata have one: ``oriented_box`` is that, then.
 
     Returns:
         (1, H, W) of 0 and 1.
     """
     if kind == "box":
         return box_mask
+    if kind == "oriented_box" and oriented_mask is not None:
+        return oriented_mask
     touched = wearing_mask > 0
     if kind == "wearing_mask":
         return touched.to(wearing_mask.dtype)
     hull = convex_hull(touched[0].cpu().numpy())
     corners = hull if kind == "convex_hull" else oriented_box(hull)
-    inside = torch.from_numpy(fill(corners, wearing_mask.shape[-2], wearing_mask.shape[-1]))[None]
+    inside = torch.from_numpy(fill_polygon(corners, wearing_mask.shape[-2], wearing_mask.shape[-1]))[None]
     return (inside | touched).to(wearing_mask.dtype)
 
 
@@ -72,13 +77,3 @@ def oriented_box(hull: Points) -> Points:
     best = int((high - low).prod(1).argmin())
     (u0, v0), (u1, v1) = low[best], high[best]
     return np.asarray(np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]]) @ axes[best])
-
-
-def fill(corners: Points, height: int, width: int) -> NDArray[np.bool_]:
-    """Which pixels have their centres in a convex polygon, (height, width); corners as :func:`convex_hull` has them."""
-    sides = np.roll(corners, -1, axis=0) - corners
-    y, x = np.mgrid[:height, :width] + 0.5
-    turns = sides[:, 0, None, None] * (y - corners[:, 1, None, None]) - sides[:, 1, None, None] * (
-        x - corners[:, 0, None, None]
-    )
-    return np.asarray((turns >= 0).all(axis=0) | (turns <= 0).all(axis=0))

@@ -20,6 +20,7 @@ from datamodules.input_masks import INPUT_MASKS, InputMask
 from datamodules.latents import Mode, PrecomputedTransform, choose_transform
 from datamodules.loader import Process, TripletLoader
 from datamodules.order import OrderOptions, evaluation_order, type_chances
+from datamodules.pairing import PairOptions, WarpedPairsDataset
 from datamodules.plan import TrainingPlan
 from datamodules.resume import Progress, ResumeData, TrainingPosition
 from datamodules.retrying import Retries
@@ -58,15 +59,20 @@ class OrnamentDataModule(LightningDataModule):
         horizontal_flip: Mirror half of the training samples, ornament and person together.
         recolour: Share of the training samples, in [0, 1], whose ornament gets another hue and tint, the same in its
             own picture and where it is worn, so that its colour can be told from the reference alone.
+        warped_pairs: Share of the training samples, in [0, 1], whose ornament is cut out of its picture, warped and
+            pasted onto another person of its type and shard, so that it is known exactly which point of the
+            ornament's picture is seen where.
+        warped_pairs_epochs: Epochs within which that share falls to 0, in a straight line; null to keep it.
         input_mask: What is erased from the person and given to the model, in training and evaluation: the coarse
-            ``box`` or, for studies, the tightest ``oriented_box``, the ``convex_hull`` or the true ``wearing_mask``.
+            ``box``, the ``oriented_box`` of the metadata, as coarse, or the tightest one where they have none, or, for
+            studies, the ``convex_hull`` or the true ``wearing_mask``.
         reference_rotation: The ornament's pictures are turned by up to so many degrees, either way, in training and
             evaluation.
         reference_scale: Least and greatest factor of the ornament's size in its window, in training and evaluation.
         other_ornaments: How many other ornaments of its type come with each test sample, to be drawn as wrong
             references: 1, or more for metrics of retrieval (see ``retrieval_references`` of the report).
         rotation: Training persons are turned by up to so many degrees, either way, and their box with them: it is the
-            coarse box around the turned wearing mask.
+            coarse box around the turned wearing mask, and around the turned oriented box where there is one.
         correspondence: Add which point of the ornament's picture each pixel of the person shows, ``correspondence``:
             from shards of ``data render`` and ``data correspondence``; not known in samples without.
         wide_view: Add a wider view of the person, ``wide_view``, whose window has so many times the side, at half of
@@ -85,7 +91,8 @@ class OrnamentDataModule(LightningDataModule):
         read_attempts: How often a shard is tried to be read before that ends the run, with pauses of 1, 2, 4 ... s.
         precomputed: Train on latents that ``data latents`` has put beside the images, with the crops and flips of its
             copies: ``auto`` where ``latents.json`` is beside shards on a disk and is of the same crops, ``require``
-            to stop where that is not so, ``never`` to encode the images in each step.
+            to stop where that is not so, ``never`` to encode the images in each step; so does ``auto`` with
+            ``warped_pairs``.
 
     Raises:
         ValueError: If a number is out of its range or a type is unknown.
@@ -106,6 +113,8 @@ class OrnamentDataModule(LightningDataModule):
         crop_factor: float = 1.5,
         horizontal_flip: bool = True,
         recolour: float = 0.0,
+        warped_pairs: float = 0.0,
+        warped_pairs_epochs: int | None = None,
         input_mask: InputMask = "box",
         reference_rotation: float = 0.0,
         reference_scale: tuple[float, float] = (1.0, 1.0),
@@ -147,6 +156,11 @@ class OrnamentDataModule(LightningDataModule):
         _check_person(rotation, wide_view, resolution)
         if input_mask not in INPUT_MASKS:
             raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
+        if warped_pairs and precomputed == "require":
+            raise ValueError(
+                f"warped_pairs makes new pictures, of which there are no latents, got warped_pairs={warped_pairs} and "
+                "precomputed=require; set one of them to 0 or to auto"
+            )
         self.train_shards = train_shards
         self.val_shards = val_shards
         self.test_shards = test_shards
@@ -158,6 +172,7 @@ class OrnamentDataModule(LightningDataModule):
         self.crop_factor = crop_factor
         self.horizontal_flip = horizontal_flip
         self.recolour = recolour
+        self.pairs = PairOptions(warped_pairs, warped_pairs_epochs)
         self.input_mask: InputMask = input_mask
         self.reference_rotation = reference_rotation
         self.reference_scale = reference_scale
@@ -202,8 +217,9 @@ class OrnamentDataModule(LightningDataModule):
         faults, transform = FaultCounter(self.num_workers, self.strict), self._training_transform()
 
         def epoch_data(epoch: int) -> TripletDataset:
-            order = plan.order(epoch)
-            return TripletDataset(plan.catalogue, order, transform, faults, self.cache, self.order.seed, epoch, True)
+            order, share = plan.order(epoch), self.pairs.share_in(epoch)
+            parts = (plan.catalogue, order, transform, faults, self.cache, self.order.seed, epoch, True)
+            return WarpedPairsDataset(*parts, share) if share else TripletDataset(*parts)
 
         return TripletLoader("training", epoch_data, self.batch_size, self._process(), plan.batches, self._next_batch)
 
@@ -335,7 +351,8 @@ class OrnamentDataModule(LightningDataModule):
 
     def _training_transform(self) -> TripletTransform | PrecomputedTransform:
         """Without a trainer nobody compares encoders, so that latents are not taken unless they are required."""
-        mode = "never" if self.precomputed == "auto" and self.trainer is None else self.precomputed
+        without = self.trainer is None or self.pairs.share > 0
+        mode = "never" if self.precomputed == "auto" and without else self.precomputed
         return choose_transform(resolve_shards(self.train_shards), self.transform(augment=True), mode)
 
     def _process(self) -> Process:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expander
 
 from datamodules.catalogue import Place
-from datamodules.decoding import ENTRIES
+from datamodules.decoding import ENTRIES, OPTIONAL
 from datamodules.faults import SampleError
 
 END_OF_TAR = bytes(1024)
@@ -50,6 +50,11 @@ class _CheckedStream:
 def is_entry(entry: str) -> bool:
     """Whether an entry is one that every sample has."""
     return entry in ENTRIES
+
+
+def is_picture(entry: str) -> bool:
+    """Whether an entry is one that every sample has, or one that some have and that can be looked at."""
+    return entry in ENTRIES or entry in OPTIONAL
 
 
 def read_sample(file: BinaryIO, place: Place, wanted: Callable[[str], bool] = is_entry) -> RawSample:

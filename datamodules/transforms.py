@@ -17,11 +17,24 @@ from datamodules.references import Reference, draw_reference
 from datamodules.seeding import hash_seed
 from datamodules.turning import turn_person
 from ornament_lit.batch import Correspondence, EncodedImages, OrnamentDetail, WideView
-from ornament_lit.geometry import Box, clip_box, draw_box, grow_box, square_crop
+from ornament_lit.geometry import (
+    Box,
+    Crop,
+    clip_box,
+    draw_box,
+    draw_oriented_box,
+    grow_box,
+    grow_oriented_box,
+    square_crop,
+)
 from ornament_lit.windows import image_to_tensor, mask_to_tensor
 
 VERSION = 1
 """What a seed draws: raise it when a seed comes to mean another crop or flip, since stored latents do not fit then."""
+
+
+Fractions = tuple[float, float, float, float]
+"""By how much the sides of a box move outwards: left, top, right, bottom, in widths and heights of the box."""
 
 
 class TryOnSample(TypedDict):
@@ -81,12 +94,14 @@ class TripletTransform:
         crop_factor: Side of the person's square over the longer side of the coarse box.
         flip: Mirror ornament and person together for half of the samples.
         recolour: Share of the samples whose ornament gets another colour, the same in both pictures.
-        input_mask: What is erased and given to the model.
+        input_mask: What is erased and given to the model; ``oriented_box`` is that of the metadata, whose sides move
+            outwards as those of the box do, or the tightest one where they have none.
         reference_rotation: The ornament's picture is turned by up to so many degrees, either way.
         reference_scale: Least and greatest factor of the ornament's size in its window.
         whole: Add the whole photograph of the person, and where the window and the box are in it.
         rotation: The person is turned by up to so many degrees, either way; the annotated box is then the one around
-            the turned wearing mask. With ``whole`` the photograph is the turned one.
+            the turned wearing mask, and around the oriented box, which is turned along, if there is one. With ``whole``
+            the photograph is the turned one.
         correspondence: Add which point of the ornament's picture each pixel of the person shows.
         wide_view: Add a wider window of the person, of so many times the side; None for none.
         detail: Add the ornament at so many times the resolution, where that is more than 1.
@@ -118,7 +133,8 @@ class TripletTransform:
         """
         rng = random.Random(hash_seed(seed, "augmentation"))
         triplet = self._turned(triplet, seed)
-        box = self.coarse_box(triplet, rng)
+        fractions = self._growth(rng)
+        box = _grown(triplet, fractions)
         window, reference = square_crop(box, self.crop_factor), self._reference(triplet, seed)
         person = (
             image_to_tensor(triplet.person, window, self.resolution),
@@ -145,7 +161,8 @@ class TripletTransform:
         )
         if self.input_mask != "box":
             kind = choose_input_mask(self.input_mask, random.Random(hash_seed(seed, "input_mask")))
-            sample["input_mask"] = draw_input_mask(kind, pictures.wearing_mask, pictures.box_mask)
+            turned = _oriented_mask(triplet, fractions, window, self.resolution, flip)
+            sample["input_mask"] = draw_input_mask(kind, pictures.wearing_mask, pictures.box_mask, turned)
         if self.whole:
             sample["photograph"] = torch.from_numpy(np.array(triplet.person)).permute(2, 0, 1)
             sample["window"], sample["box"] = torch.tensor(window), torch.tensor(box)
@@ -176,8 +193,26 @@ class TripletTransform:
 
     def coarse_box(self, triplet: Triplet, rng: random.Random) -> Box:
         """Box as a user would draw it: it contains the annotated one and lies in the picture."""
+        return _grown(triplet, self._growth(rng))
+
+    def _growth(self, rng: random.Random) -> Fractions:
         left, top, right, bottom = (rng.uniform(*self.box_growth) for _ in range(4))
-        return clip_box(grow_box(triplet.box, (left, top, right, bottom)), *triplet.person.size)
+        return left, top, right, bottom
+
+
+def _grown(triplet: Triplet, fractions: Fractions) -> Box:
+    return clip_box(grow_box(triplet.box, fractions), *triplet.person.size)
+
+
+def _oriented_mask(triplet: Triplet, fractions: Fractions, window: Crop, resolution: int, flip: bool) -> Tensor | None:
+    """The coarse oriented box, what of it lies in the coarse box; None where there is none, or too thin a one."""
+    if triplet.oriented_box is None:
+        return None
+    coarse = grow_oriented_box(triplet.oriented_box, fractions)
+    mask = draw_oriented_box(coarse, window, resolution) * draw_box(_grown(triplet, fractions), window, resolution)
+    if not mask.any():
+        return None
+    return mask.flip(-1) if flip else mask
 
 
 def recolour(pictures: Pictures, change: Tensor) -> Pictures:

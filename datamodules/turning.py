@@ -9,7 +9,7 @@ from PIL import Image
 from datamodules.carrying import resample
 from datamodules.decoding import Triplet
 from datamodules.faults import SampleError
-from ornament_lit.geometry import MID_GREY, mask_to_box
+from ornament_lit.geometry import MID_GREY, OrientedBox, bounding_box, box_centre, clip_box, mask_to_box, union
 
 
 def turn_picture(picture: Image.Image, angle: float) -> Image.Image:
@@ -39,8 +39,17 @@ def turn_points(
     return np.asarray((points - middles[0]) @ turn + middles[1], np.float32)
 
 
+def turn_oriented_box(box: OrientedBox, angle: float, size: tuple[int, int], turned: tuple[int, int]) -> OrientedBox:
+    """Where an oriented box of a picture is in the turned one; see :func:`turn_points`."""
+    centre = box_centre(box)
+    x, y = (turn_points(centre.astype(np.float32), angle, size, turned) - centre).tolist()
+    return box[0] + x, box[1] + y, box[2] + x, box[3] + y, box[4] - angle
+
+
 def turn_person(triplet: Triplet, angle: float) -> Triplet:
     """Turn the person of a triplet: picture, wearing mask, correspondence, and the box, now that of the turned mask.
+
+    An oriented box is turned along, and the box is around both, then.
 
     Raises:
         SampleError: ``empty_mask``, if nothing is left of a thin mask once it is turned.
@@ -53,11 +62,14 @@ def turn_person(triplet: Triplet, angle: float) -> Triplet:
             "thin for rotation",
             "empty_mask",
         )
-    known = triplet.correspondence
+    known, person = triplet.correspondence, turn_picture(triplet.person, angle)
+    given = triplet.oriented_box
+    turned = None if given is None else turn_oriented_box(given, angle, triplet.person.size, person.size)
     return triplet._replace(
-        person=turn_picture(triplet.person, angle),
+        person=person,
         wearing_mask=mask,
-        box=box,
+        box=box if turned is None else clip_box(union(box, bounding_box(turned)), *person.size),
+        oriented_box=turned,
         correspondence=None if known is None else resample(known, lambda plane: turn_mask(plane, angle)),
         bare=None if triplet.bare is None else turn_picture(triplet.bare, angle),
     )

@@ -106,8 +106,9 @@ class TryOnBatch(TypedDict):
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
             it, so that they depend on neither batch size, rank, worker nor global random state.
         encoded: What is known of the pictures' encodings beforehand; the rest is computed when it is needed.
-        input_mask: What is erased and given to the model instead of the box, (B, 1, H, W) in [0, 1]; absent for the
-            box.
+        input_mask: What is erased and given to the model instead of the box, because it is known better, (B, 1, H, W)
+            in [0, 1]: such as the turned rectangle of an oriented box, whose ``box_mask`` is the upright box around
+            it. Absent for the box.
         components: Number of parts of each ornament, (B,) integers; -1 where it is not known.
         other_ornament: For each sample the ornament of another one of its type, to be drawn as a wrong reference.
         other_ornaments: More of them, all of the sample's type; the first is ``other_ornament`` and not among them.

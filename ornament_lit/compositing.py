@@ -79,7 +79,8 @@ class PasteBack:
             photograph: Pixels of a :class:`ornament_lit.photographs.Photograph`, any of its modes.
             drawing: The window as drawn, (r, r), ``RGB``.
             crop: The window.
-            box: The box in the photograph; see :func:`ornament_lit.geometry.check_box`.
+            box: The upright box in the photograph, which is the one around a turned box; see
+                :func:`ornament_lit.geometry.check_box`.
             mask: Predicted wearing mask in the window, (1, s, s) in [0, 1] of any s; None to paste the whole box.
 
         Returns:

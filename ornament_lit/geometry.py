@@ -1,12 +1,14 @@
 """Boxes, crops and their undoing, masks: pure functions.
 
 A box is (x0, y0, x1, y1) in pixels: x1 and y1 are the first that no longer belong to it. A point's pixel is
-its floor, so that pixel 0 covers [0, 1).
+its floor, so that pixel 0 covers [0, 1). An oriented box has a fifth number: by how many degrees that rectangle is
+turned about its centre, clockwise as a viewer sees it, which is from +x to +y.
 """
 
 import math
 import warnings
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 Box = tuple[float, float, float, float]
+OrientedBox = tuple[float, float, float, float, float]
+AnyBox = Box | OrientedBox
+Points = NDArray[np.float64]
 
 MID_GREY = 128
 THRESHOLD = 128
@@ -34,6 +39,106 @@ class Crop(NamedTuple):
     size: int
 
 
+def read_box(values: Iterable[Any]) -> AnyBox:
+    """Read a box that a user or a file has given.
+
+    Args:
+        values: Its four or five numbers, or words that are such.
+
+    Raises:
+        ValueError: If they are not, the box is inverted, or a number is not finite.
+    """
+    given = list(values)
+    try:
+        numbers = [float(value) for value in given]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) not in (4, 5):
+        raise ValueError(f"a box must be four numbers x0,y0,x1,y1, or five with the angle in degrees, got {given}")
+    x0, y0, x1, y1, *angle = numbers
+    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x0 >= x1 or y0 >= y1:
+        raise ValueError(f"a box must be x0,y0,x1,y1 with x0 < x1 and y0 < y1, got {given}; mind the order")
+    if not angle:
+        return x0, y0, x1, y1
+    if not math.isfinite(angle[0]):
+        raise ValueError(f"the angle of a box must be a finite number of degrees, got {given}; leave it out for none")
+    return x0, y0, x1, y1, angle[0]
+
+
+def oriented(box: AnyBox) -> OrientedBox | None:
+    """The box itself, if it says an angle."""
+    return box if len(box) == 5 else None
+
+
+def turn_about(points: Points, angle: float, centre: Points) -> Points:
+    """Turn points about another one.
+
+    Args:
+        points: (..., 2), x and y.
+        angle: Degrees, from +x to +y; right angles are exact.
+        centre: (2,), the point that stays.
+    """
+    cosine, sine = (round(part(math.radians(angle % 360)), 15) for part in (math.cos, math.sin))
+    change = np.array([[cosine - 1, sine], [-sine, cosine - 1]])
+    return np.asarray(points + (points - centre) @ change)
+
+
+def box_centre(box: AnyBox) -> Points:
+    """Middle of a box, (2,)."""
+    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+
+
+def box_corners(box: AnyBox) -> Points:
+    """Corners of a box, turned where it says an angle, (4, 2): upper left, upper right, lower right and lower left."""
+    x0, y0, x1, y1, *angle = box
+    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float64)
+    return turn_about(corners, angle[0], box_centre(box)) if angle else corners
+
+
+def bounding_box(box: AnyBox) -> Box:
+    """Smallest box with upright sides around a turned one; a box without an angle is its own."""
+    if len(box) == 4:
+        return box
+    corners = box_corners(box)
+    (x0, y0), (x1, y1) = corners.min(0).tolist(), corners.max(0).tolist()
+    return x0, y0, x1, y1
+
+
+def extent_along(points: Points, box: OrientedBox) -> Box:
+    """Smallest rectangle around points that has the direction of a turned box.
+
+    Args:
+        points: (n, 2), x and y.
+        box: The turned box.
+
+    Returns:
+        Its sides, as they are before all is turned about the centre of ``box``: to compare with ``box[:4]``.
+    """
+    turned_back = turn_about(points, -box[4], box_centre(box))
+    (x0, y0), (x1, y1) = turned_back.min(0).tolist(), turned_back.max(0).tolist()
+    return x0, y0, x1, y1
+
+
+def with_sides(box: OrientedBox, sides: Box) -> OrientedBox:
+    """Move the sides of a turned box.
+
+    Args:
+        box: The turned box.
+        sides: The new ones, as they are before all is turned about the centre of ``box``, see :func:`extent_along`.
+
+    Returns:
+        The box with these sides, which is turned about its own centre.
+    """
+    middle = box_centre(sides)
+    x, y = (turn_about(middle, box[4], box_centre(box)) - middle).tolist()
+    return sides[0] + x, sides[1] + y, sides[2] + x, sides[3] + y, box[4]
+
+
+def grow_oriented_box(box: OrientedBox, fractions: tuple[float, float, float, float]) -> OrientedBox:
+    """Move each side of a turned box outwards, see :func:`grow_box`: left is what is left before it is turned."""
+    return with_sides(box, grow_box(box[:4], fractions))
+
+
 def grow_box(box: Box, fractions: tuple[float, float, float, float]) -> Box:
     """Move each side of a box outwards.
 
@@ -50,6 +155,11 @@ def grow_box(box: Box, fractions: tuple[float, float, float, float]) -> Box:
     return x0 - left * width, y0 - top * height, x1 + right * width, y1 + bottom * height
 
 
+def union(one: Box, other: Box) -> Box:
+    """Smallest box around two."""
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
 def clip_box(box: Box, width: int, height: int) -> Box:
     """Keep what of a box lies in an image of ``width`` x ``height`` pixels.
 
@@ -58,32 +168,51 @@ def clip_box(box: Box, width: int, height: int) -> Box:
     """
     x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
     if x0 >= x1 or y0 >= y1:
-        raise ValueError(f"a box must have an area inside the image of {width}x{height} pixels, got {list(box)}")
+        raise _outside(box, width, height)
     return x0, y0, x1, y1
 
 
-def check_box(box: Box, width: int, height: int) -> Box:
+def clip_bounding_box(box: AnyBox, width: int, height: int) -> Box:
+    """Keep what of a box, or of the upright box around a turned one, lies in an image.
+
+    Raises:
+        ValueError: If nothing of the box itself does.
+    """
+    turned = oriented(box)
+    if turned is not None:  # two rectangles meet if they do in the directions of both
+        image = extent_along(box_corners((0, 0, width, height)), turned)
+        if image[0] >= box[2] or image[2] <= box[0] or image[1] >= box[3] or image[3] <= box[1]:
+            raise _outside(box, width, height)
+    return clip_box(bounding_box(box), width, height)
+
+
+def _outside(box: AnyBox, width: int, height: int) -> ValueError:
+    numbers = [round(number, 2) for number in box]
+    return ValueError(f"a box must have an area inside the image of {width}x{height} pixels, got {numbers}")
+
+
+def check_box(box: AnyBox, width: int, height: int) -> Box:
     """Check a box that a user has given for an image of ``width`` x ``height`` pixels.
 
     Args:
-        box: The box; what lies outside the image is cut off, with a warning.
+        box: The box; what lies outside the image is cut off, with a warning. Of a turned box, it is the upright one
+            around it that is cut.
         width: Width of the image.
         height: Height of the image.
 
     Returns:
-        The part of the box in the image.
+        The part of the (upright) box in the image.
 
     Raises:
         ValueError: If the box is inverted, not finite, outside the image, or less than a pixel of it is inside.
     """
-    x0, y0, x1, y1 = box
-    if not all(map(math.isfinite, box)) or x0 >= x1 or y0 >= y1:
-        raise ValueError(f"a box must be x0,y0,x1,y1 with x0 < x1 and y0 < y1, got {list(box)}; mind the order")
-    clipped = clip_box(box, width, height)
+    read_box(box)
+    clipped = clip_bounding_box(box, width, height)
     if min(clipped[2] - clipped[0], clipped[3] - clipped[1]) < 1:
         raise ValueError(f"a box must cover a pixel of the image of {width}x{height} pixels, got {list(box)}; grow it")
-    if clipped != tuple(box):
-        warnings.warn(f"the box {list(box)} leaves the image: {list(clipped)} of it are used", stacklevel=2)
+    if clipped != tuple(bounding_box(box)):
+        used = [round(edge, 2) for edge in clipped]
+        warnings.warn(f"the box {list(box)} leaves the image: {used} of it are used", stacklevel=2)
     return clipped
 
 
@@ -203,6 +332,50 @@ def draw_box(box: Box, crop: Crop, resolution: int) -> Tensor:
     mask = torch.zeros(1, resolution, resolution)
     mask[:, y0:y1, x0:x1] = 1.0
     return mask
+
+
+def draw_oriented_box(box: AnyBox, crop: Crop, resolution: int) -> Tensor:
+    """Mask of a turned box in a resized window, as :func:`draw_box` draws an upright one.
+
+    Args:
+        box: The box in pixels of the whole image; without an angle, or with one of 0, the result is that of
+            :func:`draw_box`.
+        crop: The window.
+        resolution: Side of the resized window in pixels.
+
+    Returns:
+        (1, ``resolution``, ``resolution``) of 1 for each pixel whose centre lies in the box and 0 elsewhere.
+    """
+    corners = (box_corners(box) - np.array([crop.left, crop.top])) * (resolution / crop.size)
+    inside = torch.from_numpy(fill_polygon(corners, resolution, resolution))[None]
+    return inside.float() * draw_box(bounding_box(box), crop, resolution)
+
+
+def fill_polygon(corners: Points, height: int, width: int) -> NDArray[np.bool_]:
+    """Which pixels have their centres in a convex polygon, or on its border.
+
+    Args:
+        corners: (n, 2) of x and y, in their order, either way round.
+        height: Rows.
+        width: Columns.
+
+    Returns:
+        (height, width).
+    """
+    sides = np.roll(corners, -1, axis=0) - corners
+    y, x = np.mgrid[:height, :width] + 0.5
+    turns = sides[:, 0, None, None] * (y - corners[:, 1, None, None]) - sides[:, 1, None, None] * (
+        x - corners[:, 0, None, None]
+    )
+    return np.asarray((turns >= 0).all(axis=0) | (turns <= 0).all(axis=0))
+
+
+def mask_outline(mask: Image.Image) -> Points:
+    """Corners of the outermost pixels in each row of a mask that are at least half covered, (n, 2) of x and y."""
+    inside = np.asarray(mask) >= THRESHOLD
+    rows = np.flatnonzero(inside.any(axis=1))
+    left, right = inside[rows].argmax(axis=1), inside.shape[1] - inside[rows, ::-1].argmax(axis=1)
+    return np.concatenate([np.stack([x, y], axis=1) for x in (left, right) for y in (rows, rows + 1)]).astype(float)
 
 
 def mask_to_box(mask: Image.Image) -> Box | None:

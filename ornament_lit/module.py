@@ -53,11 +53,13 @@ class Seen(NamedTuple):
         conditions: Encoded pictures and masks.
         refinement: Mask of every iteration and reference features.
         attention_mask: M~, (B, 1, H, W) in [0, 1].
+        warp_terms: Terms of the warp's loss, without gradients; none where no warp trains.
     """
 
     conditions: Conditions
     refinement: MaskRefinement
     attention_mask: Tensor
+    warp_terms: dict[str, Tensor]
 
 
 class TryOnModule(LightningModule):
@@ -257,9 +259,10 @@ class TryOnModule(LightningModule):
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }
+        terms: dict[str, Tensor] = {}
         if "warp" in self.initial_loss_weights:
-            losses["warp"], _ = self.warp_loss(self.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
-        return losses, Seen(conditions, refinement, attention_mask)
+            losses["warp"], terms = self.warp_loss(self.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
+        return losses, Seen(conditions, refinement, attention_mask, terms)
 
     def noise_loss(
         self, prediction: Tensor, target: Tensor, wearing_mask: Tensor, timesteps: Tensor, box_mask: Tensor
@@ -282,10 +285,11 @@ class TryOnModule(LightningModule):
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the losses."""
-        losses, _ = self.losses(batch)
+        losses, seen = self.losses(batch)
         loss = torch.stack([self.loss_weights[name] * value for name, value in losses.items()]).sum()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
         values = {f"train/loss_{name}": value.detach() for name, value in losses.items()}
+        values |= {f"train/warp_{name}": value for name, value in seen.warp_terms.items()}
         self.log_dict(values, batch_size=len(batch["key"]))
         return loss
 
@@ -456,4 +460,4 @@ class TryOnModule(LightningModule):
             assert self.trainer.ckpt_path is not None
             check_weights(self, self.trainer.ckpt_path)
         self.steps_taken = checkpoint["global_step"]
-        self.crops = checkpoint.get("crops", self.crops)
+        self.crops = {**checkpoint.get("crops", {}), **self.crops}

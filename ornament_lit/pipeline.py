@@ -26,7 +26,7 @@ from ornament_lit.batch import TryOnBatch
 from ornament_lit.compositing import PasteBack
 from ornament_lit.conditions import Conditions, add_warp, encode_conditions, predicted_masks
 from ornament_lit.denoiser import Denoiser
-from ornament_lit.geometry import Box
+from ornament_lit.geometry import AnyBox
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.models.warps import NoWarp, Warp
@@ -169,7 +169,7 @@ class OrnamentTryOnPipeline:
         self,
         ornament_image: PictureLike | Sequence[PictureLike],
         person_image: PictureLike | Sequence[PictureLike],
-        box: Box | Sequence[Box],
+        box: AnyBox | Sequence[AnyBox],
         ornament_mask: PictureLike | Sequence[PictureLike | None] | None = None,
         *,
         num_inference_steps: int | None = None,
@@ -192,7 +192,10 @@ class OrnamentTryOnPipeline:
             ornament_image: The ornaments; transparency counts as white.
             person_image: The persons, of any size.
             box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright photograph. What is in
-                the box is erased before the networks see the person.
+                the box is erased before the networks see the person. A fifth number tells the pose: the degrees by
+                which that rectangle is turned about its centre, clockwise as a viewer sees it. The model then gets
+                both, the turned rectangle and the upright box around it: the denoiser erases the rectangle, a warp
+                the upright box.
             ornament_mask: White where the ornament is. Where there is none: the opacity of a picture with
                 transparency, else what differs from the colours at its border, else all of it.
             num_inference_steps: Denoising steps; None for those of the training's sampler.
@@ -200,7 +203,7 @@ class OrnamentTryOnPipeline:
             generator: Its next number is the seed (one generator for all, or one each).
             seed: Seeds; a single one serves for all, and None draws them.
             region: Where the drawing is pasted: in the predicted ``mask`` (the ornament alone), or in the whole
-                ``box`` (with the skin that was drawn around it).
+                ``box`` (with the skin that was drawn around it); of a turned box, it is the upright one around it.
             output_type: ``pil``, in the mode of the photograph; ``np``, (H, W, 3) in [0, 1]; ``pt``, (3, H, W) in
                 [0, 1].
             return_attention: Measure where the network looked at the ornament (one more pass of the denoiser).

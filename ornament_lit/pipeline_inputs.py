@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ornament_lit.batch import CATEGORIES, OrnamentDetail, TryOnBatch, WideView
+from ornament_lit.geometry import read_box
 from ornament_lit.windows import OrnamentWindow, PersonWindow, wide_window
 
 MAX_SEED = 2**63 - 1
@@ -60,15 +61,16 @@ def align(**columns: object) -> list[dict[str, Any]]:
 
 
 def _is_list(value: object) -> bool:
-    """Whether there is one value a row; a box is four numbers."""
+    """Whether there is one value a row; a box is four or five numbers."""
     if value is None or isinstance(value, Image.Image | str | Path) or not isinstance(value, Sequence):
         return False
     return not value or not all(isinstance(entry, Real) for entry in value)
 
 
 def _check_box(box: object) -> None:
-    if not isinstance(box, Sequence) or len(box) != 4 or not all(isinstance(edge, Real) for edge in box):
-        raise ValueError(f"a box must be four numbers x0, y0, x1, y1, got {box!r}")
+    if not isinstance(box, Sequence) or not all(isinstance(number, Real) for number in box):
+        raise ValueError(f"a box must be four numbers x0, y0, x1, y1, or five with the angle in degrees, got {box!r}")
+    read_box(box)
 
 
 def choose_seeds(
@@ -112,6 +114,8 @@ def make_batch(
 ) -> TryOnBatch:
     """Stack windows to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
 
+    There is an ``input_mask`` if any person has one; it is the box mask of those who have none.
+
     Args:
         ornaments: B windows of (r, r).
         persons: B windows of (r, r).
@@ -136,6 +140,9 @@ def make_batch(
         key=[str(row) for row in range(len(persons))],
         sample_seed=torch.tensor(list(seeds), dtype=torch.int64),
     )
+    if any(person.input_mask is not None for person in persons):
+        masks = [person.box_mask if person.input_mask is None else person.input_mask for person in persons]
+        batch["input_mask"] = stack(masks)
     if wide_view is not None:
         wide = [wide_window(person, wide_view) for person in persons]
         batch["wide_view"] = WideView(
@@ -144,6 +151,6 @@ def make_batch(
             factor=stack([view["factor"] for view in wide]),
         )
     if detail > 1:
-        images, masks = zip(*(ornament.at(detail * ornament.image.shape[-1]) for ornament in ornaments), strict=True)
-        batch["ornament_detail"] = OrnamentDetail(image=stack(list(images)), mask=stack(list(masks)))
+        images, details = zip(*(ornament.at(detail * ornament.image.shape[-1]) for ornament in ornaments), strict=True)
+        batch["ornament_detail"] = OrnamentDetail(image=stack(list(images)), mask=stack(list(details)))
     return batch

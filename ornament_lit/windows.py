@@ -14,12 +14,15 @@ from torch import Tensor
 from ornament_lit.batch import WideView
 from ornament_lit.geometry import (
     MID_GREY,
+    AnyBox,
     Box,
     Crop,
     check_box,
     crop_and_resize,
     draw_box,
+    draw_oriented_box,
     mask_to_box,
+    oriented,
     square_crop,
     widen_crop,
 )
@@ -61,10 +64,11 @@ class PersonWindow(NamedTuple):
 
     Attributes:
         photograph: The whole photograph, upright, in a mode of :class:`ornament_lit.photographs.Photograph`.
-        box: What of the box lies in it.
+        box: What of the box lies in it; of the upright one around it, where it is turned.
         crop: The window.
         image: (3, r, r) in [-1, 1]; the box is not erased yet.
         box_mask: (1, r, r), 1 in the box.
+        input_mask: (1, r, r), 1 in the turned box; None where the user's box says no angle.
     """
 
     photograph: Image.Image
@@ -72,6 +76,7 @@ class PersonWindow(NamedTuple):
     crop: Crop
     image: Tensor
     box_mask: Tensor
+    input_mask: Tensor | None = None
 
 
 def ornament_window(picture: PictureLike, mask: PictureLike | None, resolution: int) -> OrnamentWindow:
@@ -98,12 +103,13 @@ def ornament_window(picture: PictureLike, mask: PictureLike | None, resolution: 
     return OrnamentWindow(image, window_mask, seen, grey, crop)
 
 
-def person_window(picture: PictureLike, box: Box, resolution: int, factor: float) -> PersonWindow:
+def person_window(picture: PictureLike, box: AnyBox, resolution: int, factor: float) -> PersonWindow:
     """Cut out the square around a box.
 
     Args:
         picture: The person.
-        box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright picture.
+        box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright picture, or with the angle
+            by which it is turned; the square is around the upright box then, which is around the turned one.
         resolution: r.
         factor: Side of the square over the longer side of the box.
 
@@ -115,7 +121,8 @@ def person_window(picture: PictureLike, box: Box, resolution: int, factor: float
     inside = check_box(box, *photograph.size)
     crop = square_crop(inside, factor)
     image = image_to_tensor(as_rgb(photograph), crop, resolution)
-    return PersonWindow(photograph, inside, crop, image, draw_box(inside, crop, resolution))
+    box_mask = draw_box(inside, crop, resolution)
+    return PersonWindow(photograph, inside, crop, image, box_mask, _oriented_mask(box, crop, box_mask))
 
 
 def wide_window(person: PersonWindow, factor: float) -> WideView:
@@ -157,6 +164,21 @@ def tensor_to_image(image: Tensor) -> Image.Image:
 def tensor_to_mask(mask: Tensor) -> Image.Image:
     """An ``L`` image of (1, r, r) in [0, 1]."""
     return Image.fromarray(mask[0].detach().float().clamp(0, 1).mul(255).round().byte().cpu().numpy())
+
+
+def _oriented_mask(box: AnyBox, crop: Crop, box_mask: Tensor) -> Tensor | None:
+    """The turned box in a window, within the photograph; None for a box without an angle."""
+    turned = oriented(box)
+    if turned is None:
+        return None
+    resolution = box_mask.shape[-1]
+    mask = draw_oriented_box(turned, crop, resolution) * box_mask
+    if not mask.any():
+        raise ValueError(
+            f"a turned box must hold the middle of a pixel of the window, which has {resolution}x{resolution}, got "
+            f"{list(box)}; make it wider"
+        )
+    return mask
 
 
 def _given_mask(mask: PictureLike, size: tuple[int, int]) -> Image.Image:

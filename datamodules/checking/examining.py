@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.catalogue import Place
+from datamodules.checking.correspondences import strange_in
 from datamodules.checking.findings import Finding
 from datamodules.decoding import Triplet, decode, describe
 from datamodules.faults import SampleError
 from datamodules.index import ShardEntry, scan_shard
-from datamodules.packing.checks import MAX_BORDER, area_share, border_share, longer_side
-from datamodules.reading import RawSample, read_sample
-from ornament_lit.geometry import mask_to_box
+from datamodules.packing.checks import MAX_BORDER, area_share, border_share, longer_side, reach_outside
+from datamodules.reading import RawSample, is_picture, read_sample
+from ornament_lit.geometry import extent_along, mask_outline, mask_to_box
 
 TOLERANCE = 1.0
 
@@ -32,6 +33,7 @@ class Measured(NamedTuple):
         box_share: Longer side of the box over the longer side of the person's picture.
         ornament: Digest of the ornament's file.
         person: Digest of the person's file.
+        corresponds: Whether it has a correspondence.
     """
 
     shard: str
@@ -43,6 +45,7 @@ class Measured(NamedTuple):
     box_share: float
     ornament: str
     person: str
+    corresponds: bool = False
 
     @property
     def split(self) -> str:
@@ -95,7 +98,7 @@ def _read(path: Path, entry: ShardEntry, report: Callable[[SampleError], None]) 
     with open(path, "rb") as file:
         for row in entry.samples:
             try:
-                yield read_sample(file, Place(str(path), entry, row))
+                yield read_sample(file, Place(str(path), entry, row), is_picture)
             except SampleError as error:
                 report(error)
 
@@ -120,6 +123,7 @@ def _measure(shard: str, raw: RawSample, triplet: Triplet) -> Measured:
         side / max(triplet.person.size),
         hashlib.sha256(raw["ornament.jpg"]).hexdigest(),
         hashlib.sha256(raw["person.jpg"]).hexdigest(),
+        triplet.correspondence is not None,
     )
 
 
@@ -131,10 +135,18 @@ def _look(shard: str, triplet: Triplet) -> list[Finding]:
         if share > MAX_BORDER:
             value = f"{name}: {share:.0%} of its border is white"
             findings.append(Finding(shard, triplet.key, "inverted_mask", value))
-    box, around = triplet.box, mask_to_box(triplet.wearing_mask)
-    if around is not None:
-        outside = max(box[0] - around[0], box[1] - around[1], around[2] - box[2], around[3] - box[3])
-        if outside > TOLERANCE:
-            value = f"the mask reaches {outside:.1f} pixels out of the box"
-            findings.append(Finding(shard, triplet.key, "box_without_mask", value))
-    return findings
+    findings += [Finding(shard, triplet.key, "correspondence", value) for value in strange_in(triplet)]
+    return findings + _look_at_box(shard, triplet)
+
+
+def _look_at_box(shard: str, triplet: Triplet) -> list[Finding]:
+    around = mask_to_box(triplet.wearing_mask)
+    outside = {} if around is None else {"box": reach_outside(around, triplet.box)}
+    if around is not None and triplet.oriented_box is not None:
+        along = extent_along(mask_outline(triplet.wearing_mask), triplet.oriented_box)
+        outside["turned box"] = reach_outside(along, triplet.oriented_box[:4])
+    return [
+        Finding(shard, triplet.key, "box_without_mask", f"the mask reaches {pixels:.1f} pixels out of the {name}")
+        for name, pixels in outside.items()
+        if pixels > TOLERANCE
+    ]

@@ -71,6 +71,7 @@ def run_stats(folder: Path, out: Path, workers: int | None) -> None:
     console.print(counts_table(summary))
     for name, title in QUANTITIES.items():
         console.print(quantiles_table(summary, name, title))
+    console.print(f"{summary['correspondence']:.0%} of the samples have a correspondence")
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / "stats.json", (json.dumps(summary, indent=1) + "\n").encode())
     draw_histograms(summary["quantities"], QUANTITIES).save(out / "stats.png")

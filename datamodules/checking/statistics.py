@@ -26,8 +26,8 @@ def summarize(samples: Sequence[Measured]) -> dict[str, Any]:
         samples: Good samples, at least one.
 
     Returns:
-        JSON values: counts by split and type, numbers of different pictures, and for each quantity its histogram and
-        quantiles by type.
+        JSON values: counts by split and type, share with a correspondence, numbers of different pictures, and for each
+        quantity its histogram and quantiles by type.
     """
     splits = sorted({sample.split for sample in samples})
     return {
@@ -35,6 +35,7 @@ def summarize(samples: Sequence[Measured]) -> dict[str, Any]:
         "counts": {
             split: dict(Counter(sample.category for sample in samples if sample.split == split)) for split in splits
         },
+        "correspondence": round(sum(sample.corresponds for sample in samples) / max(len(samples), 1), 4),
         "different_ornaments": len({sample.ornament for sample in samples}),
         "different_people": len({sample.person for sample in samples}),
         "quantiles": list(QUANTILES),

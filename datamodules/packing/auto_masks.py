@@ -20,7 +20,7 @@ from datamodules.packing.images import read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
 from datamodules.packing.windows import window_around
-from ornament_lit.geometry import Box, clip_box
+from ornament_lit.geometry import AnyBox, Box, box_corners, clip_bounding_box, fill_polygon, oriented
 
 FOLDER = "auto_masks"
 NEEDED = {  # what to bring, and the names under which it may lie there
@@ -133,15 +133,30 @@ def _worn_mask(row: Row, maker: MaskMaker) -> Image.Image:
         raise RowError("no_box", "wearing_mask is to be made")
     picture, _ = read_photograph(row.person)
     try:
-        box = clip_box(row.box, *picture.size)
+        box = clip_bounding_box(row.box, *picture.size)
     except ValueError as error:
         raise RowError("box_outside", str(error)) from error
     window = window_around(box, CONTEXT, picture.size, max(picture.size))
     x0, y0, x1, y1 = box
     inside = x0 - window.left, y0 - window.top, x1 - window.left, y1 - window.top
     mask = Image.new("L", picture.size)
-    mask.paste(maker.segment(picture.crop(window[:4]), inside), window[:2])
+    found = maker.segment(picture.crop(window[:4]), inside)
+    mask.paste(_keep_in_oriented(found, row.box, window[:2]), window[:2])
     return mask
+
+
+def _keep_in_oriented(mask: Image.Image, box: AnyBox, start: tuple[int, int]) -> Image.Image:
+    """What of a mask lies in an oriented box; all of it for a box without an angle.
+
+    Args:
+        mask: The mask of a window.
+        box: The box in pixels of the photograph.
+        start: First column and row of the window in it.
+    """
+    if oriented(box) is None:
+        return mask
+    inside = fill_polygon(box_corners(box) - start, mask.height, mask.width)
+    return Image.fromarray(np.where(inside, np.asarray(mask), np.uint8(0)))
 
 
 def _keep_inside(mask: "np.ndarray[Any, np.dtype[np.bool_]]", box: Box) -> Image.Image:

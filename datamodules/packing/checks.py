@@ -6,7 +6,20 @@ import numpy as np
 from PIL import Image
 
 from datamodules.packing.rules import RowError
-from ornament_lit.geometry import THRESHOLD, Box, clip_box, mask_to_box
+from ornament_lit.geometry import (
+    THRESHOLD,
+    AnyBox,
+    Box,
+    OrientedBox,
+    bounding_box,
+    clip_bounding_box,
+    clip_box,
+    extent_along,
+    mask_outline,
+    mask_to_box,
+    union,
+    with_sides,
+)
 
 MAX_BORDER = 0.5
 MAX_AREA = 0.9
@@ -72,6 +85,11 @@ def check_extent(box: Box, min_extent: int, file: Path | str) -> None:
         raise RowError("too_small", f"{longer_side(box):.0f} pixels of {min_extent}", file)
 
 
+def reach_outside(inner: Box, outer: Box) -> float:
+    """By how many pixels a box reaches out of another one, on the worst side; negative where it lies inside."""
+    return max(outer[0] - inner[0], outer[1] - inner[1], inner[2] - outer[2], inner[3] - outer[3])
+
+
 def fit_box(given: Box | None, around: Box, size: tuple[int, int]) -> Box:
     """Box of the worn ornament: the given one, or the one around its mask.
 
@@ -88,15 +106,44 @@ def fit_box(given: Box | None, around: Box, size: tuple[int, int]) -> Box:
     try:
         box = clip_box(given, *size)
     except ValueError as error:
-        raise RowError("box_outside", f"{list(given)} in {size[0]}x{size[1]} pixels") from error
-    outside = max(box[0] - around[0], box[1] - around[1], around[2] - box[2], around[3] - box[3])
-    if outside > max(2.0, BOX_TOLERANCE * longer_side(around)):
-        raise RowError("box_without_mask", f"box {list(given)}, mask in {list(around)}")
-    if longer_side(box) > MAX_LOOSENESS * longer_side(around):
-        raise RowError("loose_box", f"box {list(given)}, mask in {list(around)}")
+        raise _box_outside(given, size) from error
+    _check_fit(box, around, f"box {list(given)}, mask in {list(around)}")
     return union(box, around)
 
 
-def union(one: Box, other: Box) -> Box:
-    """Smallest box around two."""
-    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+def fit_oriented_box(given: OrientedBox, mask: Image.Image) -> tuple[OrientedBox, Box]:
+    """Oriented box of the worn ornament, as :func:`fit_box`, and the upright one around it, cut at the photograph.
+
+    Args:
+        given: What the row says. It may cut off up to a twentieth of the mask's extent in its directions, and is then
+            moved outwards. What of it lies outside the photograph is not cut off.
+        mask: The mask, ``L``, which has a pixel at least half covered.
+
+    Raises:
+        RowError: ``box_outside``, ``box_without_mask`` or ``loose_box``.
+    """
+    try:
+        clip_bounding_box(given, *mask.size)
+    except ValueError as error:
+        raise _box_outside(given, mask.size) from error
+    around = extent_along(mask_outline(mask), given)
+    rounded = [round(edge, 2) for edge in around]
+    _check_fit(given[:4], around, f"box {list(given)}, mask in {rounded} in its directions")
+    box = with_mask(given, mask)
+    return box, clip_box(bounding_box(box), *mask.size)
+
+
+def with_mask(box: OrientedBox, mask: Image.Image) -> OrientedBox:
+    """Move the sides of an oriented box outwards, as far as a mask reaches."""
+    return with_sides(box, union(box[:4], extent_along(mask_outline(mask), box)))
+
+
+def _check_fit(box: Box, around: Box, value: str) -> None:
+    if reach_outside(around, box) > max(2.0, BOX_TOLERANCE * longer_side(around)):
+        raise RowError("box_without_mask", value)
+    if longer_side(box) > MAX_LOOSENESS * longer_side(around):
+        raise RowError("loose_box", value)
+
+
+def _box_outside(given: AnyBox, size: tuple[int, int]) -> RowError:
+    return RowError("box_outside", f"{list(given)} in {size[0]}x{size[1]} pixels")

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from datamodules.packing.checks import check_extent, check_mask, fit_box
+from datamodules.packing.checks import check_extent, check_mask, fit_box, fit_oriented_box
 from datamodules.packing.images import read_mask, read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
-from datamodules.packing.windows import cut, move_box, window_around
-from ornament_lit.geometry import Box
+from datamodules.packing.windows import cut, move_box, move_oriented_box, window_around
+from ornament_lit.geometry import AnyBox, Box, OrientedBox, oriented
 
 ORNAMENT_FACTOR = 1.5
 
@@ -68,8 +68,8 @@ def encode_row(row: Row, encoding: Encoding) -> Packed | Problem:
 
 def _entries(row: Row, encoding: Encoding) -> dict[str, bytes]:
     ornament, worn = _read_ornament(row, encoding), _read_worn(row, encoding)
-    ornament_stored = _store(*ornament, ORNAMENT_FACTOR, encoding)
-    worn_stored = _store(*worn, encoding.crop_factor, encoding)
+    ornament_stored = _store(ornament, ORNAMENT_FACTOR, encoding)
+    worn_stored = _store(worn, encoding.crop_factor, encoding)
     metadata = {
         **row.metadata,
         **({} if row.ornament_id is None else {"ornament_id": row.ornament_id}),
@@ -90,12 +90,13 @@ class _Checked(NamedTuple):
     picture: Image.Image
     mask: Image.Image
     box: Box
+    oriented_box: OrientedBox | None = None
 
 
 class _Stored(NamedTuple):
     picture: bytes
     mask: bytes
-    box: Box
+    box: AnyBox
     source: dict[str, Any]
 
 
@@ -114,20 +115,27 @@ def _read_worn(row: Row, encoding: Encoding) -> _Checked:
         raise RowError("no_mask", "wearing_mask")
     person, _ = read_photograph(row.person)
     mask = read_mask(row.wearing_mask, row.labels)
-    box = fit_box(row.box, check_mask(mask, person.size, "wearing", row.wearing_mask), person.size)
+    around = check_mask(mask, person.size, "wearing", row.wearing_mask)
+    turned = None
+    if row.box is not None and (given := oriented(row.box)) is not None:
+        turned, box = fit_oriented_box(given, mask)
+    else:
+        box = fit_box(row.box and row.box[:4], around, person.size)
     check_extent(box, encoding.min_extent, row.person)
-    return _Checked(person, mask, box)
+    return _Checked(person, mask, box, turned)
 
 
-def _store(picture: Image.Image, mask: Image.Image, box: Box, factor: float, encoding: Encoding) -> _Stored:
+def _store(checked: _Checked, factor: float, encoding: Encoding) -> _Stored:
     """Cut picture and mask around a box and encode them; where they were is kept, so that they can be pasted back."""
+    picture, mask, box, turned = checked
     window = window_around(box, factor, picture.size, encoding.size)
     stored = cut(mask, window)
+    moved = move_box(box, window, stored)
     source = {"size": list(picture.size), "window": list(window[:4])}
     return _Stored(
         _encode(cut(picture, window), "JPEG", quality=encoding.jpeg_quality, subsampling=0),
         _encode(stored, "PNG"),
-        move_box(box, window, stored),
+        moved if turned is None else move_oriented_box(turned, window, stored),
         source,
     )
 

@@ -1,14 +1,14 @@
 """A row: what a manifest or a folder says about one triplet, before any file is opened."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from datamodules.packing.rules import Problem, RowError
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.geometry import Box
+from ornament_lit.geometry import AnyBox, read_box
 
 SPLITS = ("train", "val", "test")
 KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -29,7 +29,7 @@ class Row:
         person: Photograph of the person wearing it.
         ornament_mask: Where the ornament is in ``ornament``; None to make it.
         wearing_mask: Its visible part in ``person``; None to make it.
-        box: Where it is worn, in pixels of the upright photograph; None to take it from the mask.
+        box: Where it is worn, in pixels of the upright photograph, turned or not; None to take it from the mask.
         split: ``train``, ``val``, ``test``, or None where nothing is said.
         ornament_id: Rows of the same ornament have the same; None where nothing is said.
         labels: Indices of a label map that are the ornament, where ``wearing_mask`` is a label map.
@@ -43,7 +43,7 @@ class Row:
     person: Path
     ornament_mask: Path | None = None
     wearing_mask: Path | None = None
-    box: Box | None = None
+    box: AnyBox | None = None
     split: str | None = None
     ornament_id: str | None = None
     labels: tuple[int, ...] = ()
@@ -132,15 +132,15 @@ def parse_row(number: int, given: Mapping[str, Any], folder: Path) -> Row:
     )
 
 
-def _parse_box(value: object) -> Box:
-    words: Iterable[Any] = re.split(r"[\s,;]+", value.strip(" []()")) if isinstance(value, str) else ()
+def _parse_box(value: object) -> AnyBox:
+    words = re.split(r"[\s,;]+", value.strip(" []()")) if isinstance(value, str) else value
     try:
-        x0, y0, x1, y1 = (float(word) for word in (value if isinstance(value, list | tuple) else words))
-    except (TypeError, ValueError) as error:
+        box = read_box(words if isinstance(words, list | tuple) else ())
+    except ValueError as error:
         raise RowError("bad_box", str(value)) from error
-    if not (x0 < x1 and y0 < y1) or max(map(abs, (x0, y0, x1, y1))) > 1e6:
+    if max(map(abs, box)) > 1e6:
         raise RowError("bad_box", str(value))
-    return x0, y0, x1, y1
+    return box
 
 
 def without_duplicates(source: Source) -> Source:

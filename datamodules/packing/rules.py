@@ -18,7 +18,7 @@ RULES = {
     "bad_key": "use at most 80 letters, digits, - and _",
     "duplicate_key": "give each row a key of its own",
     "ornament_in_two_splits": "put all rows of an ornament into one split",
-    "bad_box": "write x0 y0 x1 y1 in pixels with x0 < x1 and y0 < y1 (not width and height)",
+    "bad_box": "write x0 y0 x1 y1 in pixels with x0 < x1 and y0 < y1 (not width and height), and an angle if turned",
     "missing_file": "bring the file, or correct the path (it is relative to the manifest)",
     "unreadable": "export it again as JPEG, PNG, WebP or TIFF",
     "too_large": "scale it down to less than 160 megapixels",

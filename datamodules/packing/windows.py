@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from datamodules.packing.checks import longer_side, union
+from datamodules.packing.checks import longer_side, with_mask
 from datamodules.packing.rules import RowError
-from ornament_lit.geometry import Box, mask_to_box
+from ornament_lit.geometry import Box, OrientedBox, box_centre, mask_to_box, union
 
 
 class Window(NamedTuple):
@@ -70,7 +70,7 @@ def move_box(box: Box, window: Window, mask: Image.Image) -> Box:
     Raises:
         RowError: ``thin_mask``, if nothing is left of the mask.
     """
-    x_scale, y_scale = window.width / (window.right - window.left), window.height / (window.bottom - window.top)
+    x_scale, y_scale = _scales(window)
     x0, x1 = ((x - window.left) * x_scale for x in (box[0], box[2]))
     y0, y1 = ((y - window.top) * y_scale for y in (box[1], box[3]))
     around = mask_to_box(mask)
@@ -83,3 +83,26 @@ def move_box(box: Box, window: Window, mask: Image.Image) -> Box:
         round(min(window.width, right), 2),
         round(min(window.height, bottom), 2),
     )
+
+
+def move_oriented_box(box: OrientedBox, window: Window, mask: Image.Image) -> OrientedBox:
+    """Oriented box of a photograph in the pixels of a stored window, around the stored mask too.
+
+    Args:
+        box: In pixels of the photograph.
+        window: The window.
+        mask: The mask as stored, which has a pixel at least half covered.
+
+    Returns:
+        The box, rounded to hundredths, with the same angle; it may lie partly outside.
+    """
+    x_scale, y_scale = _scales(window)
+    x, y = ((box_centre(box) - (window.left, window.top)) * (x_scale, y_scale)).tolist()
+    scale = math.sqrt(x_scale * y_scale)  # they differ by the rounding to whole pixels
+    width, height = scale * (box[2] - box[0]) / 2, scale * (box[3] - box[1]) / 2
+    x0, y0, x1, y1, angle = with_mask((x - width, y - height, x + width, y + height, box[4]), mask)
+    return round(x0, 2), round(y0, 2), round(x1, 2), round(y1, 2), angle
+
+
+def _scales(window: Window) -> tuple[float, float]:
+    return window.width / (window.right - window.left), window.height / (window.bottom - window.top)

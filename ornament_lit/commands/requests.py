@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ornament_lit.batch import CATEGORIES
 from ornament_lit.commands.try_on_options import TryOnOptions, WornOptions
-from ornament_lit.geometry import Box
+from ornament_lit.geometry import AnyBox, read_box
 from ornament_lit.pictures import SUFFIXES
 
 NEEDED = ("person", "ornament", "box")
@@ -20,13 +20,13 @@ class Worn:
 
     Attributes:
         ornament: File of its picture.
-        box: The box in the photograph.
+        box: The box in the photograph, turned or not.
         kind: Its type, if it was said.
         mask: File of its mask, if there is one.
     """
 
     ornament: Path
-    box: Box
+    box: AnyBox
     kind: str | None = None
     mask: Path | None = None
 
@@ -101,19 +101,13 @@ def read_list(path: Path, folder: Path, seed: int) -> list[Request]:
     return list(requests.values())
 
 
-def parse_box(text: str) -> Box:
-    """Read four numbers, separated by commas or spaces.
+def parse_box(text: str) -> AnyBox:
+    """Read a box from four or five numbers, separated by commas or spaces.
 
     Raises:
-        ValueError: If they are not.
+        ValueError: If they are none.
     """
-    try:
-        x0, y0, x1, y1 = (float(word) for word in text.strip("[]() ").replace(",", " ").split())
-    except ValueError as error:
-        raise ValueError(f"a box must be four numbers x0,y0,x1,y1, got {text!r}") from error
-    if not (x0 < x1 and y0 < y1):
-        raise ValueError(f"a box must be x0,y0,x1,y1 with x0 < x1 and y0 < y1, got {text!r}; mind the order")
-    return x0, y0, x1, y1
+    return read_box(text.strip("[]() ").replace(",", " ").split())
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:

@@ -108,7 +108,7 @@ def prepare(
         checkpoint = trained / "checkpoints" / "last.ckpt"
     tested = folder / slug(name) / f"seed-{seed}"
     report = tested / "test"
-    test = ["test", *words, *variant.test, f"--ckpt_path={checkpoint}", f"--report.folder={report}"]
+    test = ["test", *words, *plan.test_args, *variant.test, f"--ckpt_path={checkpoint}", f"--report.folder={report}"]
     runs.append(Run(report, [*test, *logging_to(tested)], report / "report.json"))
     return runs
 

@@ -27,6 +27,7 @@ class Study:
         title: Of the table.
         variants: By name; the others are compared with the first.
         args: Words for ``fit`` and ``test`` of all variants, after the base configuration.
+        test_args: Words for ``test`` of all variants, such as ``--config configs/evaluation/matching.yaml``.
         seeds: Each variant is trained with each of them. The test data are the same for all.
         figures: Columns of the table, as far as they are measured.
     """
@@ -34,6 +35,7 @@ class Study:
     title: str
     variants: dict[str, Variant]
     args: tuple[str, ...] = ()
+    test_args: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     figures: tuple[str, ...] = FIGURES
 
@@ -53,7 +55,7 @@ def read_study(file: Path) -> Study:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         variants = {name: _variant(entry or {}) for name, entry in content.pop("variants").items()}
-        lists = {name: tuple(content[name]) for name in ("args", "seeds", "figures") if name in content}
+        lists = {name: tuple(content[name]) for name in ("args", "test_args", "seeds", "figures") if name in content}
         found = Study(**{**content, **lists, "variants": variants})
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{file} must have title and variants (with train and test), got: {error}") from error

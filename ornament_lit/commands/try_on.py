@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ornament_lit.commands.try_on_options import GROUPED, TryOnOptions, WornOptions, check_options
-from ornament_lit.commands.words import normalise, split_groups, switches_of
+from ornament_lit.commands.words import join_negative, normalise, split_groups, switches_of
 
 PROGRAM = "python -m ornament_lit try-on"
 
@@ -41,7 +41,7 @@ def parse(words: Sequence[str]) -> tuple[TryOnOptions, list[WornOptions]]:
 
     from ornament_lit.cli_parser import ShortErrors
 
-    shared, (first, *others) = split_groups(normalise(words, switches_of(TryOnOptions)), GROUPED)
+    shared, (first, *others) = split_groups(join_negative(normalise(words, switches_of(TryOnOptions))), GROUPED)
     known = partial(auto_cli, as_positional=False, parser_class=ShortErrors, allow_abbrev=False, prog=PROGRAM)
     about = (inspect.getdoc(TryOnOptions) or "").partition("\n\nAttributes:")[0]
     options = known(TryOnOptions, args=shared + first, description=about)

@@ -15,7 +15,7 @@ class WornOptions:
 
     Attributes:
         ornament: Picture of the ornament.
-        box: Where it is worn, x0,y0,x1,y1 in pixels of the person's picture as a viewer shows it.
+        box: Where it is worn, x0,y0,x1,y1 or x0,y0,x1,y1,angle, see :class:`TryOnOptions`.
         type: Kind of the ornament; noted in the picture's metadata.
         ornament_mask: White where the ornament is in its picture.
     """
@@ -41,7 +41,8 @@ class TryOnOptions:
         ornament: Picture of the ornament. Without --ornament-mask, its opacity says where the ornament is, or else
             what differs from the colours at its border.
         person: Photograph of the person.
-        box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it.
+        box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it. A fifth number
+            tells the pose: the degrees by which that rectangle is turned about its centre, clockwise.
         type: Kind of the ornament; noted in the picture's metadata.
         ornament_mask: White where the ornament is in its picture.
         output: Picture to write (.png, .jpg); with --batch, a folder.
@@ -49,7 +50,8 @@ class TryOnOptions:
         steps: Denoising steps; those of the training's sampler if absent.
         guidance: Guidance scale, 1 for none; that of the training's sampler if absent.
         seed: Seed of the drawing.
-        region: Paste the drawing in the predicted mask, or in the whole box.
+        region: Paste the drawing in the predicted mask, or in the whole box; of a turned box, in the upright one
+            around it.
         preview: Stop after the warp, which takes less than a second on a CPU; needs a model with a warp.
         detail: Sample the ornament's own picture at the photograph's resolution, through the warp's field; true where
             the model has a warp, if absent.

@@ -33,6 +33,25 @@ def normalise(words: Sequence[str], switches: Collection[str]) -> list[str]:
     return normal
 
 
+def join_negative(words: Sequence[str]) -> list[str]:
+    """Write an option and its negative value as one word: a parser takes ``-5,10`` for an option of its own.
+
+    Args:
+        words: Words of a command line.
+
+    Returns:
+        ``--box -5,10,20,30`` as ``--box=-5,10,20,30``; all else as it was.
+    """
+    joined: list[str] = []
+    for word in words:
+        last = joined[-1] if joined else ""
+        if word.startswith("-") and _is_number(word) and last.startswith("--") and "=" not in last:
+            joined[-1] = f"{last}={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def split_groups(words: Sequence[str], grouped: Collection[str]) -> tuple[list[str], list[list[str]]]:
     """Part the words of a command line into those for all and groups of options that repeat.
 

@@ -30,7 +30,8 @@ class WarpLoss:
     Args:
         pose: Weight of the cross-entropy of the pose.
         field: Weight of the error of (u, v), inside the mask and around it.
-        mask: Weight of the mask: cross-entropy, Dice, and Dice of the blurred masks, which pulls from afar.
+        slope: Weight of the error of its slopes, which keeps pieces from being stretched and twisted.
+        mask: Weight of the mask: cross-entropy, and Dice of the masks and of the blurred masks.
         detail: Weight of the ornament's colours, pixel by pixel.
         light: Weight of its colours at a low resolution.
         skin: Weight of the skin around it, in the box.
@@ -43,8 +44,9 @@ class WarpLoss:
 
     def __init__(
         self,
-        pose: float = 0.3,
+        pose: float = 1.0,
         field: float = 4.0,
+        slope: float = 1.0,
         mask: float = 0.5,
         detail: float = 0.5,
         light: float = 1.0,
@@ -55,6 +57,7 @@ class WarpLoss:
         self.weights = {
             "pose": pose,
             "field": field,
+            "slope": slope,
             "mask": mask,
             "detail": detail,
             "light": light,
@@ -122,6 +125,7 @@ class WarpLoss:
         lit = (output.warped + 1) * output.gain.detach() - 1 + output.offset.detach()
         errors = {
             "field": mean(error, known * fair),
+            "slope": mean(slope_error(output.uv, target, pixels), known * fair),
             "mask": mean(mask_error(output.coverage, worn, box), fair),
             "detail": mean(masked_error(lit, image, worn), fair),
             "light": mean(light_error(output, image, worn), fair),
@@ -135,6 +139,15 @@ def field_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
     """Weighted smooth L1 of fields (B, 2, H, W), (B,)."""
     errors = F.smooth_l1_loss(uv.float(), target, reduction="none", beta=BETA).sum(1, keepdim=True)
     return (pixels * errors).sum((1, 2, 3)) / pixels.sum((1, 2, 3)).clamp(min=1.0)
+
+
+def slope_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
+    """Weighted mean of the differences between the slopes of fields (B, 2, H, W), in ornaments a window, (B,)."""
+    difference = (uv.float() - target) * (uv.shape[-1] / 2)
+    across, down = difference.diff(dim=3)[..., :-1, :], difference.diff(dim=2)[..., :-1]
+    errors = (across.square() + down.square()).sum(1, keepdim=True).add(1e-6).sqrt()
+    counted = pixels[..., :-1, :-1]
+    return (counted * errors).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1.0)
 
 
 def mask_error(coverage: Tensor, worn: Tensor, box: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Metrics: what drawings are measured by, one a file. Weights are loaded by ``setup`` or the first update."""
 
-from ornament_lit.metrics.base import Bound, Drawing, DrawnBatch, TryOnMetric
+from ornament_lit.metrics.base import Drawing, DrawnBatch, TryOnMetric
 from ornament_lit.metrics.boundary_f import BoundaryF
 from ornament_lit.metrics.clip_similarity import CLIPSimilarity
 from ornament_lit.metrics.colour_error import ColourError
@@ -27,7 +27,6 @@ __all__ = [
     "PCK",
     "PSNR",
     "SSIM",
-    "Bound",
     "BoundaryF",
     "CLIPSimilarity",
     "ColourError",

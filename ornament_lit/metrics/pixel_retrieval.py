@@ -43,7 +43,9 @@ class PixelRetrieval(PerSampleMetric):
 
 
 def candidates(batch: DrawnBatch) -> Tensor:
-    """Drawings with the right reference, first, and with the other ones, (K, B, 3, H, W).
+    """Drawings with the right reference, first, and with the other ones, (K, B, 3, H, W); the truth outside the box.
+
+    Features look beyond the mask: what is drawn outside of the box, where the person is known, shall not count.
 
     Raises:
         ValueError: If the batch has no drawings with other references.
@@ -54,4 +56,5 @@ def candidates(batch: DrawnBatch) -> Tensor:
             "retrieval compares drawings with several references, and the batch has no wrong_references; set "
             "retrieval_references of the report, such as --report.retrieval_references=7 --data.other_ornaments=7"
         )
-    return torch.stack([batch["drawn_image"], *(other["drawn_image"] for other in others)])
+    drawings = torch.stack([batch["drawn_image"], *(other["drawn_image"] for other in others)])
+    return torch.where(batch["box_mask"] > 0.5, drawings, batch["person_image"])

@@ -4,19 +4,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ornament_lit.metrics.measured import BOUNDS
 from ornament_lit.metrics.table import Source, Table, TableColumn, TableRow
-from ornament_lit.reports.numbers import ABSENT, format_interval
+from ornament_lit.reports.numbers import ABSENT, format_interval, format_number
 
 OF_TRUTH = "ground truth in place of the drawing"
-BOUNDED: tuple[tuple[Source, str], ...] = (
-    ("floor", "floor: mean colour"),
-    ("drawing", "drawing"),
-    ("ceiling", "ceiling: true warp"),
-)
+BETWEEN: tuple[Source, ...] = ("floor", "drawing", "ceiling")
 BOUNDS_NOTE = (
-    "The same figures with, inside the true wearing mask, the ornament's mean colour, or its picture warped by the "
-    "true correspondence and not lit, in place of the drawing. A figure whose floor is as good as its ceiling cannot "
-    "tell whether the ornament is recognised."
+    "Floor / drawing / ceiling. The floor has the ornament's mean colour inside the true wearing mask in place of the "
+    "drawing, the ceiling its picture, warped by the true correspondence and not lit. A figure whose floor is as good "
+    "as its ceiling cannot tell whether the ornament is recognised."
 )
 
 
@@ -75,18 +72,23 @@ def figure_rows(table: Table) -> list[list[str]]:
 
 
 def markdown_bounds(table: Table) -> str:
-    """Figures of all samples and each type down; floor, drawing and ceiling across. Empty where there is no bound."""
-    cells = {(row["of"], row["name"]): row for row in table["rows"]}
-    groups = [row["name"] for row in table["rows"] if row["of"] == "drawing"]
-    rows = []
-    for column in table["columns"]:
-        for group in groups:
-            found = [cells.get((source, group)) for source, _ in BOUNDED]
-            if any(row is not None and column["name"] in row["cells"] for row in (found[0], found[-1])):
-                rows.append(
-                    [column_title(column), group, *(ABSENT if row is None else _cell(row, column) for row in found)]
-                )
-    return markdown_table(("figure", "type", *(title for _, title in BOUNDED)), rows) if rows else ""
+    """Figures down, all samples and the types across: floor / drawing / ceiling. Empty where there is no bound."""
+    rows = {(row["of"], row["name"]): row for row in table["rows"]}
+    groups = [row for row in table["rows"] if row["of"] == "drawing"]
+    bounded = {name for row in table["rows"] if row["of"] in BOUNDS for name in row["cells"]}
+    lines = [
+        [column_title(column), *(_between(rows, group["name"], column) for group in groups)]
+        for column in table["columns"]
+        if column["name"] in bounded
+    ]
+    return markdown_table(["", *(f"{row['name']} (n = {row['n']})" for row in groups)], lines) if lines else ""
+
+
+def _between(rows: Mapping[tuple[Source, str], TableRow], group: str, column: TableColumn) -> str:
+    """The figure of floor, drawing and ceiling, without intervals: ``16.01 / 15.20 / 15.10``."""
+    found = [rows.get((source, group)) for source in BETWEEN]
+    cells = [None if row is None else row["cells"].get(column["name"]) for row in found]
+    return " / ".join(ABSENT if cell is None else format_number(cell.value) for cell in cells)
 
 
 def _bounds_section(table: Table) -> list[str]:

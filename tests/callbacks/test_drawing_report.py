@@ -12,10 +12,23 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from callbacks import DrawingReport
+from callbacks.correspondence_views import grid_points
 from callbacks.drawing import drawn_batch
-from callbacks.drawing_report import ranking
+from callbacks.drawing_report import first_of_each, ranking
+from callbacks.sample_strips import draw_unpicked
 from ornament_lit.batch import CATEGORIES, TryOnBatch
-from ornament_lit.metrics import LPIPS, PSNR, SSIM, ColourError, WearingMaskIoU, WrongReferenceGap
+from ornament_lit.metrics import (
+    LPIPS,
+    PCK,
+    PSNR,
+    SSIM,
+    ColourError,
+    CorrespondenceError,
+    FeatureRetrieval,
+    PixelRetrieval,
+    WearingMaskIoU,
+    WrongReferenceGap,
+)
 from ornament_lit.metrics.measured import SampleScores
 from ornament_lit.reports import read_report
 from ornament_lit.sampling import Sampler
@@ -47,6 +60,14 @@ class Painter(LightningModule):
         return {}
 
 
+class Blind(Painter):
+    """Paints the same whatever the reference is."""
+
+    def draw(self, batch: TryOnBatch) -> dict[str, Any]:
+        drawing = super().draw(batch)
+        return {**drawing, "image": torch.full_like(drawing["image"], 0.3)}
+
+
 def _ddpm() -> Any:
     from diffusers import DDPMScheduler
 
@@ -73,6 +94,8 @@ def make_batch(first: int, count: int = 4, others: bool = True) -> TryOnBatch:
     if others:
         other = {"ornament_image": ornament + 0.25, "ornament_mask": batch["ornament_mask"], "key": batch["key"]}
         batch["other_ornament"] = other
+        lighter = {**other, "ornament_image": ornament + 0.5}
+        batch["other_ornaments"] = [lighter]
     return batch  # type: ignore[return-value]
 
 
@@ -132,6 +155,83 @@ def test_the_default_metrics_need_no_weights(make_trainer: Build, tmp_path: Path
     assert {"ssim_inside_gap", "psnr_worn_gap", "colour_error_gap"} <= columns
 
 
+def test_references_are_retrieved_by_a_painter_who_looks_at_them(make_trainer: Build, tmp_path: Path) -> None:
+    figures = ("retrieval_features", "retrieval_pixels")
+    for name, painter, expected in (("seeing", Painter(), 1), ("blind", Blind(), pytest.approx(1 / 3))):
+        callback = DrawingReport(retrieval_references=2, folder=tmp_path / name, resamples=20)
+        make_trainer(callback).test(painter, Data(), verbose=False)
+        report = read_report(tmp_path / name)
+        overall = {row["of"]: row["cells"] for row in report.table()["rows"] if row["name"] == "overall"}
+        assert [overall["drawing"][figure].value for figure in figures] == [expected] * 2
+        assert [overall["floor"][figure].value for figure in figures] == [1, 1]  # ornaments of one colour
+        assert "ceiling" not in overall and len(painter.references) == 3 * 8
+        assert report.protocol["drawing"]["retrieval_references"] == 2 and "left out" not in report.protocol
+
+
+def test_without_the_extra_the_rest_goes_on(
+    make_trainer: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ornament_lit.metrics.encoders.efficientnet_lite.find_spec", lambda name: None)
+    listed = [FeatureRetrieval(), PixelRetrieval()]
+    for options in ({}, {"metrics": listed, "skip_absent": True}):
+        with pytest.warns(UserWarning, match=r"leaves FeatureRetrieval out: .*pip install -e '\.\[retrieval\]'"):
+            callback = DrawingReport(retrieval_references=2, resamples=20, **options)  # type: ignore[arg-type]
+            make_trainer(callback).test(Painter(), Data(), verbose=False)
+        report = read_report(tmp_path / "test")
+        names = {column["name"] for column in report.table()["columns"]}
+        assert "retrieval_pixels" in names and "retrieval_features" not in names
+        assert "pip install" in report.protocol["left out"]["FeatureRetrieval"]
+    with pytest.raises(FileNotFoundError, match="pip install"):
+        make_trainer(DrawingReport(listed, retrieval_references=2)).test(Painter(), Data(), verbose=False)
+
+
+def test_retrieval_needs_references(make_trainer: Build) -> None:
+    with pytest.raises(ValueError, match=r"--report\.retrieval_references=7"):
+        make_trainer(DrawingReport([PixelRetrieval()])).test(Painter(), Data(), verbose=False)
+    with pytest.raises(ValueError, match=r"it has 2; set --data\.other_ornaments=3"):
+        make_trainer(DrawingReport([PixelRetrieval()], retrieval_references=3)).test(Painter(), Data(), verbose=False)
+
+
+class Warping(Painter):
+    """Predicts that each pixel shows the ornament's point at the same place, a tenth of the side to the right."""
+
+    def draw(self, batch: TryOnBatch) -> dict[str, Any]:
+        points = grid_points(batch["person_image"]) + torch.tensor([0.2, 0.0]).view(1, 2, 1, 1)
+        return {**super().draw(batch), "correspondence": points}
+
+
+class Corresponding(Data):
+    """Each worn pixel shows the ornament's point at the same place."""
+
+    def test_dataloader(self) -> DataLoader[TryOnBatch]:
+        batches = [make_batch(0), make_batch(4)]
+        for batch in batches:
+            worn = batch["wearing_mask"]
+            uv = grid_points(worn) * worn
+            batch["correspondence"] = {"uv": uv, "known": worn, "seen": worn}
+        return DataLoader(batches, batch_size=None)
+
+
+def test_a_warp_has_errors_a_ceiling_and_pictures(make_trainer: Build, tmp_path: Path) -> None:
+    metrics = [CorrespondenceError(), PCK([0.09, 0.11]), PSNR(), PixelRetrieval()]
+    callback = DrawingReport(metrics, retrieval_references=2, resamples=20)
+    make_trainer(callback).test(Warping(), Corresponding(), verbose=False)
+    rows = read_report(tmp_path / "test").table()["rows"]
+    cells = {row["of"]: row["cells"] for row in rows if row["name"] == "overall"}
+    assert cells["drawing"]["correspondence_error"].value == pytest.approx(0.1)
+    assert (cells["drawing"]["pck_0.09"].value, cells["drawing"]["pck_0.11"].value) == (0, 1)
+    assert cells["ceiling"]["psnr_worn"].value > 50 and cells["ceiling"]["retrieval_pixels"].value == 1
+    width, height = Image.open(tmp_path / "test" / "samples" / "sample%2F0.png").size
+    assert width == 10 * height
+
+
+def test_a_model_without_a_warp_says_nothing_of_it(make_trainer: Build, tmp_path: Path) -> None:
+    make_trainer(DrawingReport([CorrespondenceError(), PSNR()], rank_by="correspondence_error")).test(
+        Painter(0.1), Data(), verbose=False
+    )
+    assert "| correspondence_error ↓ | - | - | - |" in (tmp_path / "test" / "report.md").read_text(encoding="utf-8")
+
+
 def test_an_empty_list_measures_nothing(make_trainer: Build, tmp_path: Path) -> None:
     module = Painter()
     make_trainer(DrawingReport([])).test(module, Data(), verbose=False)
@@ -179,9 +279,25 @@ def test_ranking_shows_each_sample_once() -> None:
     assert [key for _, key, _ in five] == ["s2", "s1", "s0"]
 
 
+def test_the_first_samples_of_each_type_are_shown_type_by_type() -> None:
+    keys, categories = ["a", "b", "c", "d", "e"], ["ring", "earring", "ring", "ring", "earring"]
+    measured = SampleScores(keys, categories, {"psnr": [1.0] * 5}, {}, True)
+    assert first_of_each(measured, 2) == [("ring", "a"), ("ring", "c"), ("earring", "b"), ("earring", "e")]
+    assert first_of_each(measured, 0) == []
+
+
+def test_unpicked_samples_stand_in_two_halves() -> None:
+    strips = [(str(number), [torch.full((3, 128, 128), number / 4)] * 4) for number in range(3)]
+    table = draw_unpicked(strips)
+    alone = draw_unpicked(strips[:2])
+    assert table.height == alone.height + 132 and table.width == alone.width
+
+
 def test_shown_must_be_positive() -> None:
     with pytest.raises(ValueError, match="shown"):
         DrawingReport(shown=0)
+    with pytest.raises(ValueError, match="retrieval_references must be at least 0"):
+        DrawingReport(retrieval_references=-1)
 
 
 def test_the_protocol_is_json(make_trainer: Build, tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ def test_places_and_rows(shard_dir: Path) -> None:
     assert [catalogue.place(sample).row.key for sample in range(32)] == catalogue.keys
 
 
+def test_alike_are_the_samples_of_one_type_in_one_shard(shard_dir: Path) -> None:
+    catalogue = listed(shard_dir)
+    assert [catalogue.alike(sample) for sample in (0, 4, 9, 31)] == [[0, 4], [0, 4], [9, 13], [27, 31]]
+
+
 def test_an_empty_shard_is_passed_over(shard_dir: Path, write_shard: Write) -> None:
     write_shard(shard_dir / "train-000001.tar", {})
     catalogue = listed(shard_dir)

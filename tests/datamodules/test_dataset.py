@@ -154,6 +154,30 @@ def test_each_sample_comes_with_another_ornament_of_its_type(shard_dir: Path) ->
     assert len({sample["other_ornament"]["key"] for sample in samples if sample}) == len(samples)
 
 
+def test_several_others_are_all_different_and_of_the_type(shard_dir: Path) -> None:
+    plain = dataset(shard_dir)
+    parts = (plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    one, three = ComparisonDataset(*parts), ComparisonDataset(*parts, count=3)
+    samples = [three[position] for position in range(len(three))]
+    categories = {sample["key"]: sample["category"] for sample in samples if sample}
+    for position, sample in enumerate(samples):
+        assert sample is not None
+        found = [other["key"] for other in (sample["other_ornament"], *sample["other_ornaments"])]
+        assert len({*found, sample["key"]}) == 4 and {categories[key] for key in found} == {sample["category"]}
+        assert found[0] == (one[position] or {})["other_ornament"]["key"]
+    batch = collate(samples[:2])
+    assert batch is not None and len(batch["other_ornaments"]) == 2
+    assert batch["other_ornaments"][1]["ornament_image"].shape == batch["ornament_image"].shape
+
+
+def test_too_few_samples_of_a_type_are_told(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
+    write_shard(tmp_path / "train-0.tar", {name: draw_entries(0) for name in ("one", "two")})
+    plain = dataset(tmp_path)
+    parts = (plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    with pytest.raises(ValueError, match="other_ornaments=2 needs 3 samples of each type, and there are only 2 of"):
+        ComparisonDataset(*parts, count=2)
+
+
 def test_a_sample_alone_has_no_other(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
     write_shard(tmp_path / "train-0.tar", {"one": draw_entries(0)})
     plain = dataset(tmp_path)
@@ -172,3 +196,16 @@ def test_whole_photographs_keep_their_sizes(tmp_path: Path, draw_entries: Draw, 
     assert batch is not None
     assert [tuple(photograph.shape) for photograph in batch["photograph"]] == [(3, 48, 48), (3, 64, 64)]
     assert batch["window"].shape == (2, 3) and batch["box"].shape == (2, 4)
+
+
+def test_extras_are_batched_and_other_ornaments_have_their_detail(shard_dir: Path) -> None:
+    data = dataset(shard_dir)
+    transform = TripletTransform(8, correspondence=True, wide_view=2.0, detail=2)
+    compared = ComparisonDataset(**{**vars(data), "transform": transform})
+    batch = collate([compared[0], compared[1]])
+    assert batch is not None
+    assert batch["correspondence"]["uv"].shape == (2, 2, 8, 8) and batch["correspondence"]["known"].sum() == 0
+    assert batch["wide_view"]["image"].shape == (2, 3, 4, 4) and batch["wide_view"]["factor"].shape == (2,)
+    assert batch["ornament_detail"]["image"].shape == (2, 3, 16, 16)
+    assert batch["other_ornament"]["ornament_detail"]["mask"].shape == (2, 1, 16, 16)
+    assert not TripletTransform(8).wants("correspondence.png") and transform.wants("correspondence.png")

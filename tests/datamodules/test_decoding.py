@@ -4,9 +4,12 @@ import struct
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.correspondence import PixelCorrespondence
+from datamodules.correspondence_png import encode_correspondence
 from datamodules.decoding import MAX_PIXELS, Triplet, decode, describe
 from datamodules.faults import SampleError
 
@@ -44,6 +47,16 @@ def test_a_good_sample(draw_entries: Draw) -> None:
     assert triplet.category == "ring" and triplet.key == "k7" and triplet.box == (12, 16, 36, 32)
     assert triplet.person.mode == "RGB" and triplet.wearing_mask.mode == "L"
     assert triplet.ornament.size == triplet.wearing_mask.size == (48, 48)
+
+
+def test_the_person_without_the_ornament_is_decoded_where_it_was_read(draw_entries: Draw) -> None:
+    entries = draw_entries(1)
+    assert load(entries).bare is None
+    bare = load({**entries, "bare.jpg": entries["ornament.jpg"]}).bare
+    assert bare is not None and bare.mode == "RGB" and bare.size == (48, 48)
+    with pytest.raises(SampleError, match=r"bare\.jpg has \(24, 24\) pixels, the person's image \(48, 48\)") as caught:
+        load({**entries, "bare.jpg": draw_entries(1, size=24)["person.jpg"]})
+    assert caught.value.reason == "size_mismatch"
 
 
 @pytest.mark.parametrize(
@@ -110,3 +123,48 @@ def test_faults_have_a_reason_and_name_shard_and_key(
     with pytest.raises(SampleError, match=r"some\.tar: k7: ") as caught:
         load(draw_entries(**halves))
     assert caught.value.reason == reason
+
+
+def test_optional_entries_are_decoded_where_they_are(draw_entries: Draw) -> None:
+    plain = load(draw_entries(1))
+    assert plain.correspondence is None and plain.bare is None
+    found = load(draw_entries(1) | optional(48))
+    assert found.correspondence is not None and found.correspondence.known.shape == (48, 48)
+    assert found.bare is not None and found.bare.size == (48, 48)
+
+
+@pytest.mark.parametrize("entry", ["correspondence.png", "bare.jpg"])
+def test_optional_entries_of_another_size_and_damaged_ones_are_faults(draw_entries: Draw, entry: str) -> None:
+    with pytest.raises(SampleError, match=rf"some.tar: k7: {entry}.*pixels") as error:
+        load(draw_entries(1) | {entry: optional(40)[entry]})
+    assert error.value.reason == "size_mismatch"
+    for content in (b"", b"nothing", optional(48)[entry][:60]):
+        with pytest.raises(SampleError, match=entry) as error:
+            load(draw_entries(1) | {entry: content})
+        assert error.value.reason == "undecodable"
+
+
+def optional(size: int) -> dict[str, bytes]:
+    """A correspondence that knows the upper half, and a bare person."""
+    known = np.zeros((size, size), np.float32)
+    known[: size // 2] = 1
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size)).save(buffer, "JPEG")
+    points = np.full((size, size, 2), 5, np.float32) * known[..., None]
+    picture = encode_correspondence(PixelCorrespondence(points, known, known))
+    return {"correspondence.png": picture, "bare.jpg": buffer.getvalue()}
+
+
+def test_an_oriented_box_is_kept_beside_the_one_around_it(draw_entries: Draw) -> None:
+    triplet = load(draw_entries(json=metadata(box=[12, 16, 36, 32, 90])))
+    assert triplet.box == (16, 12, 32, 36) and triplet.oriented_box == (12, 16, 36, 32, 90)
+    assert load(draw_entries(1)).oriented_box is None
+    assert load(draw_entries(json=metadata(box=[-10, 16, 30, 32, 90]))).box == (2, 4, 18, 44)
+    assert load(draw_entries(json=metadata(box=[12, 30, 36, 46, 90]))).box == (16, 26, 32, 48)
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3], [1, 2, 30, 40, 5, 6], [1, 2, 30, 40, "x"], [60, 2, 70, 9, 30]])
+def test_boxes_that_are_none(draw_entries: Draw, box: list[object]) -> None:
+    with pytest.raises(SampleError) as caught:
+        load(draw_entries(json=metadata(box=box)))
+    assert caught.value.reason == "bad_metadata"

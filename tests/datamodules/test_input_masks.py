@@ -80,3 +80,10 @@ def test_a_mixture_is_for_training_alone() -> None:
     assert [data.transform(augment).input_mask for augment in (True, False)] == ["mixed", "box"]
     fixed = OrnamentDataModule(input_mask="convex_hull")
     assert [fixed.transform(augment).input_mask for augment in (True, False)] == ["convex_hull", "convex_hull"]
+
+
+def test_an_oriented_box_that_is_known_takes_the_place_of_the_tightest(bent: torch.Tensor) -> None:
+    known, box = torch.zeros(1, 40, 40), torch.ones(1, 40, 40)
+    assert draw_input_mask("oriented_box", bent, box, known) is known
+    for kind in INPUT_MASKS[:1] + INPUT_MASKS[2:4]:
+        assert torch.equal(draw_input_mask(kind, bent, box, known), draw_input_mask(kind, bent, box))

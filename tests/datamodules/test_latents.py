@@ -238,3 +238,12 @@ def test_a_sample_with_bad_latents_is_skipped_and_counted(
     strict = OrnamentDataModule(str(tmp_path), resolution=16, batch_size=4, precomputed="require", strict=True)
     with pytest.raises(SampleError, match="s3: latents of copy"):
         list(strict.train_dataloader())
+
+
+def test_latents_know_nothing_of_extras_and_are_taken_with_them(tmp_path: Path, card: LatentsCard) -> None:
+    write_card(tmp_path, card)
+    wanted = replace(TRANSFORM, correspondence=True, wide_view=2.0, detail=2)
+    chosen = choose_transform([f"{tmp_path}/a.tar"], wanted, "require")
+    assert chosen == PrecomputedTransform(replace(card, transform=wanted)) and chosen.wants("correspondence.png")
+    with pytest.raises(ValueError, match=r"rotation 0\.0 and 30\.0"):
+        choose_transform([f"{tmp_path}/a.tar"], replace(TRANSFORM, rotation=30.0), "require")

@@ -337,7 +337,9 @@ def test_the_test_has_other_ornaments_counts_and_photographs_and_nothing_else_ha
     assert [photograph.shape for photograph in test["photograph"]] == [(3, 48, 48)] * 4
     assert test["components"].tolist() == [-1] * 4
     assert not {"other_ornament", "photograph", "window"} & set(validation)
-    assert "photograph" not in next(iter(drawn(shard_dir).test_dataloader()))
+    assert not {"photograph", "other_ornaments"} & set(next(iter(drawn(shard_dir).test_dataloader())))
+    several = drawn(shard_dir, other_ornaments=3, test_shards=str(shard_dir / "train-*.tar"))
+    assert len(next(iter(several.test_dataloader()))["other_ornaments"]) == 2
 
 
 def test_recolouring_is_for_training_and_input_masks_for_all(shard_dir: Path) -> None:
@@ -351,6 +353,26 @@ def test_recolouring_is_for_training_and_input_masks_for_all(shard_dir: Path) ->
     assert torch.equal(first["wearing_mask"], second["wearing_mask"])
 
 
+def test_warped_pairs_are_for_training_alone_and_fade(shard_dir: Path) -> None:
+    plain, paired = drawn(shard_dir), drawn(shard_dir, warped_pairs=1.0, warped_pairs_epochs=1)
+    for loader in ("val_dataloader", "test_dataloader", "predict_dataloader", "calibration_dataloader"):
+        first, second = (next(iter(getattr(data, loader)())) for data in (plain, paired))
+        assert torch.equal(first["person_image"], second["person_image"])
+    for epoch, same in ((0, False), (1, True)):
+        for data in (plain, paired):
+            data._next_batch = lambda epoch=epoch: (epoch, 0)  # type: ignore[method-assign, misc]
+        first, second = (next(iter(data.train_dataloader())) for data in (plain, paired))
+        check_batch(second)
+        assert first["key"] == second["key"] and first["category"] == second["category"]
+        assert torch.equal(first["sample_seed"], second["sample_seed"])
+        assert torch.equal(first["person_image"], second["person_image"]) == same
+
+
+def test_warped_pairs_have_no_latents(shard_dir: Path) -> None:
+    with pytest.raises(ValueError, match="warped_pairs makes new pictures"):
+        drawn(shard_dir, warped_pairs=0.5, precomputed="require")
+
+
 def test_the_checksum_is_that_of_the_test_data(shard_dir: Path) -> None:
     data = drawn(shard_dir)
     assert data.test_checksum == drawn(shard_dir, seed=5).test_checksum
@@ -360,7 +382,15 @@ def test_the_checksum_is_that_of_the_test_data(shard_dir: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"recolour": 1.5}, {"reference_rotation": 200}, {"reference_scale": (1.0, 0.5)}, {"input_mask": "circle"}],
+    [
+        {"other_ornaments": 0},
+        {"recolour": 1.5},
+        {"warped_pairs": 2},
+        {"warped_pairs_epochs": 0},
+        {"reference_rotation": 200},
+        {"reference_scale": (1.0, 0.5)},
+        {"input_mask": "circle"},
+    ],
 )
 def test_options_for_studies_out_of_range(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):

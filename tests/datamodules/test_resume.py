@@ -113,6 +113,11 @@ def test_a_run_goes_on_from_every_place_to_the_last_bit(shard_dir: Path, tmp_pat
         check_resumes(run, ("on_train_epoch_start", "on_train_batch_end", "on_validation_end", "on_train_epoch_end"))
 
 
+def test_a_run_with_warped_pairs_goes_on_to_the_last_bit(shard_dir: Path, tmp_path: Path) -> None:
+    options = {"samples_per_epoch": 26, "warped_pairs": 0.7, "warped_pairs_epochs": 2}
+    check_resumes(Run(shard_dir, tmp_path / "run", data=options), ("on_train_batch_end", "on_train_epoch_end"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from PIL import Image
 from datamodules.decoding import Triplet, decode, describe
 from datamodules.faults import SampleError
 from datamodules.transforms import TripletTransform, TryOnSample, change_colours, draw_colour_change
+from datamodules.turning import turn_person
+from ornament_lit.geometry import bounding_box, extent_along, mask_outline
 
 
 @pytest.fixture
@@ -161,3 +163,55 @@ def test_input_mask_and_whole_photograph_come_when_they_are_asked_for(triplet: T
     assert 0 < sample["input_mask"].sum() < sample["box_mask"].sum()
     assert sample["photograph"].shape == (3, 48, 48) and sample["photograph"].dtype == torch.uint8
     assert sample["window"].tolist() == [6, 6, 36] and sample["box"].tolist() == [12, 16, 36, 32]
+
+
+def turned_by(triplet: Triplet, angle: float) -> Triplet:
+    """The triplet with its box (12, 16, 36, 32) as an oriented one."""
+    return triplet._replace(oriented_box=(12.0, 16.0, 36.0, 32.0, angle))
+
+
+def test_an_oriented_box_of_0_degrees_is_the_box(triplet: Triplet) -> None:
+    for seed in range(10):
+        plain = TripletTransform(36, flip=True)(triplet, seed)
+        sample = TripletTransform(36, flip=True, input_mask="oriented_box")(turned_by(triplet, 0), seed)
+        assert torch.equal(sample["input_mask"], plain["box_mask"]) and equal(sample, {**plain, **sample})
+        assert torch.equal(sample["person_image"], plain["person_image"])
+
+
+def test_an_oriented_box_changes_nothing_where_it_is_not_asked_for(triplet: Triplet) -> None:
+    plain, sample = (TripletTransform(36, flip=True)(each, 3) for each in (triplet, turned_by(triplet, 30)))
+    assert equal(plain, sample) and "input_mask" not in sample
+
+
+def test_an_oriented_box_grows_stays_in_the_box_and_is_mirrored(triplet: Triplet) -> None:
+    wide = turned_by(triplet, 30)._replace(box=(4.0, 6.0, 44.0, 42.0))
+    tight = TripletTransform(48, box_growth=(0, 0), crop_factor=1.2, input_mask="oriented_box")(wide, 0)
+    assert tight["input_mask"].sum() == pytest.approx(24 * 16, rel=0.05)  # 48 pixels show 48
+    left, right = tight["input_mask"][0, :, :24].nonzero(), tight["input_mask"][0, :, 24:].nonzero()
+    assert left[:, 0].float().mean() < right[:, 0].float().mean(), "clockwise: the right end is lower"
+    coarse = TripletTransform(48, box_growth=(0.2, 0.2), crop_factor=1.2, input_mask="oriented_box")
+    sample, seen = coarse(wide, 0), set()
+    assert (sample["input_mask"] <= sample["box_mask"]).all()
+    scale = 48 / round(1.2 * 40 * 1.4)
+    assert sample["input_mask"].sum() / scale**2 == pytest.approx(24 * 16 * 1.4**2, rel=0.06)
+    for seed in range(8):
+        flipped = TripletTransform(48, (0, 0), 1.2, flip=True, input_mask="oriented_box")(wide, seed)["input_mask"]
+        assert torch.equal(flipped, tight["input_mask"]) or torch.equal(flipped, tight["input_mask"].flip(-1))
+        seen.add(torch.equal(flipped, tight["input_mask"]))
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("angle", [90.0, -90.0, 30.0])
+def test_an_oriented_box_turns_with_the_person(triplet: Triplet, angle: float) -> None:
+    person, mask = Image.new("RGB", (80, 60)), Image.new("L", (80, 60))
+    mask.paste(255, (20, 30, 60, 42))
+    given = triplet._replace(
+        person=person, wearing_mask=mask, box=(20.0, 30.0, 60.0, 42.0), oriented_box=(20.0, 30.0, 60.0, 42.0, 0.0)
+    )
+    turned = turn_person(given, angle)
+    assert turned.oriented_box is not None and turned.oriented_box[4] == -angle
+    along = extent_along(mask_outline(turned.wearing_mask), turned.oriented_box)
+    assert along == pytest.approx(turned.oriented_box[:4], abs=1.2), "the rectangle is still around the mask"
+    assert turned.box == pytest.approx(bounding_box(turned.oriented_box), abs=1.2)
+    sample = TripletTransform(48, rotation=40.0, input_mask="oriented_box")(given, 1)
+    assert sample["wearing_mask"][sample["input_mask"] == 0].max() < 0.6

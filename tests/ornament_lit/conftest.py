@@ -83,7 +83,7 @@ def build_warp() -> Callable[..., PoseAwareWarp]:
 
     def build(noise: float = 0.05, **options: Any) -> PoseAwareWarp:
         torch.manual_seed(2)
-        tiny = {"size": 32, "turns": 4, "pose_channels": 40, "pose_layers": 1, "stem_channels": 8, "channels": 16}
+        tiny = {"size": 32, "turns": 4, "pose_channels": 40, "pose_hidden": 16, "stem_channels": 8, "channels": 16}
         warp = PoseAwareWarp(**{**tiny, "heads": 2, **options})
         with torch.no_grad():
             for parameter in warp.parameters():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ornament_lit.batch import LATENTS, check_batch
+from ornament_lit.batch import LATENTS, OtherOrnament, check_batch, other_ornaments, select_rows, with_other_ornament
 
 
 def test_a_valid_batch_passes(tiny_batch) -> None:
@@ -49,3 +49,30 @@ def test_wrong_encodings_are_named(tiny_batch, changes: dict[str, torch.Tensor],
     latents = dict.fromkeys(LATENTS, torch.zeros(2, 4, 8, 8))
     with pytest.raises(ValueError, match=message):
         check_batch({**tiny_batch(), "encoded": {**latents, **changes}})
+
+
+def other(value: float) -> OtherOrnament:
+    return {
+        "ornament_image": torch.full((2, 3, 32, 32), value),
+        "ornament_mask": torch.ones(2, 1, 32, 32),
+        "key": [f"{value}-{row}" for row in range(2)],
+    }
+
+
+def test_each_other_ornament_can_be_the_reference(tiny_batch) -> None:
+    batch = {**tiny_batch(), "other_ornament": other(0.1), "other_ornaments": [other(0.2), other(0.3)]}
+    for number, value in enumerate((0.1, 0.2, 0.3)):
+        exchanged = with_other_ornament(batch, number)
+        assert torch.equal(exchanged["ornament_image"], torch.full((2, 3, 32, 32), value))
+        assert exchanged["key"] == batch["key"]
+    assert [entry["key"][0] for entry in other_ornaments(batch)] == ["0.1-0", "0.2-0", "0.3-0"]
+    with pytest.raises(ValueError, match=r"it has 3; set --data\.other_ornaments=4"):
+        with_other_ornament(batch, 3)
+
+
+def test_rows_of_other_ornaments_are_selected_too(tiny_batch) -> None:
+    batch = {**tiny_batch(), "other_ornaments": [other(0.2), other(0.3)]}
+    chosen = select_rows(batch, [1])
+    assert [entry["key"] for entry in chosen["other_ornaments"]] == [["0.2-1"], ["0.3-1"]]
+    assert chosen["other_ornaments"][1]["ornament_mask"].shape == (1, 1, 32, 32)
+    assert chosen["key"] == batch["key"][1:2]

@@ -12,6 +12,7 @@ from ornament_lit.checkpoints import drop_frozen, restore_frozen
 from ornament_lit.cli import build, main
 from ornament_lit.mask_heads import BoxMaskHead, PoseAwareMaskHead
 from ornament_lit.module import TryOnModule
+from ornament_lit.timesteps import LogitNormalTimesteps
 
 TINY = """
 model:
@@ -87,6 +88,68 @@ def test_another_class_comes_back(config: list[str], tmp_path: Path) -> None:
     assert isinstance(TryOnModule.load_from_checkpoint(save(module, tmp_path / "a.ckpt")).mask_head, BoxMaskHead)
 
 
+ALL_OPTIONS = """
+model:
+  denoiser:
+    known_pixels: true
+    input_skip: true
+    reference_matching:
+      class_path: PositionalMatching
+      init_args: {num_frequencies: 4, qk_norm: 0.0}
+  attention_loss:
+    class_path: CombinedAttentionLoss
+    init_args:
+      losses:
+        - class_path: MaskGuidedAttentionLoss
+        - class_path: CorrespondenceAttentionLoss
+          init_args: {num_points: 16}
+        - class_path: ExpectedPositionLoss
+      weights: [1.0, 0.05, 0.3]
+  diffusion_loss:
+    class_path: ornament_lit.losses.DiffusionLoss
+    init_args:
+      velocity_weight: true
+      timesteps:
+        class_path: LogitNormalTimesteps
+        init_args: {mean: 0.5, scale: 1.2}
+  neutral_background: true
+"""
+
+
+def test_matching_and_options_of_the_noise_come_back_from_a_training(
+    config: list[str], tiny_batch, tmp_path: Path
+) -> None:
+    (tmp_path / "all.yaml").write_text(ALL_OPTIONS)
+    with pytest.warns(UserWarning, match=r"0 of the 4 samples \(0 %\) of the first training batch"):
+        main(["fit", *config, "--config", str(tmp_path / "all.yaml"), "--trainer.max_steps=2"])
+    (path,) = (tmp_path / "run").rglob("*.ckpt")
+    module = TryOnModule.load_from_checkpoint(path).eval()
+    assert module.neutral_background and module.diffusion_loss.velocity_weight
+    assert (
+        isinstance(module.diffusion_loss.timesteps, LogitNormalTimesteps)
+        and module.diffusion_loss.timesteps.mean == 0.5
+    )
+    assert module.denoiser.known_pixels and module.denoiser.reference_matching.num_frequencies == 4
+    weights = dict(module.denoiser.named_parameters())
+    assert all(weights[name].any() for name in ("reference_matching.layers.0.query_places", "skip.weight"))
+    assert module.losses(tiny_batch())[0]["noise"].isfinite()
+
+
+def test_a_checkpoint_from_before_the_options_loads(config: list[str], tiny_batch, tmp_path: Path) -> None:
+    module = build(config).model.eval()
+    path = save(module, tmp_path / "older.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    for name in ("diffusion_loss", "neutral_background"):
+        del checkpoint["hyper_parameters"][name]
+    for name in ("reference_matching", "known_pixels", "input_skip"):
+        del checkpoint["hyper_parameters"]["denoiser"]["init_args"][name]
+    torch.save(checkpoint, path)
+    losses, expected = (
+        each.losses(tiny_batch())[0] for each in (TryOnModule.load_from_checkpoint(path).eval(), module)
+    )
+    assert all(torch.equal(losses[name], value) for name, value in expected.items())
+
+
 def test_a_checkpoint_cannot_import_what_it_likes(config: list[str], tmp_path: Path) -> None:
     path = save(build(config).model, tmp_path / "a.ckpt")
     checkpoint = torch.load(path, weights_only=True)
@@ -146,7 +209,7 @@ WARP = """
 model:
   warp:
     class_path: PoseAwareWarp
-    init_args: {size: 32, turns: 2, pose_channels: 40, pose_layers: 1, stem_channels: 8, channels: 8, heads: 1}
+    init_args: {size: 32, turns: 2, pose_channels: 40, pose_hidden: 16, stem_channels: 8, channels: 8, heads: 1}
 data:
   init_args: {wide_view: 1.8, detail: 2}
 """
@@ -243,7 +306,7 @@ def test_a_warp_alone_goes_through_all_commands(alone: list[str], tmp_path: Path
     words = [*alone, "--trainer.logger=false", "--config", str(callbacks), "--trainer.max_steps=2"]
     words += ["--trainer.limit_val_batches=1", "--trainer.limit_predict_batches=1", "--trainer.limit_test_batches=1"]
     shards = next(word for word in alone if word.startswith("--data.val_shards=")).partition("=")[2]
-    words += [f"--data.test_shards={shards}", f"--data.predict_shards={shards}"]
+    words.append(f"--data.test_shards={shards}")
     assert main(["fit", *words]) == 0
     path = next(folder.rglob("*.ckpt"))
     weights = torch.load(path, weights_only=True)["state_dict"]

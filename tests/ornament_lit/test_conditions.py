@@ -88,6 +88,24 @@ def test_a_batch_is_left_as_it_is(tiny_batch, whole_person: bool) -> None:
     assert batch["encoded"] == {}
 
 
+def test_a_neutral_background_is_mid_grey(tiny_batch) -> None:
+    batch, parts = tiny_batch(), (SpaceToDepthAutoencoder(4), NoImageEncoder())
+    plain, neutral = (encode_conditions(batch, *parts, neutral_background=value) for value in (False, True))
+    picture, outside = parts[0].decode(neutral.ornament_latents), batch["ornament_mask"].expand(-1, 3, -1, -1) == 0
+    assert not picture[outside].any() and torch.equal(picture[~outside], batch["ornament_image"][~outside])
+    assert torch.equal(plain.ornament_latents, parts[0].encode(batch["ornament_image"]))
+    assert torch.equal(plain.erased_latents, neutral.erased_latents)
+
+
+def test_a_neutral_background_refuses_encodings_with_another_one(tiny_batch) -> None:
+    batch, parts = tiny_batch(), (SpaceToDepthAutoencoder(4), NoImageEncoder())
+    encoded = encode_images(batch, *parts)
+    with pytest.raises(ValueError, match=r"image_features and ornament_latents .* set data.precomputed to never"):
+        encode_conditions({**batch, "encoded": encoded}, *parts, neutral_background=True)
+    kept = {name: value for name, value in encoded.items() if name == "person_latents"}
+    assert encode_images({**batch, "encoded": kept}, *parts, neutral_background=True).keys() == encoded.keys()
+
+
 def test_a_warp_is_asked_and_what_it_says_is_encoded(worn_batch, build_warp) -> None:
     batch, autoencoder, warp = worn_batch(), SpaceToDepthAutoencoder(4), build_warp()
     plain = encode_conditions(batch, autoencoder, NoImageEncoder())

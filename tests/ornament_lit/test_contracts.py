@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ornament_lit.attention_losses import AttentionLoss
+from ornament_lit.attention_losses import (
+    AttentionLoss,
+    CombinedAttentionLoss,
+    CorrespondenceAttentionLoss,
+    ExpectedPositionLoss,
+    MaskGuidedAttentionLoss,
+)
+from ornament_lit.attention_losses.matched import matched_of
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import ReferenceFeatures
@@ -17,7 +24,7 @@ from ornament_lit.losses import WarpLoss
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.models.warps import Warp, warp_inputs, warp_truth
 from ornament_lit.portable import describe
-from ornament_lit.reference_nets import ReferenceNet
+from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
 
 
 def members(family: type) -> list[type]:
@@ -33,6 +40,8 @@ def construct(request: pytest.FixtureRequest) -> Callable[[type], nn.Module]:
     def build(cls: type) -> nn.Module:
         folders = {"KLAutoencoder": "vae_folder", "CLIPImageEncoder": "clip_folder"}
         torch.manual_seed(0)
+        if cls is CombinedAttentionLoss:
+            return cls([MaskGuidedAttentionLoss(), CorrespondenceAttentionLoss(), ExpectedPositionLoss()])
         if cls.__name__ not in folders:
             return cls()
         folder: Path = request.getfixturevalue(folders[cls.__name__])
@@ -124,6 +133,32 @@ def test_attention_losses(
     if mass:
         loss.backward()
     assert all(value.grad is not None for value in mass.values())
+
+
+@pytest.mark.parametrize("cls", members(AttentionLoss))
+def test_attention_losses_with_a_correspondence(
+    cls: type[AttentionLoss], construct: Callable[[type], Any], build_unet, tiny_batch
+) -> None:
+    """What a loss asks of a denoiser serves it, and has gradients in the denoiser."""
+    attention_loss, denoiser, net = construct(cls), Denoiser(build_unet(channels=4)), UNetReferenceNet()
+    net.attach(denoiser.unet)
+    layers, batch = attention_loss.layers(denoiser), tiny_batch(2)
+    known = batch["wearing_mask"]
+    batch["correspondence"] = {"uv": torch.rand(2, 2, 32, 32) - 0.5, "known": known, "seen": known / 2}
+    points = attention_loss.points(denoiser, batch)
+    assert set(points) <= set(denoiser.self_attention_layers())
+    assert all(each.shape[::2] == (2, 2) and each.abs().max() <= 1 for each in points.values())
+    assert all(torch.equal(points[name], each) for name, each in attention_loss.points(denoiser, batch).items())
+    latents, mask, given = torch.randn(2, 4, 8, 8), torch.rand(2, 1, 8, 8), torch.tensor([True, True])
+    features = net(latents, mask, -latents, mask)
+    shared = (latents, torch.zeros(2).long(), latents, mask, torch.zeros(2, 1, 24), features, mask, layers)
+    output = denoiser(*shared, points=points)
+    matched = matched_of(batch, points, output, given, 1)
+    loss, attention_mask = attention_loss(output.mass, known, matched)
+    assert loss.shape == () and loss >= 0 and attention_mask.shape == known.shape
+    if layers or points:
+        loss.backward()
+        assert denoiser.unet.conv_in.weight.grad.any()
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -9,12 +9,23 @@ from PIL import Image
 
 from ornament_lit.geometry import (
     Crop,
+    OrientedBox,
+    bounding_box,
+    box_corners,
     check_box,
+    clip_bounding_box,
     clip_box,
     crop_and_resize,
     draw_box,
+    draw_oriented_box,
+    extent_along,
+    fill_polygon,
     grow_box,
+    grow_oriented_box,
+    mask_outline,
     mask_to_box,
+    oriented,
+    read_box,
     square_crop,
     uncrop,
     visible_part,
@@ -180,3 +191,110 @@ def test_a_wider_window_keeps_the_centre() -> None:
     odd = widen_crop(Crop(0, 0, 5), 1.5)
     assert odd.size == 8 and abs(odd.left + odd.size / 2 - 2.5) <= 1
     assert widen_crop(Crop(3, 4, 7), 0.5) == Crop(3, 4, 7), "never smaller"
+
+
+WIDE = (10.0, 20.0, 50.0, 30.0)
+"""A box of 40 x 10 pixels around (30, 25)."""
+
+
+@pytest.mark.parametrize("angle", [0, 180, -180, 360])
+def test_a_box_that_is_turned_onto_itself_is_drawn_as_the_box(angle: float) -> None:
+    for box in (WIDE, (10.5, 20.25, 49.5, 30.1)):
+        assert bounding_box((*box, angle)) == pytest.approx(box, abs=1e-9)
+        for window, resolution in ((Crop(0, 0, 60), 60), (Crop(5, -7, 61), 32)):
+            drawn = draw_oriented_box((*box, angle), window, resolution)
+            assert torch.equal(drawn, draw_box(box, window, resolution))
+    assert bounding_box((0.1, 0.2, 0.7, 0.9, 0)) == (0.1, 0.2, 0.7, 0.9), "to the last bit"
+
+
+@pytest.mark.parametrize("angle", [90, -90, 270])
+def test_a_right_angle_swaps_the_sides(angle: float) -> None:
+    assert bounding_box((*WIDE, angle)) == (25, 5, 35, 45)
+    drawn = draw_oriented_box((*WIDE, angle), Crop(0, 0, 60), 60)
+    assert torch.equal(drawn, draw_box((25, 5, 35, 45), Crop(0, 0, 60), 60))
+
+
+def test_the_angle_goes_clockwise_as_a_viewer_sees_it() -> None:
+    assert box_corners((*WIDE, 90)).tolist() == [[35, 5], [35, 45], [25, 45], [25, 5]], "the upper left goes right"
+    drawn = draw_oriented_box((*WIDE, 30), Crop(0, 0, 60), 60)[0]
+    assert drawn[33, 44] == 1 and drawn[17, 15] == 1, "the right end is below the left one"
+    assert drawn[17, 44] == 0 and drawn[33, 15] == 0
+
+
+def test_a_square_at_45_degrees_is_a_diamond() -> None:
+    diamond = (20.0, 20.0, 40.0, 40.0, 45.0)
+    half = 10 * 2**0.5
+    assert bounding_box(diamond) == pytest.approx((30 - half, 30 - half, 30 + half, 30 + half))
+    drawn = draw_oriented_box(diamond, Crop(0, 0, 60), 60)[0]
+    y, x = torch.meshgrid(torch.arange(60) + 0.5, torch.arange(60) + 0.5, indexing="ij")
+    assert torch.equal(drawn > 0, (x - 30).abs() + (y - 30).abs() < half)
+
+
+@given(st.floats(-400, 400), st.floats(20, 60), st.floats(20, 60))
+@settings(max_examples=50, deadline=None)
+def test_a_turned_box_keeps_its_area_in_its_bounds(angle: float, width: float, height: float) -> None:
+    box = (50 - width / 2, 50 - height / 2, 50 + width / 2, 50 + height / 2, angle)
+    drawn = draw_oriented_box(box, Crop(-20, -20, 140), 280)
+    assert drawn.sum() / 4 == pytest.approx(width * height, rel=0.05)
+    assert (drawn <= draw_box(bounding_box(box), Crop(-20, -20, 140), 280)).all()
+
+
+def test_growing_a_turned_box_moves_the_sides_in_its_own_directions() -> None:
+    assert grow_oriented_box((*WIDE, 0), (0.1, 0.2, 0.3, 0.4)) == (*grow_box(WIDE, (0.1, 0.2, 0.3, 0.4)), 0)
+    grown = grow_oriented_box((*WIDE, 90), (0.25, 0, 0, 0))  # the left side lies above: 10 pixels more there
+    assert bounding_box(grown) == pytest.approx((25, -5, 35, 45)) and grown[4] == 90
+
+
+def test_the_outline_of_a_mask_reaches_as_far_as_its_pixels() -> None:
+    mask = Image.new("L", (20, 10))
+    mask.paste(128, (3, 4, 7, 9))
+    mask.paste(127, (8, 0, 9, 2))
+    for box, extent in (((0, 0, 9, 9, 0), (3, 4, 7, 9)), ((0, 0, 10, 10, 90), (4, 3, 9, 7))):
+        assert extent_along(mask_outline(mask), box) == pytest.approx(extent)
+    line = Image.fromarray(255 * np.eye(40, dtype=np.uint8))
+    x0, y0, x1, y1 = extent_along(mask_outline(line), (0, 15, 40, 25, 45))
+    assert y1 - y0 == pytest.approx(2**0.5) and x1 - x0 == pytest.approx(40 * 2**0.5)
+
+
+def test_a_polygon_is_filled_either_way_round() -> None:
+    corners = np.array([[0.0, 0], [6, 0], [0, 6]])
+    assert fill_polygon(corners, 6, 6).sum() == 21 and fill_polygon(corners[::-1], 6, 6).sum() == 21
+
+
+def test_a_turned_box_is_cut_at_the_image_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"leaves the image: \[0.*, 0.*, 10\.0, 30\.0\] of it are used"):
+        assert check_box((-20, 0, 20, 20, 90), 64, 32) == (0, 0, 10, 30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_box((10, 5, 30, 25, 90), 64, 32) == (10, 5, 30, 25)
+
+
+def test_a_turned_box_beside_the_image_is_refused_though_its_bounds_are_not() -> None:
+    beside: OrientedBox = (-20, -5, 20, 5, -45)  # about the upper left corner; it lies above and beyond the diagonal
+    moved = (beside[0] - 6, beside[1] - 6, beside[2] - 6, beside[3] - 6, -45.0)
+    assert clip_bounding_box(beside, 64, 32)
+    assert clip_box(bounding_box(moved), 64, 32)
+    with pytest.raises(ValueError, match="area inside the image of 64x32"):
+        check_box(moved, 64, 32)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((1, 2, 3), "four numbers x0,y0,x1,y1, or five"),
+        ((1, 2, 3, 4, 5, 6), "four numbers x0,y0,x1,y1, or five"),
+        (("1", "2", "3", "x"), "four numbers x0,y0,x1,y1, or five"),
+        ((1, 2, 3, 4, float("nan")), "angle of a box must be a finite number"),
+        ((1, 2, 3, 4, float("inf")), "angle of a box must be a finite number"),
+        ((3, 2, 1, 4, 90), "mind the order"),
+        ((1, 2, 3, float("inf"), 90), "mind the order"),
+    ],
+)
+def test_numbers_that_are_no_box(numbers: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_box(numbers)
+
+
+def test_a_box_is_read_with_and_without_an_angle() -> None:
+    assert read_box(["1", "2", "3", "4"]) == (1, 2, 3, 4) and oriented(read_box((1, 2, 3, 4))) is None
+    assert oriented(read_box(["1", "2", "3", "4", "-30"])) == (1, 2, 3, 4, -30)

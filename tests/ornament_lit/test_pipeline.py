@@ -16,6 +16,7 @@ from transformers import CLIPVisionModel
 
 from ornament_lit.attention_losses import ZeroAttentionLoss
 from ornament_lit.autoencoders import KLAutoencoder
+from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.exporting import pipeline_of
 from ornament_lit.image_encoders import CLIPImageEncoder
@@ -26,6 +27,7 @@ from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline_folder import INDEX, WEIGHTS, Settings
 from ornament_lit.pipeline_output import TryOnOutput
+from ornament_lit.reference_matching import NoReferenceMatching, PositionalMatching
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 from ornament_lit.refresh_policies import RefreshEverySteps
 from ornament_lit.sampling import Sampler
@@ -107,6 +109,40 @@ def test_round_trip_with_pretrained_models(
     moved = folder.rename(tmp_path / "moved")
     assert "exported" not in (moved / INDEX).read_text()
     OrnamentTryOnPipeline.from_pretrained(moved)
+
+
+def test_round_trip_of_a_denoiser_with_all_its_options(
+    build_pipeline: Callable[..., Any],
+    build_unet: Callable[..., UNet2DConditionModel],
+    draw: Callable[..., TryOnOutput],
+    tmp_path: Path,
+) -> None:
+    matching = PositionalMatching(3, qk_norm=0.2)
+    denoiser = Denoiser(build_unet(), reference_matching=matching, known_pixels=True, input_skip=True)
+    for part in (denoiser.reference_matching, denoiser.skip):
+        for parameter in part.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    pipeline = build_pipeline(denoiser=denoiser, neutral_background=True, condition_dropout=0.1)
+    assert pipeline.settings.neutral_background
+    check_round_trip(pipeline, draw, tmp_path / "exported")
+    again = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported")
+    assert again.settings.neutral_background and again.denoiser.reference_matching.qk_norm == 0.2
+    assert {key for key in load_file(tmp_path / "exported" / WEIGHTS) if key.startswith("denoiser.skip")} == {
+        "denoiser.skip.weight",
+        "denoiser.skip.time_weight",
+    }
+    assert torch.equal(draw(again, guidance_scale=2.0).drawings, draw(pipeline, guidance_scale=2.0).drawings)
+
+
+def test_a_folder_of_an_older_release_has_neither_matching_nor_skip(folder: Path) -> None:
+    def make_older(index: dict[str, Any]) -> None:
+        index["denoiser"] = {"direct_masking": False}
+        index["settings"].pop("neutral_background")
+
+    edit(folder, make_older)
+    pipeline = OrnamentTryOnPipeline.from_pretrained(folder)
+    assert isinstance(pipeline.denoiser.reference_matching, NoReferenceMatching)
+    assert not pipeline.denoiser.known_pixels and not pipeline.settings.neutral_background
 
 
 def check_round_trip(pipeline: OrnamentTryOnPipeline, draw: Callable[..., TryOnOutput], folder: Path) -> None:
@@ -254,6 +290,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"box": (50, 30, 20, 70)}, "x0 < x1 and y0 < y1"),
     ({"box": (200, 200, 220, 240)}, "inside the image of 80x90"),
     ({"box": (1, 2, 3)}, "a box must be four numbers"),
+    ({"box": (*BOX, 30, 1)}, "a box must be four numbers"),
+    ({"box": (*BOX, float("nan"))}, "the angle of a box must be a finite number"),
     ({"box": [BOX, BOX], "seed": [1]}, "one seed, or one each"),
     ({"seed": -1}, "from 0"),
     ({"generator": torch.Generator()}, "cannot both be given"),
@@ -485,3 +523,24 @@ def test_a_warp_that_needs_a_wider_view_says_so(warping: Callable[..., Any], dra
     module_like.settings = Settings(32, strength=0.0)
     with pytest.raises(ValueError, match=r"set data.wide_view"):
         draw(module_like)
+
+
+def test_a_turned_box_is_told_to_the_model(
+    build_pipeline: Callable[..., Any], draw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, batches = build_pipeline(), []
+
+    def spy(batch: Any, *parts: Any) -> Any:
+        batches.append(batch)
+        return encode_conditions(batch, *parts)
+
+    monkeypatch.setattr("ornament_lit.pipeline.encode_conditions", spy)
+    turned = draw(pipeline, box=(15, 35, 55, 65, 90))  # BOX, turned by a right angle
+    upright = draw(pipeline)
+    assert "input_mask" not in batches[1] and torch.equal(batches[0]["input_mask"], batches[1]["box_mask"])
+    assert torch.equal(turned.drawings, upright.drawings) and turned.crops == upright.crops
+    assert turned.images[0].tobytes() == upright.images[0].tobytes()
+    draw(pipeline, box=[BOX, (20, 40, 50, 60, 45)], seed=3)
+    first, second = batches[2]["input_mask"], batches[2]["box_mask"]
+    assert torch.equal(first[0], second[0]), "a row without an angle has its box"
+    assert 0 < first[1].sum() < second[1].sum()

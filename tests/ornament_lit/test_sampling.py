@@ -29,6 +29,8 @@ SCHEDULERS = [
 class Oracle:
     """A denoiser that knows the answer where it is given the reference, and half of it where it is not."""
 
+    known = NothingKnown()
+
     def __init__(self, truth: Tensor) -> None:
         self.truth = truth
         self.calls: list[str] = []
@@ -41,7 +43,7 @@ class Oracle:
         self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
 
-    def guided(self, *arguments: object) -> tuple[Tensor, Tensor]:
+    def guided(self, *arguments: object, box_mask: Tensor) -> tuple[Tensor, Tensor]:
         self.calls.append("guided")
         return self.truth, self.truth / 2
 

@@ -21,6 +21,7 @@ from datamodules import OrnamentDataModule
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.module import TryOnModule
+from ornament_lit.reference_matching import PositionalMatching
 from ornament_lit.reference_nets import UNetReferenceNet
 from ornament_lit.sampling import Sampler
 from ornament_lit.sharding import check_weights, shard, sharded_units
@@ -62,12 +63,18 @@ def compare_gradients(rank: int, port: int, whole: TryOnModule, sharded: TryOnMo
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("checkpointing", "matching"), [(False, False), (True, False), (True, True)])
 def test_gradients_are_those_of_whole_weights(
-    build_module: Build, build_unet: Callable[..., Any], tiny_batch: Callable[..., TryOnBatch], checkpointing: bool
+    build_module: Build,
+    build_unet: Callable[..., Any],
+    tiny_batch: Callable[..., TryOnBatch],
+    checkpointing: bool,
+    matching: bool,
 ) -> None:
     def build() -> TryOnModule:
-        nets = (Denoiser(build_unet(), checkpointing), UNetReferenceNet(gradient_checkpointing=checkpointing))
+        part = PositionalMatching(qk_norm=0.5) if matching else None
+        denoiser = Denoiser(build_unet(), checkpointing, reference_matching=part, input_skip=matching)
+        nets = (denoiser, UNetReferenceNet(gradient_checkpointing=checkpointing))
         return build_module(denoiser=nets[0], reference_net=nets[1])
 
     on_two_processes(compare_gradients, build(), build(), tiny_batch())

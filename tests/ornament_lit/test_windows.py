@@ -75,3 +75,26 @@ def test_an_ornament_is_shown_at_any_resolution() -> None:
     assert torch.equal(again[0], window.image) and torch.equal(again[1], window.mask)
     assert larger[0].shape == (3, 120, 120) and larger[1].shape == (1, 120, 120)
     assert torch.equal(larger[0][:, 10:110, 10:110], image_to_tensor(picture, Crop(0, 0, 100), 100))
+
+
+def test_a_turned_box_is_cropped_by_its_bounds_and_drawn_within() -> None:
+    picture = Image.effect_noise((90, 80), 60).convert("RGB")
+    upright, turned = (person_window(picture, box, 60, 1.5) for box in ((30, 20, 50, 60), (20, 30, 60, 50, 90)))
+    assert (turned.box, turned.crop) == (upright.box, upright.crop) and torch.equal(turned.image, upright.image)
+    assert upright.input_mask is None and turned.input_mask is not None
+    assert torch.equal(turned.input_mask, upright.box_mask) and torch.equal(turned.box_mask, upright.box_mask)
+
+
+def test_a_turned_box_partly_outside_counts_within_the_photograph() -> None:
+    picture = Image.new("RGB", (90, 80))
+    with pytest.warns(UserWarning, match="leaves the image"):
+        window = person_window(picture, (-20, 30, 20, 50, 45), 120, 1.5)
+    assert window.box[0] == 0 and window.input_mask is not None
+    assert (window.input_mask <= window.box_mask).all()
+    area = window.input_mask.sum() * (window.crop.size / 120) ** 2
+    assert area == pytest.approx(400, rel=0.05), "half of 40 x 20 pixels"
+
+
+def test_a_turned_box_too_thin_for_the_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="make it wider"):
+        person_window(Image.new("RGB", (1000, 1000)), (100.4, 500.2, 900.4, 500.4, 90), 16, 1.5)

@@ -159,7 +159,7 @@ class Warp(nn.Module, ABC):
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
-        moved: Self = super()._apply(without_type, recurse)
+        moved: Self = super()._apply(without_type, recurse)  # type: ignore[no-untyped-call]
         return moved
 
 

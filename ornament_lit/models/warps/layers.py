@@ -3,8 +3,6 @@
 Shape legend: B batch, C channels, N tokens, M tokens of the context, H, W size of a map.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,6 +42,7 @@ def token_encoder(channels: int, width: int, out: int) -> nn.Sequential:
         ResidualBlock(width),
         nn.Conv2d(width, 2 * width, 4, 2, 1),
         ResidualBlock(2 * width),
+        ResidualBlock(2 * width),
         nn.Conv2d(2 * width, out, 4, 2, 1),
         ResidualBlock(out),
     )
@@ -63,33 +62,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     found: Tensor = logits.softmax(-1).to(value.dtype) @ value
     return found
-
-
-class TransformerBlock(nn.Module):
-    """Self-attention and an MLP beside an identity; (B, N, C) to the same shape."""
-
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm, self.qkv, self.out = (
-            nn.LayerNorm(channels),
-            nn.Linear(channels, 3 * channels),
-            nn.Linear(channels, channels),
-        )
-        self.mlp_norm, self.widen, self.narrow = (
-            nn.LayerNorm(channels),
-            nn.Linear(channels, 3 * channels),
-            nn.Linear(3 * channels, channels),
-        )
-        zero_init(self.out)
-        zero_init(self.narrow)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Let the tokens look at each other."""
-        query, key, value = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        x = x + self.out(attend(query, key, value).transpose(1, 2).flatten(2))
-        result: Tensor = x + self.narrow(F.gelu(self.widen(self.mlp_norm(x))))
-        return result
 
 
 class ContextAttention(nn.Module):
@@ -116,26 +88,3 @@ class ContextAttention(nn.Module):
     def _split(self, tokens: Tensor) -> Tensor:
         heads: Tensor = tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         return heads
-
-
-class PositionEncoding(nn.Module):
-    """Positions as sines and cosines (Vaswani et al., 2017), projected to the width of the tokens.
-
-    Args:
-        channels: C.
-        frequencies: Sines and cosines a coordinate; their wave lengths halve, from 8 on.
-    """
-
-    scales: Tensor
-
-    def __init__(self, channels: int, frequencies: int = 6) -> None:
-        super().__init__()
-        self.project = nn.Linear(4 * frequencies, channels)
-        self.register_buffer("scales", math.pi / 4 * 2.0 ** torch.arange(frequencies), persistent=False)
-
-    def forward(self, positions: Tensor) -> Tensor:
-        """Encode (B, 2, H, W) positions as (B, H W, C)."""
-        angles = positions.flatten(2).transpose(1, 2)[..., None] * self.scales
-        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(2)
-        encoded: Tensor = self.project(waves)
-        return encoded

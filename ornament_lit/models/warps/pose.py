@@ -6,12 +6,14 @@ Shape legend: B batch, S side of the square that the networks look at, N tokens,
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ornament_lit.models.warps.base import WarpInputs
 from ornament_lit.models.warps.frames import anchor_maps, mask_frame, pixel_grid
-from ornament_lit.models.warps.layers import STRIDE, PositionEncoding, TransformerBlock, token_encoder, zero_init
+from ornament_lit.models.warps.layers import GROUPS, STRIDE, ResidualBlock, token_encoder, zero_init
+
+LAYOUT = 4
+"""Places a side that a pose is decided from."""
 
 
 class Poses(NamedTuple):
@@ -45,16 +47,15 @@ class PoseEstimator(nn.Module):
 
     Args:
         size: S, a multiple of 8; pictures of other sizes are resized.
-        channels: Of a token.
-        layers: Of the transformer.
-        heads: Of its attention.
+        channels: Of a token, a multiple of 8.
+        hidden: Channels of what is decided from.
         turns: Anchors are turned by multiples of 360 / ``turns`` degrees, and each has a mirrored twin.
         wide_view: Look at the wider view.
     """
 
     anchors: Tensor
 
-    def __init__(self, size: int, channels: int, layers: int, heads: int, turns: int, wide_view: bool) -> None:
+    def __init__(self, size: int, channels: int, hidden: int, turns: int, wide_view: bool) -> None:
         super().__init__()
         self.size, self.wide_view = size, wide_view
         width = channels // 5 // 8 * 8
@@ -62,45 +63,39 @@ class PoseEstimator(nn.Module):
         self.ornament = token_encoder(4, width, channels)
         self.wide = token_encoder(4, width, channels) if wide_view else None
         views = 3 if wide_view else 2
-        self.positions = nn.ModuleList(PositionEncoding(channels) for _ in range(views))
+        self.layouts = nn.ModuleList(layout_encoder(channels) for _ in range(views))
         self.kinds = nn.Parameter(torch.randn(views, channels) * 0.1)
-        self.summary = nn.Parameter(torch.randn(channels) * 0.1)
-        self.blocks = nn.ModuleList(TransformerBlock(channels, heads) for _ in range(layers))
-        self.norm = nn.LayerNorm(channels)
-        self.logits = zero_init(nn.Linear(channels, 2 * turns), 0.01)
-        self.affine = zero_init(nn.Linear(channels, 12 * turns), 0.01)
+        self.decide = nn.Sequential(
+            nn.Linear(views * LAYOUT**2 * channels, hidden),
+            nn.LayerNorm(hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+        )
+        self.logits = zero_init(nn.Linear(hidden, 2 * turns), 0.01)
+        self.affine = zero_init(nn.Linear(hidden, 12 * turns), 0.01)
         self.register_buffer("anchors", anchor_maps(turns), persistent=False)
 
     def forward(self, inputs: WarpInputs) -> Poses:
         """Look at person, ornament and wider view, all of (B, ..., S, S)."""
         centre, half = mask_frame(inputs.box_mask)
         place = relative_grid(inputs.box_mask, centre, half)
-        person = torch.cat([inputs.masked_person, inputs.box_mask, inputs.input_mask, place], dim=1)
-        ornament = torch.cat([inputs.ornament_image, inputs.ornament_mask], dim=1)
-        ornament_centre, ornament_half = mask_frame(inputs.ornament_mask)
-        ornament_place = relative_grid(inputs.ornament_mask, ornament_centre, ornament_half)
-        views = [(self.person(person), place), (self.ornament(ornament), ornament_place)]
-        if self.wide is not None:
-            views.append(self._look_wide(inputs, centre, half))
-        encoded = [
-            _tokens(seen) + encode(F.adaptive_avg_pool2d(where, seen.shape[-2:])) + kind
-            for (seen, where), encode, kind in zip(views, self.positions, self.kinds, strict=True)
+        seen = [
+            self.person(torch.cat([inputs.masked_person, inputs.box_mask, inputs.input_mask, place], dim=1)),
+            self.ornament(torch.cat([inputs.ornament_image, inputs.ornament_mask], dim=1)),
         ]
-        tokens = torch.cat([self.summary.expand(len(centre), 1, -1), *encoded], dim=1)
-        for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
-        with torch.autocast(tokens.device.type, enabled=False):
-            summary = tokens[:, 0].float()
-            linear, shift = self._maps(self.affine(summary), half, ornament_half)
-            return Poses(tokens[:, 1:], self.logits(summary), linear, shift, centre)
-
-    def _look_wide(self, inputs: WarpInputs, centre: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
-        view = inputs.wide_view
-        assert view is not None and self.wide is not None
-        grid = pixel_grid(view["image"].shape[-2:], centre).expand(len(centre), -1, -1, -1)
-        place = (view["factor"].view(-1, 1, 1, 1) * grid - centre[:, :, None, None]) / half.amax(1).view(-1, 1, 1, 1)
-        return self.wide(torch.cat([view["image"], view["box_mask"]], dim=1)), place
+        if self.wide is not None:
+            assert inputs.wide_view is not None
+            seen.append(self.wide(torch.cat([inputs.wide_view["image"], inputs.wide_view["box_mask"]], dim=1)))
+        tokens = [view.flatten(2).transpose(1, 2) + kind for view, kind in zip(seen, self.kinds, strict=True)]
+        decided = self.decide(
+            torch.cat([lay_out(view) for lay_out, view in zip(self.layouts, seen, strict=True)], dim=1)
+        )
+        with torch.autocast(decided.device.type, enabled=False):
+            decided = decided.float()
+            _, ornament_half = mask_frame(inputs.ornament_mask)
+            linear, shift = self._maps(self.affine(decided), half, ornament_half)
+            return Poses(torch.cat(tokens, dim=1), self.logits(decided), linear, shift, centre)
 
     def _maps(self, raw: Tensor, half: Tensor, ornament_half: Tensor) -> tuple[Tensor, Tensor]:
         """Corrections of the anchors, (B, 6 K), to maps of the size that brings the box onto the ornament."""
@@ -110,14 +105,23 @@ class PoseEstimator(nn.Module):
         return scale * (change @ self.anchors.to(raw)), numbers[..., 4:]
 
 
+def layout_encoder(channels: int) -> nn.Sequential:
+    """From a map of tokens, (B, C, S / 8, S / 8), to what is where in it, (B, 16 C)."""
+    return nn.Sequential(
+        ResidualBlock(channels),
+        nn.Conv2d(channels, channels, 4, 2, 1),
+        ResidualBlock(channels),
+        nn.GroupNorm(GROUPS, channels),
+        nn.SiLU(),
+        nn.AdaptiveAvgPool2d(LAYOUT),
+        nn.Flatten(),
+    )
+
+
 def relative_grid(mask: Tensor, centre: Tensor, half: Tensor) -> Tensor:
     """Coordinates of pixels from a centre, in units of the longer half size; (B, 2, H, W)."""
     grid = pixel_grid(mask.shape[-2:], mask)
     return (grid - centre[:, :, None, None]) / half.amax(1).view(-1, 1, 1, 1)
-
-
-def _tokens(seen: Tensor) -> Tensor:
-    return seen.flatten(2).transpose(1, 2)
 
 
 def check_size(size: int) -> int:

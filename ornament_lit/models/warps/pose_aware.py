@@ -42,7 +42,7 @@ class PoseAwareWarp(Warp):
         turns: Poses are classified into 2 ``turns`` anchors, turned by multiples of 360 / ``turns`` degrees and
             mirrored or not.
         pose_channels: Channels of the pose estimator's tokens.
-        pose_layers: Layers of its transformer.
+        pose_hidden: Channels of what it decides from.
         stem_channels: Channels of the aligner at half the size.
         channels: Channels of the aligner at a quarter of it.
         heads: Heads of all attention.
@@ -62,7 +62,7 @@ class PoseAwareWarp(Warp):
         own_coverage: bool = True,
         turns: int = 8,
         pose_channels: int = 160,
-        pose_layers: int = 4,
+        pose_hidden: int = 256,
         stem_channels: int = 64,
         channels: int = 128,
         heads: int = 4,
@@ -78,9 +78,9 @@ class PoseAwareWarp(Warp):
         self.hypotheses = min(hypotheses, 2 * turns)
         self.iterations = iterations
         self.own_coverage = own_coverage
-        self.turns, self.pose_channels, self.pose_layers = turns, pose_channels, pose_layers
+        self.turns, self.pose_channels, self.pose_hidden = turns, pose_channels, pose_hidden
         self.stem_channels, self.channels, self.heads = stem_channels, channels, heads
-        self.pose = PoseEstimator(size, pose_channels, pose_layers, heads, turns, wide_view)
+        self.pose = PoseEstimator(size, pose_channels, pose_hidden, turns, wide_view)
         self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
         self.own_poses = own_poses
 

@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from datamodules.checking.command import check, stats
+from datamodules.correspondence import PixelCorrespondence
+from datamodules.correspondence_png import encode_correspondence
 from datamodules.index import read_index
 
 Draw = Callable[..., dict[str, bytes]]
@@ -170,3 +173,55 @@ def test_stats_of_drawn_samples(
     assert [sum(counts) for counts in summary["quantities"]["box_side"]["counts"].values()] == [2, 2, 2, 2]
     assert Image.open(tmp_path / "numbers/stats.png").width > 900
     assert "box, longer side in pixels" in capsys.readouterr().out
+
+
+def correspondence(entries: dict[str, bytes], shift: int = 0, size: int = 60) -> bytes:
+    """Known in the wearing mask, each pixel the one of the ornament that lies ``shift`` to the right."""
+    import io
+
+    known = np.asarray(Image.open(io.BytesIO(entries["wearing_mask.png"])), np.float32) / 255
+    x, y = np.meshgrid(np.arange(size) + 0.5 + shift, np.arange(size) + 0.5)
+    points = np.stack([x, y], -1).astype(np.float32) * (known > 0)[..., None]
+    return encode_correspondence(PixelCorrespondence(points, known, known))
+
+
+def test_a_correspondence_must_be_that_of_its_triplet(good: Path, draw_entries: Draw, write_shard: Write) -> None:
+    one, other = draw_entries(size=60), draw_entries(61, size=60)
+    unknown = encode_correspondence(PixelCorrespondence(np.zeros((60, 60, 2), np.float32), *np.zeros((2, 60, 60))))
+    small = {
+        "correspondence.png": encode_correspondence(PixelCorrespondence(*map(np.zeros, ((9, 9, 2), (9, 9), (9, 9)))))
+    }
+    samples = {
+        "fine": one | {"correspondence.png": correspondence(one)},
+        "far": other | {"correspondence.png": correspondence(other, 30)},
+        "unknown": draw_entries(62, size=62) | {"correspondence.png": b""},
+        "mask": draw_entries(63, size=60) | {"correspondence.png": unknown},
+        "small": draw_entries(64, size=64) | small,
+    }
+    write_shard(good / "train-000002.tar", samples)
+    found = {key: (rule, value) for _, key, rule, value in findings(good) if key in samples and "same" not in value}
+    assert found["far"][0] == "correspondence" and "points lie outside" in found["far"][1]
+    assert found["mask"] == (
+        "correspondence",
+        "what is known differs from the wearing mask by 100% of its area, more than 2%",
+    )
+    assert found["unknown"][0] == "undecodable" and found["small"][0] == "size_mismatch"
+    assert "fine" not in found or found["fine"][0] != "correspondence"
+
+
+def test_stats_count_correspondences(good: Path, draw_entries: Draw, write_shard: Write) -> None:
+    entries = draw_entries(size=60)
+    write_shard(good / "train-000002.tar", {"k": entries | {"correspondence.png": correspondence(entries)}})
+    stats(str(good), workers=1)
+    assert json.loads((good / "stats.json").read_text())["correspondence"] == pytest.approx(1 / 13, abs=1e-4)
+
+
+def test_an_oriented_box_that_cuts_the_mask(good: Path, draw_entries: Draw, write_shard: Write) -> None:
+    def described(angle: float, grown: int) -> bytes:
+        return json.dumps({"type": "ring", "box": [12 - grown, 16 - grown, 36 + grown, 32 + grown, angle]}).encode()
+
+    entries = {f"s{angle}": draw_entries(angle, json=described(angle, 0)) for angle in (0, 40)}
+    entries["s1"] = draw_entries(1, json=described(10, 3))
+    write_shard(good / "train-000009.tar", entries)
+    found = [row for row in findings(good) if row[0] == "train-000009.tar"]
+    assert [row[1:3] for row in found] == [("s40", "box_without_mask")] and "out of the turned box" in found[0][3]

@@ -1,9 +1,9 @@
 import pytest
 from PIL import Image
 
-from datamodules.packing.checks import area_share, border_share, check_extent, check_mask, fit_box
+from datamodules.packing.checks import area_share, border_share, check_extent, check_mask, fit_box, fit_oriented_box
 from datamodules.packing.rules import RowError
-from ornament_lit.geometry import Box
+from ornament_lit.geometry import Box, bounding_box
 
 AROUND: Box = (20.0, 30.0, 60.0, 50.0)
 
@@ -79,3 +79,19 @@ def test_a_box_much_larger_than_the_mask() -> None:
     with pytest.raises(RowError, match="loose_box"):
         fit_box((0, 0, 161, 50), AROUND, (1000, 800))
     assert fit_box((0, 0, 160, 50), AROUND, (1000, 800)) == (0, 0, 160, 50)
+
+
+def test_an_oriented_box_is_compared_with_the_mask_in_its_own_directions() -> None:
+    upright = mask((30, 10, 50, 50))
+    box, around = fit_oriented_box((20, 20, 60, 40, 90), upright)
+    assert box == pytest.approx((20, 20, 60, 40, 90)) and around == pytest.approx((30, 10, 50, 50))
+    box, around = fit_oriented_box((22, 20, 60, 40, 90), upright)  # two pixels short above: moved outwards
+    assert bounding_box(box) == pytest.approx((30, 10, 51, 51), abs=1.01) and around[1] == pytest.approx(10)
+    for given, rule in (
+        ((20, 20, 60, 40, 0), "box_without_mask"),
+        ((200, 20, 260, 40, 90), "box_outside"),
+        ((-70, 15, 150, 45, 90), "loose_box"),
+    ):
+        with pytest.raises(RowError) as caught:
+            fit_oriented_box(given, upright)
+        assert caught.value.rule == rule

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,20 @@ def test_problems_name_row_file_rule_and_value(row: Row) -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match="jpeg_quality must be between 1 and 100, got 101"):
         Encoding(jpeg_quality=101)
+
+
+def test_an_oriented_box_is_stored_with_its_angle(row: Row) -> None:
+    plain, turned = (
+        json.loads(packed(each).entries["json"]) for each in (row, replace(row, box=(75, 25, 105, 85, 90)))
+    )
+    assert plain["box"] == [45, 40, 105, 70] and turned["box"] == [60, 25, 90, 85, 90]  # WORN, written as turned
+    entries = packed(replace(row, box=(75, 25, 105, 85, 90))).entries
+    assert entries["person.jpg"] == packed(row).entries["person.jpg"]
+    sample = {"__key__": "k", "__url__": "x.tar", **entries}
+    triplet = decode(sample, describe(sample))
+    assert triplet.box == (45, 40, 105, 70) and triplet.oriented_box == (60, 25, 90, 85, 90)
+
+
+def test_an_oriented_box_that_cuts_the_mask_is_a_problem(row: Row) -> None:
+    result = encode_row(replace(row, box=(60, 40, 120, 70, 45)), Encoding())
+    assert isinstance(result, Problem) and result.rule == "box_without_mask"

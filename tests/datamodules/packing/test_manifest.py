@@ -55,6 +55,8 @@ def test_a_jsonl(tmp_path: Path) -> None:
         (("1 2 30 40", "nan 2 30 40"), "bad_box", "nan 2 30 40"),
         (("1 2 30 40", "1 2 inf 40"), "bad_box", "1 2 inf 40"),
         (("1 2 30 40", "left"), "bad_box", "left"),
+        (("1 2 30 40", "1 2 30 40 5 6"), "bad_box", "1 2 30 40 5 6"),
+        (("1 2 30 40", "1 2 30 40 nan"), "bad_box", "1 2 30 40 nan"),
         ((",S1", ""), "bad_row", "7 cells for 8 columns"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from datamodules.packing.rules import RowError
-from datamodules.packing.windows import Window, cut, move_box, window_around
+from datamodules.packing.windows import Window, cut, move_box, move_oriented_box, window_around
 from ornament_lit.geometry import grow_box, mask_to_box, square_crop
 
 
@@ -46,3 +46,12 @@ def test_a_mask_that_vanishes_is_told() -> None:
     window = window_around((0, 300, 1000, 500), 1.0, (1000, 800), 100)
     with pytest.raises(RowError, match=r"thin_mask: scaled by 0\.100"):
         move_box((0, 300, 1000, 500), window, cut(mask, window))
+
+
+def test_an_oriented_box_moves_with_the_window_and_keeps_its_angle() -> None:
+    mask = Image.new("L", (1000, 800))
+    mask.paste(255, (480, 340, 520, 360))
+    window = window_around((400, 300, 600, 400), 2.5, (1000, 800), 250)
+    stored = cut(mask, window)
+    assert move_oriented_box((400, 300, 600, 400, 30), window, stored) == (75, 100, 175, 150, 30)
+    assert move_oriented_box((490, 345, 510, 355, 0), window, stored) == (115, 120, 135, 130, 0), "around the mask"

@@ -22,7 +22,8 @@ from ornament_lit.__main__ import main
 from ornament_lit.attention_losses import ZeroAttentionLoss
 from ornament_lit.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.commands import drawing
-from ornament_lit.commands.words import normalise, split_groups
+from ornament_lit.commands.try_on import parse
+from ornament_lit.commands.words import join_negative, normalise, split_groups
 from ornament_lit.exporting import load_checkpoint, pipeline_of, raw_weights
 from ornament_lit.image_encoders import NoImageEncoder
 from ornament_lit.mask_heads import BoxMaskHead
@@ -206,6 +207,8 @@ def test_a_list_of_pictures(try_on: Callable[..., int], files: Path, capsys: pyt
         ("person,ornament,box\n", "lists no picture"),
         ("person,ornament,box\nb.png,a.png,1,2,3,4\n", "line 2.*boxes with commas stand in quotes"),
         ("person,ornament,box\nb.png,a.png,1 2 3\n", "line 2: a box must be four numbers"),
+        ("person,ornament,box\nb.png,a.png,1 2 3 4 5 6\n", "line 2: a box must be four numbers"),
+        ("person,ornament,box\nb.png,a.png,1 2 3 4 inf\n", "line 2: the angle of a box must be a finite number"),
         ("person,ornament,box,type\nb.png,a.png,1 2 3 4,hat\n", "line 2: type must be one of bracelet"),
         ("person,ornament,box,output\nb.png,a.png,1 2 3 4,../x.png\n", "line 2: output must be a name in the folder"),
         ("person,ornament,box,output\nb.png,a.png,1 2 3 4,x.gif\n", "line 2: output must be a name in the folder"),
@@ -325,6 +328,23 @@ def test_a_box_that_leaves_the_photograph_is_cut_with_a_warning(
     assert "warning: the box [-5.0, -5.0, 30.0, 30.0] leaves the image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--box", "-20,-20,40,40"], ["--box=-20,-20,40,40"]])
+def test_a_box_may_begin_with_a_minus(words: list[str]) -> None:
+    options, worn = parse(["--person", "b.png", *words, "--output=o.png", "--ornament=c.png", "--box", "-.5,1,2,3"])
+    assert (options.box, options.output, worn[0].box) == ("-20,-20,40,40", "o.png", "-20,-20,40,40")
+    assert [each.box for each in worn[1:]] == ["-.5,1,2,3"]
+
+
+def test_a_turned_box_is_drawn_within_its_bounds(try_on: Callable[..., int], files: Path) -> None:
+    assert try_on(box="25,20,45,45,-90") == 0  # around (35, 32.5): 22.5 to 47.5, 22.5 to 42.5
+    changed = (read(files / "out/worn.png") != read(files / "b.png")).any(-1)
+    rows, columns = changed.nonzero()
+    assert columns.min() >= 22 and columns.max() <= 47 and rows.min() >= 22 and rows.max() <= 42
+    assert columns.max() - columns.min() > rows.max() - rows.min()
+    with Image.open(files / "out/worn.png") as image:
+        assert json.loads(image.info["ornament_lit"])["ornaments"][0]["box"] == [25, 20, 45, 45, -90]
+
+
 def test_a_checkpoint_without_resolution_asks_for_it(checkpoint: Path, tmp_path: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
     del content["crops"]
@@ -338,7 +358,7 @@ def test_a_checkpoint_without_resolution_asks_for_it(checkpoint: Path, tmp_path:
 def warped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported pipeline of a warp alone, with random weights."""
     torch.manual_seed(0)
-    warp = PoseAwareWarp(32, True, turns=2, pose_channels=40, pose_layers=1, stem_channels=8, channels=8, heads=1)
+    warp = PoseAwareWarp(32, True, turns=2, pose_channels=40, pose_hidden=16, stem_channels=8, channels=8, heads=1)
     module = TryOnModule(
         SpaceToDepthAutoencoder(),
         NoImageEncoder(),
@@ -406,6 +426,8 @@ def test_words_are_normalised_and_grouped() -> None:
     handed_on = "--config a-b.yaml --data.x-y=1"
     assert normalise(["--args", handed_on], set()) == ["--args", handed_on]
     assert normalise([], {"raw"}) == [] and split_groups([], ("a",)) == ([], [[]])
+    joined = ["--box=-1,2", "--x=-.5", "--y=1", "-3", "--raw", "--z", "a"]
+    assert join_negative(["--box", "-1,2", "--x", "-.5", "--y=1", "-3", "--raw", "--z", "a"]) == joined
     shared, groups = split_groups(["--a=1", "--x", "2", "--y", "-3,4", "--b", "5", "--x", "6", "--x=7"], ("a", "b"))
     assert (shared, groups) == (["--x", "2", "--y", "-3,4", "--x", "6", "--x=7"], [["--a=1", "--b", "5"]])
     assert split_groups(["--a=1", "--a=2", "--b=3"], ("a", "b"))[1] == [["--a=1"], ["--a=2", "--b=3"]]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ornament_lit.metrics import DrawnBatch, FeatureRetrieval, PixelRetrieval
+from ornament_lit.metrics.pixel_retrieval import candidates
 from ornament_lit.metrics.retrieval import normalise_colours, pixel_distances, retrieval, retrieved
 
 
@@ -88,6 +89,18 @@ def test_metrics_measure_drawing_floor_and_ceiling(
     assert measured.values[name].tolist() == [0] * 5
     assert measured.bounds["floor"][name] == pytest.approx(1 / 3)
     assert measured.bounds["ceiling"][name].tolist() == [1] * 5
+
+
+def test_what_is_drawn_outside_the_box_does_not_count(build_drawn: Callable[..., DrawnBatch]) -> None:
+    batch = build_drawn()
+    outside = batch["box_mask"] < 0.5
+    batch["drawn_image"] = torch.where(outside, -1.0, batch["drawn_image"])
+    drawings = candidates(batch)
+    assert drawings.shape == (3, 5, 3, 64, 64)
+    assert all(
+        torch.equal(one[outside.expand_as(one)], batch["person_image"][outside.expand_as(one)]) for one in drawings
+    )
+    assert torch.equal(drawings[0, :, :, 32, 32], batch["drawn_image"][:, :, 32, 32])
 
 
 def test_without_other_references_it_says_what_to_set(build_drawn: Callable[..., DrawnBatch]) -> None:

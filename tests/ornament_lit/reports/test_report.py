@@ -66,6 +66,44 @@ def test_the_latex_has_types_and_truth_below_a_line(report: Report, tmp_path: Pa
     assert lines.index(r"\midrule", 4) == lines.index(r"ground truth, overall & - & 80.00 & - \\") - 1
 
 
+@pytest.fixture
+def bounded() -> Report:
+    """PSNR that is between floor and ceiling, retrieval without a ceiling, and a figure without either."""
+    bounds = {"floor": {"psnr": [10.0] * 8}, "ceiling": {"psnr": [30.0] * 8}}
+    psnr = SampleScores(KEYS, TYPES, {"psnr": [20.0] * 8}, {}, True, bounds)  # type: ignore[arg-type]
+    found = SampleScores(KEYS, TYPES, {"found": [1.0] * 8}, {}, True, {"floor": {"found": [0.5] * 8}})
+    return Report(PROTOCOL, [psnr, found, SampleScores(KEYS, TYPES, {"other": [0.0] * 8}, {}, True)])
+
+
+def test_floor_and_ceiling_stand_beside_the_figure(bounded: Report, tmp_path: Path) -> None:
+    write_report(tmp_path, bounded)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    section = text[text.index("## Between floor and ceiling") :]
+    assert "|  | overall (n = 8) | bracelet (n = 4) | ring (n = 4) |" in section
+    assert f"| psnr ↑ |{' 10.00 / 20.00 / 30.00 |' * 3}" in section
+    assert f"| found ↑ |{' 0.5000 / 1.000 / - |' * 3}" in section
+    assert "| other" not in section
+    lines = (tmp_path / "report.tex").read_text(encoding="utf-8").splitlines()
+    assert r"mean colour, overall & 10.00 & 0.5000 & - \\" in lines
+    assert r"true warp, ring & 30.00 & - & - \\" in lines
+    assert json.dumps(read_report(tmp_path).table()) == json.dumps(bounded.table())
+
+
+def test_without_bounds_there_is_no_such_section(report: Report, tmp_path: Path) -> None:
+    write_report(tmp_path, report)
+    assert "floor" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_older_reports_have_no_bounds_and_are_read(bounded: Report, tmp_path: Path) -> None:
+    write_report(tmp_path, bounded)
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    for entry in document["measured"]:
+        del entry["bounds"]
+    (tmp_path / "report.json").write_text(json.dumps(document), encoding="utf-8")
+    rows = read_report(tmp_path).table()["rows"]
+    assert [(row["name"], row["of"]) for row in rows] == [(name, "drawing") for name in ("overall", "bracelet", "ring")]
+
+
 def test_nothing_but_finite_numbers_is_in_the_json(report: Report, tmp_path: Path) -> None:
     write_report(tmp_path, report)
 

@@ -1,0 +1,1 @@
+"""Ornaments cut out of their pictures, bent, lit and pasted onto people: the steps of a warped pair."""

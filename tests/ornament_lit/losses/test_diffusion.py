@@ -1,0 +1,61 @@
+import pytest
+import torch
+from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
+
+from ornament_lit.losses import DiffusionLoss
+from ornament_lit.noising import draw_noising, velocity_weights
+from ornament_lit.timesteps import LogitNormalTimesteps
+
+SAMPLE = DDPMScheduler(prediction_type="sample", clip_sample=False)
+
+
+def test_velocity_weights_by_hand() -> None:
+    scheduler = DDPMScheduler(num_train_timesteps=3, prediction_type="sample")
+    scheduler.alphas_cumprod = torch.tensor([1.0, 0.58, 0.0])
+    expected = torch.tensor([12.5, 2.0, 1 / 1.08]) / 3.5
+    torch.testing.assert_close(velocity_weights(scheduler, torch.arange(3)), expected)
+
+
+def test_an_error_of_the_latents_is_that_of_the_velocity_over_sigma() -> None:
+    """What the weight stands for, without the 0.08 and the 3.5."""
+    scheduler = DDPMScheduler(prediction_type="v_prediction")
+    latents, noise, error = torch.randn(3, 2, 4, 8, 8).double()
+    timesteps = torch.tensor([100, 800])
+    alpha = scheduler.alphas_cumprod[timesteps].double().view(2, 1, 1, 1)
+    noisy, guess = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise, latents + error
+    implied = (noisy - alpha.sqrt() * guess) / (1 - alpha).sqrt()
+    velocities = [alpha.sqrt() * n - (1 - alpha).sqrt() * x for n, x in ((noise, latents), (implied, guess))]
+    off = (velocities[1] - velocities[0]).square() * (1 - alpha)
+    torch.testing.assert_close(off, error.square(), rtol=1e-6, atol=1e-9)
+
+
+def test_the_noise_loss_of_a_module_is_weighed(build_module, tiny_batch) -> None:
+    batch = tiny_batch(1)
+    plain, weighed = build_module(), build_module(diffusion_loss=DiffusionLoss(velocity_weight=True))
+    timesteps = draw_noising(batch["sample_seed"], 1000, torch.zeros(1, 48, 8, 8)).timesteps
+    losses = [module.losses(batch)[0] for module in (plain, weighed)]
+    weight = velocity_weights(plain.noise_scheduler, timesteps)[0]
+    torch.testing.assert_close(losses[1]["noise"], weight * losses[0]["noise"])
+    assert torch.equal(losses[0]["mask"], losses[1]["mask"])
+
+
+def test_training_draws_its_timesteps_and_evaluation_all_alike(build_module, tiny_batch) -> None:
+    seen: list[torch.Tensor] = []
+    for options in ({}, {"diffusion_loss": DiffusionLoss(LogitNormalTimesteps(4.0, 0.1))}):
+        module = build_module(**options)
+        module.denoiser.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+        module.train().losses(tiny_batch())
+        module.eval().losses(tiny_batch())
+    plain, plain_eval, ours, ours_eval = seen
+    assert torch.equal(plain, plain_eval) and torch.equal(plain, ours_eval) and ours.min() > 950
+
+
+def test_options_that_do_not_fit_are_refused(build_module) -> None:
+    loss = DiffusionLoss(velocity_weight=True)
+    loss.check(SAMPLE, None)
+    DiffusionLoss().check(FlowMatchEulerDiscreteScheduler(), 5.0)
+    with pytest.raises(ValueError, match="min_snr_gamma both weigh"):
+        build_module(diffusion_loss=loss, min_snr_gamma=5.0)
+    for scheduler in (DDPMScheduler(prediction_type="v_prediction"), FlowMatchEulerDiscreteScheduler()):
+        with pytest.raises(ValueError, match=f"prediction_type: sample, got {type(scheduler).__name__}"):
+            loss.check(scheduler, None)
