@@ -146,7 +146,7 @@ def load_folder(folder: Path) -> dict[str, Any]:
     settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
     parts = build({"warp": describe(NoWarp()), **index["parts"]}, FAMILIES, folder)
     denoiser = _load_denoiser(index["denoiser"], folder) if index["denoiser"] else NoDenoiser()
-    assemble(denoiser=denoiser, **parts)
+    assemble(denoiser=denoiser, **{name: part for name, part in parts.items() if name != "warp"})
     _load_weights(folder, _with_denoiser(parts, denoiser))
     return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
 
