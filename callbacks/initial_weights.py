@@ -18,8 +18,8 @@ class InitialWeights(Callback):
 
     Args:
         checkpoint: A checkpoint of a module with the same parts at the same sizes.
-        parts: Take the weights of these parts alone, such as ``[warp]``, which both modules must have; the other parts
-            begin as they are. Null for all parts.
+        parts: Take the weights of these parts alone, such as ``[warp]`` or ``[warp.aligner]``, which both modules must
+            have; the others begin as they are. Null for all parts.
 
     Raises:
         FileNotFoundError: When the fit starts, if there is no such file.
@@ -53,7 +53,9 @@ class InitialWeights(Callback):
         """What of a state dictionary belongs to the parts."""
         if self.parts is None:
             return state
-        return {key: value for key, value in state.items() if key.split(".")[0] in self.parts}
+        return {
+            key: value for key, value in state.items() if f"{key}.".startswith(tuple(f"{part}." for part in self.parts))
+        }
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that a fit which begins has got its weights."""

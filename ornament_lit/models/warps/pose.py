@@ -47,7 +47,8 @@ class PoseEstimator(nn.Module):
     A hand may point anywhere and a wrist shows its inside or its back, so that the map is one of several that have
     nothing in common, and whose mean is none: hence classes, each with a correction of its own. The person is turned
     by every anchor, and one network says of each view whether the ornament would be upright in it. So what is learned
-    of a hand that points one way holds for all ways (a network equivariant to turns, Cohen and Welling, 2016).
+    of a hand that points one way holds for all ways (a network equivariant to turns, Cohen and Welling, 2016). Which
+    way ornaments like this one usually hang is learned beside it, from the ornament alone.
 
     Args:
         size: S, a multiple of 8; pictures of other sizes are resized.
@@ -71,6 +72,7 @@ class PoseEstimator(nn.Module):
         self.laid = nn.Sequential(layout_encoder(channels), nn.Linear(LAYOUT**2 * channels, hidden))
         self.decide = nn.Sequential(nn.LayerNorm(hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.logits = zero_init(nn.Linear(hidden, 2), 0.01)
+        self.usual = zero_init(nn.Linear(hidden, 2 * turns), 0.01)
         self.affine = zero_init(nn.Linear(hidden, 12), 0.01)
         self.register_buffer("anchors", anchor_maps(turns), persistent=False)
 
@@ -85,12 +87,14 @@ class PoseEstimator(nn.Module):
             seen.append(self.wide(torch.cat([inputs.wide_view["image"], inputs.wide_view["box_mask"]], dim=1)))
         tokens = [view.flatten(2).transpose(1, 2) + kind for view, kind in zip(seen, self.kinds, strict=True)]
         views = self.turned(self._turn(inputs, centre)).unflatten(0, (-1, self.turns))
-        decided = self.decide(views + self.laid(seen[1])[:, None])
+        laid = self.laid(seen[1])
+        decided = self.decide(views + laid[:, None])
         with torch.autocast(decided.device.type, enabled=False):
             decided = decided.float()
+            logits = _by_anchor(self.logits(decided), 1)[..., 0] + self.usual(laid.float())
             _, ornament_half = mask_frame(inputs.ornament_mask)
             linear, shift = self._maps(_by_anchor(self.affine(decided), 6), half, ornament_half)
-            return Poses(torch.cat(tokens, dim=1), _by_anchor(self.logits(decided), 1)[..., 0], linear, shift, centre)
+            return Poses(torch.cat(tokens, dim=1), logits, linear, shift, centre)
 
     def _turn(self, inputs: WarpInputs, centre: Tensor) -> Tensor:
         """The person, turned about the box so that an ornament of each anchor is upright, (B turns, 5, S/2, S/2)."""
