@@ -37,7 +37,7 @@ class InitialWeights(Callback):
             return
         weights = self._taken(restore_frozen(pl_module, read_checkpoint(self.checkpoint)["state_dict"]))
         own = self._taken(pl_module.state_dict())
-        absent = [part for part in self.parts or () if not any(key.startswith(f"{part}.") for key in own)]
+        absent = [part for part in self.parts or () if not any(f"{key}.".startswith(f"{part}.") for key in own)]
         if absent:
             raise ValueError(f"parts must name parts of the module that have weights, got {', '.join(absent)}")
         others = sorted(weights.keys() ^ own.keys()) or [key for key in own if own[key].shape != weights[key].shape]
