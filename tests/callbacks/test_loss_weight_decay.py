@@ -160,7 +160,7 @@ def test_wrong_arguments_say_the_rule(options: dict[str, Any], message: str) -> 
 
 
 def test_an_unknown_loss_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"attention, mask, noise\), got shape"):
+    with pytest.raises(ValueError, match=r"attention, mask, noise, warp\), got shape"):
         run(tmp_path, LossWeightDecay(names=["shape"]))
 
 
