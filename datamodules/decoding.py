@@ -147,7 +147,7 @@ def _bare(sample: Mapping[str, Any], size: tuple[int, int]) -> Image.Image | Non
         return None
     bare = _image(sample, BARE).convert("RGB")
     if bare.size != size:
-        raise _fault(sample, "size_mismatch", f"{BARE} has {bare.size} pixels, the person {size}")
+        raise _fault(sample, "size_mismatch", f"{BARE} has {bare.size} pixels, the person's image {size}")
     return bare
 
 

@@ -75,8 +75,8 @@ class OrnamentDataModule(LightningDataModule):
             coarse box around the turned wearing mask, and around the turned oriented box where there is one.
         correspondence: Add which point of the ornament's picture each pixel of the person shows, ``correspondence``:
             from shards of ``data render`` and ``data correspondence``; not known in samples without.
-        wide_view: Add a wider view of the person, ``wide_view``, whose window has so many times the side, at half of
-            the resolution; null for none.
+        wide_view: Add a wider view of the person, ``wide_view``, whose window has so many times the side, at the same
+            resolution; null for none.
         detail: Add the ornament at so many times the resolution, ``ornament_detail``; 1 for none.
         whole_photographs: Hand the persons' whole photographs to the test, for metrics of the region ``full``.
         shuffle_block_size: Training samples that are mixed with each other, of shards in a random order; remote
@@ -153,7 +153,7 @@ class OrnamentDataModule(LightningDataModule):
         if not 0.0 <= recolour <= 1.0:
             raise ValueError(f"recolour must be a share in [0, 1], got {recolour}")
         _check_reference(reference_rotation, reference_scale)
-        _check_person(rotation, wide_view, resolution)
+        _check_person(rotation, wide_view)
         if input_mask not in INPUT_MASKS:
             raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
         if warped_pairs and precomputed == "require":
@@ -376,13 +376,11 @@ def _check_reference(rotation: float, scale: tuple[float, float]) -> None:
         raise ValueError(f"reference_scale must be [least, greatest] with 0 < least <= greatest, got {scale}")
 
 
-def _check_person(rotation: float, wide_view: float | None, resolution: int) -> None:
+def _check_person(rotation: float, wide_view: float | None) -> None:
     if not 0.0 <= rotation <= 180.0:
         raise ValueError(f"rotation must be degrees in [0, 180], got {rotation}")
     if wide_view is not None and not 1.0 <= wide_view < math.inf:
         raise ValueError(f"wide_view must be at least 1, so that it holds the person's window, got {wide_view}")
-    if wide_view is not None and resolution < 2:
-        raise ValueError(f"wide_view has half of the resolution, which must be at least 2, got {resolution}")
 
 
 def _check_geometry(box_growth: tuple[float, float], crop_factor: float) -> None:

@@ -210,7 +210,8 @@ def _crop_all(
     """Crop every copy of every sample, in order."""
 
     def crop(sample: RawSample) -> list[Row]:
-        triplet = decode(sample, describe(sample))
+        wanted = {name: value for name, value in sample.items() if name.startswith("__") or card.transform.wants(name)}
+        triplet = decode(wanted, describe(wanted))
         seeds = [card.copy_seed(triplet.key, copy) for copy in range(card.copies)]
         return [Row(sample, copy, card.transform(triplet, seed)) for copy, seed in enumerate(seeds)]
 

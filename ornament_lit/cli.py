@@ -26,8 +26,10 @@ from ornament_lit import (
     losses,
     mask_heads,
     metrics,
+    reference_matching,
     reference_nets,
     refresh_policies,
+    timesteps,
 )
 from ornament_lit.checkpoint_io import plugins_with_io
 from ornament_lit.cli_errors import end_well
@@ -44,8 +46,10 @@ FAMILIES = (
     image_encoders,
     losses,
     mask_heads,
+    reference_matching,
     reference_nets,
     refresh_policies,
+    timesteps,
     warps,
     no_denoiser,
     metrics,

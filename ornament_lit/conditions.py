@@ -12,7 +12,8 @@ from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
-from ornament_lit.models.warps import Warp, WarpOutput, warp_inputs
+from ornament_lit.models.warps import Warp
+from ornament_lit.models.warps.base import WarpOutput, warp_inputs
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
-from ornament_lit.models.warps import NoWarp, Warp, warp_inputs, warp_truth
+from ornament_lit.models.warps import NoWarp, Warp
+from ornament_lit.models.warps.base import warp_inputs, warp_truth
 from ornament_lit.noising import check_noise_options, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ornament_lit.compositing import Composite, blend
 from ornament_lit.geometry import visible_part
-from ornament_lit.models.warps import WarpOutput
+from ornament_lit.models.warps.base import WarpOutput
 from ornament_lit.models.warps.extension import gaussian_window
 from ornament_lit.models.warps.pose_aware import resize_smooth
 from ornament_lit.models.warps.texture import sample_texture, spread_colours

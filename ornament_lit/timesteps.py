@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+__all__ = ["LogitNormalTimesteps", "ShiftedTimesteps", "TimestepSampler", "UniformTimesteps"]
+
 
 class TimestepSampler(ABC):
     """Draw the timestep of a training sample. To add one: subclass, implement ``draw``, name the class in the YAML."""

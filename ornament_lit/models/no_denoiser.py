@@ -10,6 +10,8 @@ from ornament_lit.denoiser import Denoiser, DenoiserOutput
 from ornament_lit.features import ReferenceFeatures
 from ornament_lit.known_pixels import NothingKnown
 
+__all__ = ["NoDenoiser"]
+
 NO_STEPS = "NoDenoiser draws nothing; set model.sampler.init_args.strength to 0, the warp's composite"
 
 

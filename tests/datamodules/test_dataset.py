@@ -205,7 +205,7 @@ def test_extras_are_batched_and_other_ornaments_have_their_detail(shard_dir: Pat
     batch = collate([compared[0], compared[1]])
     assert batch is not None
     assert batch["correspondence"]["uv"].shape == (2, 2, 8, 8) and batch["correspondence"]["known"].sum() == 0
-    assert batch["wide_view"]["image"].shape == (2, 3, 4, 4) and batch["wide_view"]["factor"].shape == (2,)
+    assert batch["wide_view"]["image"].shape == (2, 3, 8, 8) and batch["wide_view"]["factor"].shape == (2,)
     assert batch["ornament_detail"]["image"].shape == (2, 3, 16, 16)
     assert batch["other_ornament"]["ornament_detail"]["mask"].shape == (2, 1, 16, 16)
     assert not TripletTransform(8).wants("correspondence.png") and transform.wants("correspondence.png")

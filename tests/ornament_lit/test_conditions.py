@@ -8,7 +8,8 @@ from ornament_lit.conditions import add_warp, encode_conditions, encode_images, 
 from ornament_lit.features import ReferenceFeatures
 from ornament_lit.image_encoders import CLIPImageEncoder, NoImageEncoder
 from ornament_lit.mask_refinement import MaskRefinement
-from ornament_lit.models.warps import NoWarp, warp_inputs
+from ornament_lit.models.warps import NoWarp
+from ornament_lit.models.warps.base import warp_inputs
 
 
 class Closed(SpaceToDepthAutoencoder):

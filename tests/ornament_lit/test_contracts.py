@@ -22,7 +22,8 @@ from ornament_lit.features import ReferenceFeatures
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.losses import WarpLoss
 from ornament_lit.mask_heads import MaskHead
-from ornament_lit.models.warps import Warp, warp_inputs, warp_truth
+from ornament_lit.models.warps import Warp
+from ornament_lit.models.warps.base import warp_inputs, warp_truth
 from ornament_lit.portable import describe
 from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
 

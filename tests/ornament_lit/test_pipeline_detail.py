@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ornament_lit.compositing import PasteBack
-from ornament_lit.models.warps import WarpOutput
+from ornament_lit.models.warps.base import WarpOutput
 from ornament_lit.models.warps.frames import pixel_grid
 from ornament_lit.pipeline_detail import paste_detail, texture_size
 from ornament_lit.windows import OrnamentWindow, PersonWindow, ornament_window, person_window, tensor_to_image

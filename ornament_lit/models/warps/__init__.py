@@ -1,25 +1,7 @@
 """Warps: where each pixel of the worn ornament comes from in the ornament's picture."""
 
-from ornament_lit.models.warps.base import (
-    Warp,
-    WarpInputs,
-    WarpOutput,
-    WarpTraining,
-    WarpTruth,
-    warp_inputs,
-    warp_truth,
-)
+from ornament_lit.models.warps.base import Warp
 from ornament_lit.models.warps.none import NoWarp
 from ornament_lit.models.warps.pose_aware import PoseAwareWarp
 
-__all__ = [
-    "NoWarp",
-    "PoseAwareWarp",
-    "Warp",
-    "WarpInputs",
-    "WarpOutput",
-    "WarpTraining",
-    "WarpTruth",
-    "warp_inputs",
-    "warp_truth",
-]
+__all__ = ["NoWarp", "PoseAwareWarp", "Warp"]

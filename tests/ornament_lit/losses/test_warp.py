@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ornament_lit.losses import WarpLoss
 from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean
-from ornament_lit.models.warps import WarpOutput, WarpTraining, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_inputs, warp_truth
 
 
 def perfect(batch: Any, poses: int = 4) -> WarpTraining:
@@ -40,7 +40,7 @@ def perfect(batch: Any, poses: int = 4) -> WarpTraining:
 
 def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
     loss, terms = WarpLoss(extend=False)(perfect(worn_batch()))
-    assert set(terms) == {"pose", "pose_field", "field", "mask", "detail", "light", "skin", "confidence"}
+    assert set(terms) == {"pose", "pose_field", "field", "slope", "mask", "detail", "light", "skin", "confidence"}
     small = {name: float(value) for name, value in terms.items() if name != "mask"}
     assert all(0 <= value < 0.01 for value in small.values()), small
     assert terms["mask"] < 0.5 * 0.3, "edges of the mask are neither 0 nor 1"

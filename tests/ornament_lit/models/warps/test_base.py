@@ -2,8 +2,8 @@
 
 import torch
 
-from ornament_lit.models.warps import NoWarp, warp_inputs, warp_truth
-from ornament_lit.models.warps.base import split_rows
+from ornament_lit.models.warps import NoWarp
+from ornament_lit.models.warps.base import split_rows, warp_inputs, warp_truth
 
 
 def test_a_known_input_mask_is_erased_and_given_beside_the_box(tiny_batch) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from ornament_lit.batch import TryOnBatch, select_rows
 from ornament_lit.losses import WarpLoss
-from ornament_lit.models.warps import WarpOutput, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpOutput, warp_inputs, warp_truth
 from ornament_lit.models.warps.pose_aware import draw_anchors, most_confident, resize
 
 
