@@ -20,7 +20,7 @@ class Weighted(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(2, 1)
-        self.initial_loss_weights = {"noise": 1.0, "mask": 2.0, "attention": 0.5}
+        self.initial_loss_weights = {"noise": 1.0, "mask": 2.0, "attention": 0.5, "warp": 1.5}
         self.loss_weights = dict(self.initial_loss_weights)
         self.seen: list[tuple[int, dict[str, float]]] = []
 
@@ -70,6 +70,7 @@ def test_linear_over_the_whole_run(tmp_path: Path) -> None:
     assert weights(module, "mask") == pytest.approx([2.0 * (1 - step / 8) for step in range(8)])
     assert weights(module, "attention") == pytest.approx([0.5 * (1 - step / 8) for step in range(8)])
     assert weights(module, "noise") == [1.0] * 8
+    assert weights(module, "warp") == [1.5] * 8
 
 
 def test_max_steps_is_the_whole_run(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_wrong_arguments_say_the_rule(options: dict[str, Any], message: str) -> 
 
 
 def test_an_unknown_loss_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"attention, mask, noise\), got shape"):
+    with pytest.raises(ValueError, match=r"attention, mask, noise, warp\), got shape"):
         run(tmp_path, LossWeightDecay(names=["shape"]))
 
 

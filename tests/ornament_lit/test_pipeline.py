@@ -441,7 +441,6 @@ def test_a_folder_of_an_older_release_still_loads(folder: Path, draw: Any) -> No
     assert isinstance(old.warp, NoWarp) and not old.denoiser.warp_condition
     assert (old.settings.wide_view, old.settings.detail, old.settings.strength) == (None, 1, 1.0)
     assert draw(old).images[0].tobytes() == expected.images[0].tobytes()
-    assert Settings(32) == Settings(32, wide_view=None, detail=1, strength=1.0)
 
 
 def test_a_preview_takes_no_step_and_draws_the_composite(warping: Callable[..., Any], draw: Any) -> None:
