@@ -21,7 +21,8 @@ from ornament_lit.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.image_encoders import NoImageEncoder
 from ornament_lit.mask_heads import PoseAwareMaskHead
-from ornament_lit.models.warps import PoseAwareWarp, warp_inputs
+from ornament_lit.models.warps import PoseAwareWarp
+from ornament_lit.models.warps.base import warp_inputs
 from ornament_lit.module import TryOnModule
 from ornament_lit.reference_nets import UNetReferenceNet
 from ornament_lit.sampling import Sampler
