@@ -26,7 +26,7 @@ def slim(checkpoint: dict[str, Any]) -> dict[str, Any]:
     weights: dict[str, Tensor] = checkpoint["state_dict"]
     halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     kept = {name: checkpoint[name] for name in KEPT if name in checkpoint}
-    return {**kept, "state_dict": halves, "callbacks": {}, "lr_schedulers": [], "optimizer_states": [], "loops": {}}
+    return {**kept, "state_dict": halves, "callbacks": {}}
 
 
 def curves(folder: Path) -> dict[str, dict[str, list[float]]]:

@@ -195,8 +195,8 @@ def compare(session: Session) -> None:
 def report(session: Session) -> None:
     """Write what was run, how it ended, and what it printed last."""
     lines = ["# Session on a GPU" if not session.options.dry_run else "# Dry run: the figures mean nothing", ""]
-    lines += ["| part | seconds | how it ended |", "|---|---|---|"]
-    lines += [f"| {one.name} | {one.seconds:.0f} | {one.status} |" for one in session.outcomes]
+    lines += ["| part | seconds | how it ended | exit status |", "|---|---|---|---|"]
+    lines += [f"| {one.name} | {one.seconds:.0f} | {one.status} | {one.returncode} |" for one in session.outcomes]
     for one in session.outcomes:
         lines += ["", f"## {one.name}", f"`{one.command}`", "```", one.output.strip()[-4000:], "```"]
     (session.options.out / "report.md").write_text("\n".join(lines) + "\n")
