@@ -95,7 +95,7 @@ class TripletLoader:
         dealt = sum(1 for _ in self._deal(data, start))
         empty = start == 0 and self._process.world_size == 1
         try:
-            for number, batch in enumerate(self._load(data, start), 1):
+            for number, batch in enumerate(self._batches(data, start), 1):
                 if batch is not None:
                     empty = False
                 if empty and number == dealt:
@@ -112,8 +112,12 @@ class TripletLoader:
     def _deal(self, data: TripletDataset, start: int) -> Iterator[list[int]]:
         return deal(len(data), self._batch_size, self._process.rank, self._process.world_size, start)
 
-    def _load(self, data: TripletDataset, start: int) -> Iterator[TryOnBatch | None]:
-        loader: DataLoader[Any] = DataLoader(
+    def _batches(self, data: TripletDataset, start: int) -> Iterator[TryOnBatch | None]:
+        for batch in self._load(data, start):
+            yield None if batch is None else self._finish(batch)
+
+    def _load(self, data: TripletDataset, start: int) -> "DataLoader[Any]":
+        return DataLoader(
             data,
             batch_sampler=self._deal(data, start),
             num_workers=self._process.num_workers,
@@ -123,8 +127,6 @@ class TripletLoader:
             # Without a generator of its own the loader would draw from torch's global one.
             generator=torch.Generator().manual_seed(data.seed),
         )
-        for batch in loader:
-            yield None if batch is None else self._finish(batch)
 
     def _report(self, data: TripletDataset) -> None:
         report = data.faults.report()

@@ -146,7 +146,8 @@ def slope_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
     difference = (uv.float() - target) * (uv.shape[-1] / 2)
     across, down = difference.diff(dim=3)[..., :-1, :], difference.diff(dim=2)[..., :-1]
     errors = (across.square() + down.square()).sum(1, keepdim=True).add(1e-6).sqrt()
-    counted = pixels[..., :-1, :-1]
+    right, below = pixels[..., :-1, 1:], pixels[..., 1:, :-1]
+    counted = torch.minimum(torch.minimum(right, below), pixels[..., :-1, :-1])
     return (counted * errors).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1.0)
 
 

@@ -43,7 +43,7 @@ class Oracle:
         self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
 
-    def guided(self, *arguments: object, box_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def guided(self, *_: object) -> tuple[Tensor, Tensor]:
         self.calls.append("guided")
         return self.truth, self.truth / 2
 
@@ -250,7 +250,9 @@ def test_in_between_the_last_steps_are_taken_from_the_noised_composite(warm, nam
     torch.testing.assert_close(drawn.latents, truth, atol=0.06, rtol=0)
 
 
-@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name[:4] not in ("PNDM", "Heun")])
+@pytest.mark.parametrize(
+    "name", [name for name in SCHEDULERS if name[:4] not in ("PNDM", "Heun") and "Ancestral" not in name]
+)
 def test_a_known_answer_is_drawn_from_a_warm_start_by_any_scheduler(warm, name: str) -> None:
     module, conditions, seeds = warm
     truth = torch.rand_like(conditions.erased_latents)

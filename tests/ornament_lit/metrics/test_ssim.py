@@ -70,6 +70,7 @@ def test_a_box_of_the_whole_crop_leaves_no_outside(build_drawn: Callable[..., Dr
 
 def test_too_small_pictures_say_so(build_drawn: Callable[..., DrawnBatch]) -> None:
     batch = build_drawn()
+    batch.pop("drawn_correspondence", None)  # type: ignore[misc]
     names = ("drawn_image", "person_image", "ornament_image", "ornament_mask", "wearing_mask", "box_mask")
     small = {name: batch[name][..., :10, :10] for name in names}  # type: ignore[literal-required]
     with pytest.raises(ValueError, match="more than 10 px, got 10"):
