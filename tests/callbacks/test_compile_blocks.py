@@ -149,7 +149,7 @@ def test_a_training_on_compiled_blocks_is_the_same_training(build, tiny_batch, t
 
 
 def test_both_networks_of_a_warp_have_no_graph_breaks_and_change_nothing(tiny_batch) -> None:
-    sizes = {"size": 32, "pose_channels": 40, "pose_layers": 1, "stem_channels": 16, "channels": 32}
+    sizes = {"size": 32, "pose_channels": 40, "stem_channels": 16, "channels": 32}
     plain = PoseAwareWarp(wide_view=False, **sizes).eval()
     compiled = copy.deepcopy(plain)
     assert list(find_blocks(compiled, "all")) == [compiled.pose, compiled.aligner]
