@@ -1,4 +1,4 @@
-"""CompileBlocks: torch.compile for the blocks of the UNets, one by one and in place."""
+"""CompileBlocks: torch.compile for the blocks of the UNets and the networks of a warp, one by one and in place."""
 
 import inspect
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
+from ornament_lit.models.warps import Warp
+
 Blocks = Literal["transformer", "all"]
 
 VARIANTS_OF_A_BLOCK = 8
@@ -19,14 +21,16 @@ VARIANTS_OF_A_BLOCK = 8
 
 
 class CompileBlocks(Callback):
-    """Compile the blocks of denoiser and reference net with torch.compile, which a long training on a GPU gains from.
+    """Compile denoiser, reference net and warp with torch.compile, which a long training on a GPU gains from.
 
     Each block is compiled by itself when it first runs, and again for other shapes and without gradients: whole UNets
-    would take longer to compile and gain little more. Weights keep their names, so that checkpoints fit trainings with
-    and without this callback, and gradient checkpointing goes on to work. Losses differ in their last digits.
+    would take longer to compile and gain little more. Of a warp both networks are compiled whole. Weights keep their
+    names, so that checkpoints fit trainings with and without this callback, and gradient checkpointing goes on to
+    work. Losses differ in their last digits.
 
     Args:
-        blocks: ``transformer`` for the transformer blocks, ``all`` for the residual blocks, too.
+        blocks: ``transformer`` for the transformer blocks, ``all`` for the residual blocks and a warp's
+            networks, too.
         backend: Backend of torch.compile.
         mode: Mode of torch.compile, such as ``max-autotune-no-cudagraphs``; null for its default.
     """
@@ -40,14 +44,14 @@ class CompileBlocks(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Mark the blocks; nothing is compiled until they run."""
         count = compile_blocks(pl_module, self.blocks, backend=self.backend, mode=self.mode)
-        rank_zero_info(f"{count} blocks of the UNets will be compiled when they first run, which takes minutes")
+        rank_zero_info(f"{count} blocks will be compiled when they first run, which takes minutes")
 
 
 def compile_blocks(module: nn.Module, blocks: Blocks = "all", **options: Any) -> int:  # noqa: ANN401
-    """Let torch.compile compile the blocks of all UNets in a module, in place.
+    """Let torch.compile compile the blocks of all UNets and warps in a module, in place.
 
     Args:
-        module: Anything that holds UNets of diffusers.
+        module: Anything that holds UNets of diffusers or warps.
         blocks: See :class:`CompileBlocks`.
         options: More arguments of torch.compile.
 
@@ -66,8 +70,10 @@ def compile_blocks(module: nn.Module, blocks: Blocks = "all", **options: Any) ->
 
 
 def find_blocks(module: nn.Module, blocks: Blocks = "all") -> Iterator[nn.Module]:
-    """Transformer blocks, and residual blocks, of the UNets in a module."""
+    """Transformer blocks, and residual blocks, of the UNets in a module; with ``all`` those of warps, too."""
     kinds = (BasicTransformerBlock, ResnetBlock2D) if blocks == "all" else (BasicTransformerBlock,)
-    for unet in module.modules():
-        if isinstance(unet, UNet2DConditionModel):
-            yield from (block for block in unet.modules() if isinstance(block, kinds))
+    for part in module.modules():
+        if isinstance(part, UNet2DConditionModel):
+            yield from (block for block in part.modules() if isinstance(block, kinds))
+        elif isinstance(part, Warp) and blocks == "all":
+            yield from part.children()

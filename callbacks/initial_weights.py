@@ -18,8 +18,8 @@ class InitialWeights(Callback):
 
     Args:
         checkpoint: A checkpoint of a module with the same parts at the same sizes.
-        parts: Take the weights of these parts alone, such as ``[warp]``, which both modules must have; the other parts
-            begin as they are. Null for all parts.
+        parts: Take the weights of these parts alone, such as ``[warp]`` or ``[warp.aligner]``, which both modules must
+            have; the others begin as they are. Null for all parts.
 
     Raises:
         FileNotFoundError: When the fit starts, if there is no such file.
@@ -37,7 +37,7 @@ class InitialWeights(Callback):
             return
         weights = self._taken(restore_frozen(pl_module, read_checkpoint(self.checkpoint)["state_dict"]))
         own = self._taken(pl_module.state_dict())
-        absent = [part for part in self.parts or () if not any(key.startswith(f"{part}.") for key in own)]
+        absent = [part for part in self.parts or () if not any(f"{key}.".startswith(f"{part}.") for key in own)]
         if absent:
             raise ValueError(f"parts must name parts of the module that have weights, got {', '.join(absent)}")
         others = sorted(weights.keys() ^ own.keys()) or [key for key in own if own[key].shape != weights[key].shape]
@@ -53,7 +53,9 @@ class InitialWeights(Callback):
         """What of a state dictionary belongs to the parts."""
         if self.parts is None:
             return state
-        return {key: value for key, value in state.items() if key.split(".")[0] in self.parts}
+        return {
+            key: value for key, value in state.items() if f"{key}.".startswith(tuple(f"{part}." for part in self.parts))
+        }
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that a fit which begins has got its weights."""

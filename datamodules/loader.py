@@ -46,6 +46,8 @@ class TripletLoader:
         process: See :class:`Process`.
         num_batches: Batches in an epoch: the greatest number of all processes.
         position: Called at the start of each iteration: the epoch, and its batches that are done already.
+        collate: Makes one thing of the samples of a batch, or None where none could be used; in the workers.
+        finish: Makes a batch of that; in this process.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class TripletLoader:
         process: Process,
         num_batches: int,
         position: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        collate: Callable[[Any], Any] = collate,
+        finish: Callable[[Any], TryOnBatch] = lambda batch: batch,
     ) -> None:
         """Store the parts; no process is started."""
         self._name = name
@@ -64,6 +68,8 @@ class TripletLoader:
         self._process = process
         self._num_batches = num_batches
         self._position = position
+        self._collate = collate
+        self._finish = finish
 
     def __len__(self) -> int:
         """Batches in an epoch; where samples are not substituted, a process may have fewer."""
@@ -106,17 +112,19 @@ class TripletLoader:
     def _deal(self, data: TripletDataset, start: int) -> Iterator[list[int]]:
         return deal(len(data), self._batch_size, self._process.rank, self._process.world_size, start)
 
-    def _load(self, data: TripletDataset, start: int) -> "DataLoader[TryOnBatch | None]":
-        return DataLoader(
-            data,  # type: ignore[arg-type]
+    def _load(self, data: TripletDataset, start: int) -> Iterator[TryOnBatch | None]:
+        loader: DataLoader[Any] = DataLoader(
+            data,
             batch_sampler=self._deal(data, start),
             num_workers=self._process.num_workers,
-            collate_fn=collate,
+            collate_fn=self._collate,
             pin_memory=self._process.pin_memory,
             worker_init_fn=outlive_signals,
             # Without a generator of its own the loader would draw from torch's global one.
             generator=torch.Generator().manual_seed(data.seed),
         )
+        for batch in loader:
+            yield None if batch is None else self._finish(batch)
 
     def _report(self, data: TripletDataset) -> None:
         report = data.faults.report()

@@ -80,6 +80,24 @@ class Pictures(NamedTuple):
     box_mask: Tensor
 
 
+class Choices(NamedTuple):
+    """What a seed chooses for a sample, whatever its pictures are.
+
+    Attributes:
+        angle: Degrees that the person is turned by.
+        growth: Fractions by which the left, upper, right and lower side of the box move.
+        flip: Whether all pictures are mirrored.
+        change: The ornament's other colours, (3, 3); None where they stay.
+        input_mask: What is erased and given to the model.
+    """
+
+    angle: float
+    growth: tuple[float, float, float, float]
+    flip: bool
+    change: Tensor | None
+    input_mask: InputMask
+
+
 @dataclass(frozen=True)
 class TripletTransform:
     """Crop a triplet around its boxes and make tensors of it.
@@ -131,23 +149,20 @@ class TripletTransform:
         Returns:
             One row of a batch.
         """
-        rng = random.Random(hash_seed(seed, "augmentation"))
-        triplet = self._turned(triplet, seed)
-        fractions = self._growth(rng)
-        box = _grown(triplet, fractions)
-        window, reference = square_crop(box, self.crop_factor), self._reference(triplet, seed)
+        choices = self.choices(seed)
+        triplet = turn_person(triplet, choices.angle) if self.rotation else triplet
+        box = grown_box(triplet.box, choices.growth, triplet.person.size)
+        window, reference = square_crop(box, self.crop_factor), self.reference(triplet, seed)
         person = (
             image_to_tensor(triplet.person, window, self.resolution),
             mask_to_tensor(triplet.wearing_mask, window, self.resolution),
             draw_box(box, window, self.resolution),
         )
-        flip = self.flip and rng.random() < 0.5
         pictures = Pictures(*reference.tensors(self.resolution), *person)
-        if flip:
+        if choices.flip:
             pictures = Pictures(*(picture.flip(-1) for picture in pictures))
-        change = draw_colour_change(rng) if self.recolour and rng.random() < self.recolour else None
-        if change is not None:
-            pictures = recolour(pictures, change)
+        if choices.change is not None:
+            pictures = recolour(pictures, choices.change)
         sample = TryOnSample(
             ornament_image=pictures.ornament_image,
             ornament_mask=pictures.ornament_mask,
@@ -160,13 +175,12 @@ class TripletTransform:
             components=triplet.components,
         )
         if self.input_mask != "box":
-            kind = choose_input_mask(self.input_mask, random.Random(hash_seed(seed, "input_mask")))
-            turned = _oriented_mask(triplet, fractions, window, self.resolution, flip)
-            sample["input_mask"] = draw_input_mask(kind, pictures.wearing_mask, pictures.box_mask, turned)
+            turned = _oriented_mask(triplet, choices.growth, window, self.resolution, choices.flip)
+            sample["input_mask"] = draw_input_mask(choices.input_mask, pictures.wearing_mask, pictures.box_mask, turned)
         if self.whole:
             sample["photograph"] = torch.from_numpy(np.array(triplet.person)).permute(2, 0, 1)
             sample["window"], sample["box"] = torch.tensor(window), torch.tensor(box)
-        self._add_extras(sample, View(triplet, box, window, reference, flip, change))
+        self._add_extras(sample, View(triplet, box, window, reference, choices.flip, choices.change))
         return sample
 
     def _add_extras(self, sample: TryOnSample, view: View) -> None:
@@ -177,13 +191,25 @@ class TripletTransform:
         if self.detail > 1:
             sample["ornament_detail"] = detail_of(view, self.detail * self.resolution)
 
-    def _turned(self, triplet: Triplet, seed: int) -> Triplet:
-        if not self.rotation:
-            return triplet
-        angle = random.Random(hash_seed(seed, "rotation")).uniform(-self.rotation, self.rotation)
-        return turn_person(triplet, angle)
+    def choices(self, seed: int) -> Choices:
+        """What a ``sample_seed`` chooses."""
+        rng, angle = random.Random(hash_seed(seed, "augmentation")), 0.0
+        if self.rotation:
+            angle = random.Random(hash_seed(seed, "rotation")).uniform(-self.rotation, self.rotation)
+        growth = self._growth(rng)
+        flip = self.flip and rng.random() < 0.5
+        change = draw_colour_change(rng) if self.recolour and rng.random() < self.recolour else None
+        kind = self.input_mask
+        if kind == "mixed":
+            kind = choose_input_mask(kind, random.Random(hash_seed(seed, "input_mask")))
+        return Choices(angle, growth, flip, change, kind)
 
-    def _reference(self, triplet: Triplet, seed: int) -> Reference:
+    def reference(self, triplet: Triplet, seed: int) -> Reference:
+        """How a sample shows the ornament's picture.
+
+        Raises:
+            SampleError: ``empty_mask``, if nothing is left of a thin mask once it is turned.
+        """
         rng = random.Random(hash_seed(seed, "reference"))
         return draw_reference(triplet, self.reference_rotation, self.reference_scale, rng)
 
@@ -193,15 +219,16 @@ class TripletTransform:
 
     def coarse_box(self, triplet: Triplet, rng: random.Random) -> Box:
         """Box as a user would draw it: it contains the annotated one and lies in the picture."""
-        return _grown(triplet, self._growth(rng))
+        return grown_box(triplet.box, self._growth(rng), triplet.person.size)
 
     def _growth(self, rng: random.Random) -> Fractions:
         left, top, right, bottom = (rng.uniform(*self.box_growth) for _ in range(4))
         return left, top, right, bottom
 
 
-def _grown(triplet: Triplet, fractions: Fractions) -> Box:
-    return clip_box(grow_box(triplet.box, fractions), *triplet.person.size)
+def grown_box(box: Box, growth: Fractions, size: tuple[int, int]) -> Box:
+    """A box whose sides have moved outwards by fractions of it, as far as it lies in a picture of width and height."""
+    return clip_box(grow_box(box, growth), *size)
 
 
 def _oriented_mask(triplet: Triplet, fractions: Fractions, window: Crop, resolution: int, flip: bool) -> Tensor | None:
@@ -209,7 +236,8 @@ def _oriented_mask(triplet: Triplet, fractions: Fractions, window: Crop, resolut
     if triplet.oriented_box is None:
         return None
     coarse = grow_oriented_box(triplet.oriented_box, fractions)
-    mask = draw_oriented_box(coarse, window, resolution) * draw_box(_grown(triplet, fractions), window, resolution)
+    box = grown_box(triplet.box, fractions, triplet.person.size)
+    mask = draw_oriented_box(coarse, window, resolution) * draw_box(box, window, resolution)
     if not mask.any():
         return None
     return mask.flip(-1) if flip else mask

@@ -18,7 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 import callbacks
 import datamodules
 import ornament_lit
-from datamodules import OrnamentDataModule
+from datamodules import OrnamentDataModule, ResidentDataModule  # noqa: F401 (it has a short name once it is imported)
 from ornament_lit import (
     attention_losses,
     autoencoders,

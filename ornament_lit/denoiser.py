@@ -117,6 +117,10 @@ class Denoiser(nn.Module):
         dim = self.unet.config.cross_attention_dim
         return int(dim if isinstance(dim, int) else dim[0])
 
+    def noised(self, latents: Tensor) -> Tensor:
+        """The latents of the person that training adds noise to, of (B, c, h, w): all."""
+        return latents
+
     def drop_cross_attention(self) -> None:
         """Remove the cross-attention layers, because there are no image tokens."""
         fold_cross_attention(self.unet)

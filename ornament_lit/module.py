@@ -230,7 +230,7 @@ class TryOnModule(LightningModule):
             conditions = add_warp(conditions, self.warp, batch, self.autoencoder)
         options = (self.condition_dropout, self.noise_draws, self.offset_noise) if self.training else (0.0, 1, 0.0)
         dropout, draws, _ = options
-        latents = encoded["person_latents"]
+        latents = self.denoiser.noised(encoded["person_latents"])
         timesteps, noise, given = self.diffusion_loss.draw(
             batch["sample_seed"], self.noise_scheduler, latents, *options, training=self.training
         )

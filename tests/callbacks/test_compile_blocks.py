@@ -21,6 +21,8 @@ from ornament_lit.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.image_encoders import NoImageEncoder
 from ornament_lit.mask_heads import PoseAwareMaskHead
+from ornament_lit.models.warps import PoseAwareWarp
+from ornament_lit.models.warps.base import warp_inputs
 from ornament_lit.module import TryOnModule
 from ornament_lit.reference_nets import UNetReferenceNet
 from ornament_lit.sampling import Sampler
@@ -144,6 +146,19 @@ def test_a_training_on_compiled_blocks_is_the_same_training(build, tiny_batch, t
     assert weights[0].keys() == weights[1].keys()
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_both_networks_of_a_warp_have_no_graph_breaks_and_change_nothing(tiny_batch) -> None:
+    sizes = {"size": 32, "pose_channels": 40, "pose_layers": 1, "stem_channels": 16, "channels": 32}
+    plain = PoseAwareWarp(wide_view=False, **sizes).eval()
+    compiled = copy.deepcopy(plain)
+    assert list(find_blocks(compiled, "all")) == [compiled.pose, compiled.aligner]
+    assert not list(find_blocks(compiled, "transformer"))
+    assert compile_blocks(compiled, "all", backend="eager") == 2
+    inputs = warp_inputs(tiny_batch())
+    torch.testing.assert_close(compiled(inputs).composite, plain(inputs).composite)
+    assert not counters["graph_break"], dict(counters["graph_break"])
+    assert list(compiled.state_dict()) == list(plain.state_dict())
 
 
 def test_channels_last_keeps_losses_and_names(build, tiny_batch) -> None:

@@ -97,4 +97,4 @@ def test_a_turned_box_partly_outside_counts_within_the_photograph() -> None:
 
 def test_a_turned_box_too_thin_for_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match="make it wider"):
-        person_window(Image.new("RGB", (1000, 1000)), (100.4, 500.2, 900.4, 500.4, 90), 16, 1.5)
+        person_window(Image.new("RGB", (1000, 1000)), (100.4, 500.2, 900.4, 502.4, 90), 16, 1.5)

@@ -6,11 +6,13 @@ Shape legend: B batch, S side of the square that the networks look at, N tokens,
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ornament_lit.models.warps.base import WarpInputs
-from ornament_lit.models.warps.frames import anchor_maps, mask_frame, pixel_grid
+from ornament_lit.models.warps.frames import anchor_maps, apply_affine, mask_frame, pixel_grid
 from ornament_lit.models.warps.layers import GROUPS, STRIDE, ResidualBlock, token_encoder, zero_init
+from ornament_lit.models.warps.texture import sample_texture
 
 LAYOUT = 4
 """Places a side that a pose is decided from."""
@@ -43,7 +45,10 @@ class PoseEstimator(nn.Module):
     """Classify the pose among anchors, and find the affine map from the box to the ornament's picture for each.
 
     A hand may point anywhere and a wrist shows its inside or its back, so that the map is one of several that have
-    nothing in common, and whose mean is none: hence classes, each with a correction of its own.
+    nothing in common, and whose mean is none: hence classes, each with a correction of its own. The person is turned
+    by every anchor, and one network says of each view whether the ornament would be upright in it. So what is learned
+    of a hand that points one way holds for all ways (a network equivariant to turns, Cohen and Welling, 2016). Which
+    way ornaments like this one usually hang is learned beside it, from the ornament alone.
 
     Args:
         size: S, a multiple of 8; pictures of other sizes are resized.
@@ -57,52 +62,82 @@ class PoseEstimator(nn.Module):
 
     def __init__(self, size: int, channels: int, hidden: int, turns: int, wide_view: bool) -> None:
         super().__init__()
-        self.size, self.wide_view = size, wide_view
+        self.size, self.wide_view, self.turns = size, wide_view, turns
         width = channels // 5 // 8 * 8
         self.person = token_encoder(7, width, channels)
         self.ornament = token_encoder(4, width, channels)
         self.wide = token_encoder(4, width, channels) if wide_view else None
-        views = 3 if wide_view else 2
-        self.layouts = nn.ModuleList(layout_encoder(channels) for _ in range(views))
-        self.kinds = nn.Parameter(torch.randn(views, channels) * 0.1)
-        self.decide = nn.Sequential(
-            nn.Linear(views * LAYOUT**2 * channels, hidden),
-            nn.LayerNorm(hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-        )
-        self.logits = zero_init(nn.Linear(hidden, 2 * turns), 0.01)
-        self.affine = zero_init(nn.Linear(hidden, 12 * turns), 0.01)
+        self.kinds = nn.Parameter(torch.randn(3 if wide_view else 2, channels) * 0.1)
+        self.turned = turned_encoder(5, width, hidden)
+        self.laid = nn.Sequential(layout_encoder(channels), nn.Linear(LAYOUT**2 * channels, hidden))
+        self.decide = nn.Sequential(nn.LayerNorm(hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.logits = zero_init(nn.Linear(hidden, 2), 0.01)
+        self.usual = zero_init(nn.Linear(hidden, 2 * turns), 0.01)
+        self.affine = zero_init(nn.Linear(hidden, 12), 0.01)
         self.register_buffer("anchors", anchor_maps(turns), persistent=False)
 
     def forward(self, inputs: WarpInputs) -> Poses:
         """Look at person, ornament and wider view, all of (B, ..., S, S)."""
         centre, half = mask_frame(inputs.box_mask)
         place = relative_grid(inputs.box_mask, centre, half)
-        seen = [
-            self.person(torch.cat([inputs.masked_person, inputs.box_mask, inputs.input_mask, place], dim=1)),
-            self.ornament(torch.cat([inputs.ornament_image, inputs.ornament_mask], dim=1)),
-        ]
+        person = torch.cat([inputs.masked_person, inputs.box_mask, inputs.input_mask, place], dim=1)
+        seen = [self.person(person), self.ornament(torch.cat([inputs.ornament_image, inputs.ornament_mask], dim=1))]
         if self.wide is not None:
             assert inputs.wide_view is not None
             seen.append(self.wide(torch.cat([inputs.wide_view["image"], inputs.wide_view["box_mask"]], dim=1)))
         tokens = [view.flatten(2).transpose(1, 2) + kind for view, kind in zip(seen, self.kinds, strict=True)]
-        decided = self.decide(
-            torch.cat([lay_out(view) for lay_out, view in zip(self.layouts, seen, strict=True)], dim=1)
-        )
+        views = self.turned(self._turn(inputs, centre)).unflatten(0, (-1, self.turns))
+        laid = self.laid(seen[1])
+        decided = self.decide(views + laid[:, None])
         with torch.autocast(decided.device.type, enabled=False):
             decided = decided.float()
+            logits = _by_anchor(self.logits(decided), 1)[..., 0] + self.usual(laid.float())
             _, ornament_half = mask_frame(inputs.ornament_mask)
-            linear, shift = self._maps(self.affine(decided), half, ornament_half)
-            return Poses(torch.cat(tokens, dim=1), self.logits(decided), linear, shift, centre)
+            linear, shift = self._maps(_by_anchor(self.affine(decided), 6), half, ornament_half)
+            return Poses(torch.cat(tokens, dim=1), logits, linear, shift, centre)
 
-    def _maps(self, raw: Tensor, half: Tensor, ornament_half: Tensor) -> tuple[Tensor, Tensor]:
-        """Corrections of the anchors, (B, 6 K), to maps of the size that brings the box onto the ornament."""
-        numbers = raw.unflatten(-1, (-1, 6))
+    def _turn(self, inputs: WarpInputs, centre: Tensor) -> Tensor:
+        """The person, turned about the box so that an ornament of each anchor is upright, (B turns, 5, S/2, S/2)."""
+        view = inputs.wide_view if self.wide_view else None
+        if view is None:
+            canvas = torch.cat([inputs.masked_person, inputs.box_mask, inputs.input_mask], dim=1)
+            factor = centre.new_ones(len(centre))
+        else:
+            factor = view["factor"].to(centre)
+            grid = pixel_grid(view["image"].shape[-2:], centre) * factor.view(-1, 1, 1, 1)
+            input_mask = sample_texture(inputs.input_mask.float(), grid)
+            canvas = torch.cat([view["image"], view["box_mask"], input_mask], dim=1)
+        side = self.size // 2
+        upright = pixel_grid((side, side), centre)
+        turns = self.anchors[: self.turns].transpose(1, 2).to(centre)
+        points = apply_affine(turns, torch.zeros_like(turns[:, 0]), upright.expand(self.turns, -1, -1, -1))
+        points = points[None] + (centre / factor[:, None])[:, None, :, None, None]
+        smooth = F.avg_pool2d(canvas.float(), 2)
+        return sample_texture(smooth.repeat_interleave(self.turns, dim=0), points.flatten(0, 1))
+
+    def _maps(self, numbers: Tensor, half: Tensor, ornament_half: Tensor) -> tuple[Tensor, Tensor]:
+        """Corrections of the anchors, (B, K, 6), to maps of the size that brings the box onto the ornament."""
         scale = (ornament_half.prod(1) / half.prod(1)).sqrt().view(-1, 1, 1, 1)
-        change = torch.eye(2, device=raw.device) + numbers[..., :4].unflatten(-1, (2, 2))
-        return scale * (change @ self.anchors.to(raw)), numbers[..., 4:]
+        change = torch.eye(2, device=numbers.device) + numbers[..., :4].unflatten(-1, (2, 2))
+        return scale * (change @ self.anchors.to(numbers)), numbers[..., 4:]
+
+
+def turned_encoder(channels: int, width: int, out: int) -> nn.Sequential:
+    """From turned views, (B, channels, S/2, S/2), to what is where in them, (B, out)."""
+    return nn.Sequential(
+        nn.PixelUnshuffle(2),
+        nn.Conv2d(4 * channels, 2 * width, 3, padding=1),
+        ResidualBlock(2 * width),
+        nn.Conv2d(2 * width, 4 * width, 4, 2, 1),
+        ResidualBlock(4 * width),
+        nn.Conv2d(4 * width, 4 * width, 4, 2, 1),
+        ResidualBlock(4 * width),
+        nn.GroupNorm(GROUPS, 4 * width),
+        nn.SiLU(),
+        nn.AdaptiveAvgPool2d(LAYOUT),
+        nn.Flatten(),
+        nn.Linear(LAYOUT**2 * 4 * width, out),
+    )
 
 
 def layout_encoder(channels: int) -> nn.Sequential:
@@ -116,6 +151,12 @@ def layout_encoder(channels: int) -> nn.Sequential:
         nn.AdaptiveAvgPool2d(LAYOUT),
         nn.Flatten(),
     )
+
+
+def _by_anchor(numbers: Tensor, count: int) -> Tensor:
+    """Numbers of each turn, upright and mirrored, (B, turns, 2 count), in the order of the anchors, (B, K, count)."""
+    ordered: Tensor = numbers.unflatten(-1, (2, count)).transpose(1, 2).flatten(1, 2)
+    return ordered
 
 
 def relative_grid(mask: Tensor, centre: Tensor, half: Tensor) -> Tensor:
