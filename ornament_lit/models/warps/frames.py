@@ -68,20 +68,26 @@ def apply_affine(linear: Tensor, shift: Tensor, points: Tensor) -> Tensor:
     return (linear[..., None, None] * points[:, None]).sum(2) + shift[:, :, None, None]
 
 
-def covariance(field: Tensor, weight: Tensor) -> Tensor:
-    """How a field goes with the coordinates of its window.
+def mean_slopes(field: Tensor, weight: Tensor) -> Tensor:
+    """How a field changes across its window, on average.
+
+    Slopes between neighbouring pixels, not the covariance with the whole window: a bracelet is bent, and which way its
+    bow bulges says nothing about how it is turned.
 
     Args:
         field: (B, 2, H, W).
         weight: (B, 1, H, W), not negative.
 
     Returns:
-        (B, 2, 2): the weighted covariance of the field's coordinates (rows) with the window's (columns).
+        (B, 2, 2): the weighted mean of d field / d window, rows for the field's coordinates; 0 without weight.
     """
-    grid = pixel_grid(weight.shape[-2:], weight).expand_as(field)
-    total = weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    centred = grid - (weight * grid).sum((2, 3), keepdim=True) / total
-    return ((weight * field / total)[:, :, None] * centred[:, None]).sum((3, 4))
+    columns = []
+    for axis in (3, 2):
+        size = field.shape[axis]
+        both = torch.minimum(weight.narrow(axis, 0, size - 1), weight.narrow(axis, 1, size - 1))
+        total = both.sum((2, 3)).clamp(min=1e-6)
+        columns.append((both * field.diff(dim=axis)).sum((2, 3)) / total * (size / 2))
+    return torch.stack(columns, dim=2)
 
 
 def anchor_chances(field: Tensor, weight: Tensor, anchors: Tensor, temperature: float = 0.05) -> Tensor:
@@ -91,13 +97,13 @@ def anchor_chances(field: Tensor, weight: Tensor, anchors: Tensor, temperature: 
         field: u, v of each pixel, (B, 2, H, W).
         weight: How much each pixel counts, (B, 1, H, W).
         anchors: (K, 2, 2).
-        temperature: How far a worse anchor falls behind, in units of the cosine between it and the field's covariance.
+        temperature: How far a worse anchor falls behind, in units of the cosine between it and the field's mean slopes.
 
     Returns:
         (B, K), rows sum to 1; even where the weight is 0 everywhere.
     """
-    spread = covariance(field, weight)
-    length = spread.flatten(1).norm(dim=1, keepdim=True).clamp(min=1e-9) * math.sqrt(2)
-    cosines = (spread[:, None] * anchors.to(spread)).sum((2, 3)) / length
+    slopes = mean_slopes(field, weight)
+    length = slopes.flatten(1).norm(dim=1, keepdim=True).clamp(min=1e-9) * math.sqrt(2)
+    cosines = (slopes[:, None] * anchors.to(slopes)).sum((2, 3)) / length
     chances: Tensor = (cosines / temperature).softmax(1)
     return chances

@@ -10,8 +10,8 @@ from ornament_lit.models.warps.frames import (
     anchor_chances,
     anchor_maps,
     apply_affine,
-    covariance,
     mask_frame,
+    mean_slopes,
     pixel_grid,
 )
 
@@ -60,10 +60,23 @@ def test_anchors_are_turns_and_their_mirrored_twins(turns: int) -> None:
     )
 
 
-def test_the_covariance_of_an_affine_field_is_its_map_times_that_of_the_grid() -> None:
+def test_the_slopes_of_an_affine_field_are_its_map_wherever_it_is_known() -> None:
     linear = torch.tensor([[[0.5, -0.2], [1.0, 0.3]]])
-    spread = covariance(field_of(linear), torch.ones(1, 1, 24, 24))
-    torch.testing.assert_close(spread, linear * (1 - 1 / 24**2) / 3)
+    weight = torch.zeros(1, 1, 24, 24)
+    weight[..., 3:7, 2:20] = 0.4
+    torch.testing.assert_close(mean_slopes(field_of(linear), weight), linear)
+
+
+def test_which_way_a_bow_bulges_does_not_matter() -> None:
+    """Half a ring, laid upright, worn flat: along the bow and across it, up to the bow itself."""
+    x, y = pixel_grid((64, 64), torch.zeros(())).unbind(0)
+    for bulge in (-0.4, 0.4):
+        across = (y - bulge * (1 - x**2)) / 0.1
+        angle = math.pi / 2 * x
+        radius = 0.8 + 0.1 * across
+        field = torch.stack([radius * angle.sin(), radius * angle.cos()])[None]
+        known = ((across.abs() < 1) & (x.abs() < 0.9)).float()[None, None]
+        assert anchor_chances(field, known, anchor_maps(8)).argmax() == 0
 
 
 @pytest.mark.parametrize("turns", [4, 8])
