@@ -154,9 +154,21 @@ def layout_encoder(channels: int) -> nn.Sequential:
 
 
 def _by_anchor(numbers: Tensor, count: int) -> Tensor:
-    """Numbers of each turn, upright and mirrored, (B, turns, 2 count), in the order of the anchors, (B, K, count)."""
-    ordered: Tensor = numbers.unflatten(-1, (2, count)).transpose(1, 2).flatten(1, 2)
-    return ordered
+    """Numbers of each turned view in the order of the anchors.
+
+    A person who is turned one way turns an ornament that is seen mirrored the other way: the view in which it is
+    upright is that of the opposite turn.
+
+    Args:
+        numbers: For an upright and for a mirrored ornament, (B, turns, 2 count).
+        count: Of numbers an anchor.
+
+    Returns:
+        (B, 2 turns, count).
+    """
+    upright, mirrored = numbers.split(count, dim=-1)
+    opposite = -torch.arange(numbers.shape[1], device=numbers.device) % numbers.shape[1]
+    return torch.cat([upright, mirrored[:, opposite]], dim=1)
 
 
 def relative_grid(mask: Tensor, centre: Tensor, half: Tensor) -> Tensor:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from ornament_lit.batch import TryOnBatch, select_rows
+from ornament_lit.batch import TryOnBatch, WideView, select_rows
 from ornament_lit.losses import WarpLoss
-from ornament_lit.models.warps.base import WarpOutput, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpInputs, WarpOutput, warp_inputs, warp_truth
+from ornament_lit.models.warps.pose import PoseEstimator, Poses
 from ornament_lit.models.warps.pose_aware import draw_anchors, most_confident, resize
 
 
@@ -206,3 +208,30 @@ def test_one_pair_is_learned(build_warp, worn_batch, mirrored: bool) -> None:
     assert error(output) < min(0.03, begin / 3)
     worn = batch["wearing_mask"]
     assert ((output.coverage > 0.5) & (worn > 0.5)).sum() / ((output.coverage > 0.5) | (worn > 0.5)).sum() > 0.85
+
+
+def test_poses_turn_with_the_person_and_mirrored_ones_the_other_way() -> None:
+    torch.manual_seed(0)
+    estimator = PoseEstimator(32, 40, 16, turns=4, wide_view=True).eval()
+    for layer in (estimator.logits, estimator.affine):
+        nn.init.normal_(layer.weight)
+    nn.init.zeros_(estimator.usual.weight)
+    person, ornament = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    box = torch.zeros(1, 1, 32, 32)
+    box[..., 12:20, 12:20] = 1
+
+    def look(quarters: int) -> Poses:
+        turned = torch.rot90(person, quarters, (2, 3))
+        view = WideView(image=turned, box_mask=box, factor=torch.ones(1))
+        inputs = WarpInputs(turned * (1 - box), box, box, ornament, box, torch.zeros(1, 4, 32, 32), view)
+        with torch.no_grad():
+            return estimator(inputs)
+
+    still, turned = look(0), look(1)
+    quarter = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])  # what rot90 does to a point, x to the right and y down
+    for anchor in range(8):
+        expected = still.linear[0, anchor] @ quarter.T
+        found = (turned.linear[0] - expected).flatten(1).norm(dim=1)
+        match = int(found.argmin())
+        assert found[match] < 1e-4 and match // 4 == anchor // 4
+        torch.testing.assert_close(turned.logits[0, match], still.logits[0, anchor], rtol=1e-4, atol=1e-4)
