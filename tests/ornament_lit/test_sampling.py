@@ -43,7 +43,7 @@ class Oracle:
         self.calls.append("one")
         return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
 
-    def guided(self, *arguments: object, box_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def guided(self, *_: object, **__: object) -> tuple[Tensor, Tensor]:
         self.calls.append("guided")
         return self.truth, self.truth / 2
 
