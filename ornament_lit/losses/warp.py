@@ -142,7 +142,11 @@ def field_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
 
 
 def slope_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
-    """Weighted mean of the differences between the slopes of fields (B, 2, H, W), in ornaments a window, (B,)."""
+    """Weighted mean of the differences between the slopes of fields (B, 2, H, W), in ornaments a window, (B,).
+
+    A slope counts as much as the least of the three pixels that it is taken from: beside what is known, a field that is
+    not carried on jumps to 0.
+    """
     difference = (uv.float() - target) * (uv.shape[-1] / 2)
     across, down = difference.diff(dim=3)[..., :-1, :], difference.diff(dim=2)[..., :-1]
     errors = (across.square() + down.square()).sum(1, keepdim=True).add(1e-6).sqrt()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ornament_lit.losses import WarpLoss
-from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean
+from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean, slope_error
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_inputs, warp_truth
 
 
@@ -36,6 +36,11 @@ def perfect(batch: Any, poses: int = 4) -> WarpTraining:
     )
     chances = torch.eye(poses)[torch.ones(count).long()]
     return WarpTraining((output, output), field, 40 * chances, chances, torch.ones(count).long(), inputs, truth)
+
+
+def only_of(name: str) -> WarpLoss:
+    """The loss with one term alone, of weight 1."""
+    return WarpLoss(**{**dict.fromkeys(WarpLoss().weights, 0.0), name: 1.0})
 
 
 def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
@@ -87,7 +92,7 @@ def test_each_term_sees_its_own_mistake(worn_batch) -> None:
 def test_all_iterations_but_the_last_count_half(worn_batch) -> None:
     training = perfect(worn_batch())
     right = training.outputs[-1]
-    wrong, only = replace(right, skin=right.skin - 0.3), WarpLoss(0, 0, 0, 0, 0, 1, 0)
+    wrong, only = replace(right, skin=right.skin - 0.3), only_of("skin")
     first, last = (
         only(replace(training, outputs=pair))[0] - only(training)[0] for pair in ((wrong, right), (right, wrong))
     )
@@ -101,9 +106,8 @@ def test_light_is_blind_to_detail_and_detail_to_light(worn_batch) -> None:
     parts = {"warped": right.warped + 0.1, "gain": right.gain * 1.1, "offset": right.offset + 0.1}
     for name, taught in (("detail", {"warped"}), ("light", {"gain", "offset"})):
         leaves = {key: value.clone().requires_grad_() for key, value in parts.items()}
-        weights = dict.fromkeys(("pose", "field", "mask", "detail", "light", "skin", "confidence"), 0.0) | {name: 1.0}
         output = replace(right, **leaves)
-        WarpLoss(**weights)(replace(training, outputs=(output,)))[0].backward()
+        only_of(name)(replace(training, outputs=(output,)))[0].backward()
         assert {key for key, leaf in leaves.items() if leaf.grad is not None and leaf.grad.any()} == taught
 
 
@@ -143,7 +147,7 @@ def test_a_warp_that_does_not_train_has_no_loss() -> None:
     assert loss == 0 and terms == {}
 
 
-@pytest.mark.parametrize("name", ["pose", "field", "mask", "detail", "light", "skin", "confidence"])
+@pytest.mark.parametrize("name", sorted(WarpLoss().weights))
 @pytest.mark.parametrize("weight", [-0.1, math.nan])
 def test_negative_weights_are_refused(name: str, weight: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must not be negative"):
@@ -191,6 +195,18 @@ def test_field_error_by_hand() -> None:
     target[0, 0, 0, 0], target[0, 1, 1, 0], target[0, :, 1, 1] = 0.525, 0.025, 9.0
     expected = ((0.525 - 0.025) + 0.5 * 0.5 * 0.025**2 / 0.05) / 2.5
     torch.testing.assert_close(field_error(uv, target, pixels), torch.tensor([expected]))
+
+
+def test_slope_error_by_hand() -> None:
+    """A field that is 0.1 too steep across and down, in the one coordinate or the other."""
+    x, y = torch.meshgrid(*[(torch.arange(8) + 0.5) / 4 - 1] * 2, indexing="xy")
+    target, pixels = torch.stack([x, y])[None], torch.ones(1, 1, 8, 8)
+    steeper = target + 0.1 * torch.stack([x, x + y])[None]
+    torch.testing.assert_close(slope_error(steeper, target, pixels), torch.tensor([0.1 * 3**0.5]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(slope_error(target + 5, target, pixels), torch.tensor([1e-3]), atol=1e-4, rtol=0)
+    inside = torch.zeros_like(pixels)
+    inside[..., 2:6, 2:6] = 1
+    assert slope_error(target, target * inside, inside) < 2e-3, "what is not known has no slope"
 
 
 def test_light_error_by_hand(worn_batch) -> None:
