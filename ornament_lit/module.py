@@ -40,7 +40,7 @@ from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
 from ornament_lit.models.warps import NoWarp, Warp
-from ornament_lit.models.warps.base import warp_inputs, warp_truth
+from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
 from ornament_lit.noising import check_noise_options, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
@@ -193,12 +193,14 @@ class TryOnModule(LightningModule):
         ``encoders``: see :func:`check_fingerprints`.
 
         Raises:
-            ValueError: If they are of others.
+            ValueError: If they are of others, or the warp needs a wider view that the data do not have.
         """
         # Buffers are the same on all processes. If each step sent them around, processes with unequally many batches,
         # as in validation, would wait for each other for ever.
         buffers = [name for name, _ in self.named_buffers()]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, buffers)
+        if self.warp.wide_view and getattr(getattr(self.trainer, "datamodule", None), "wide_view", 1) is None:
+            raise ValueError(NO_WIDE_VIEW)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             crops = {name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")}

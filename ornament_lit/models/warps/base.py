@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
 from ornament_lit.models.warps.texture import spread_colours
 
+NO_WIDE_VIEW = "this warp looks at a wider view of the person; set data.wide_view, such as 1.8"
 HIDDEN = 0.3
 """Weight of a worn pixel whose point is hidden in the ornament's picture; one that is seen there counts 1."""
 
@@ -126,10 +127,12 @@ class Warp(nn.Module, ABC):
     Attributes:
         num_predictions: Wearing masks that it predicts: 1, or 0 for a warp that says nothing.
         kept_when_frozen: Checkpoints hold its weights, even where they do not train.
+        wide_view: Whether it needs a wider view of the person.
     """
 
     num_predictions: int = 1
     kept_when_frozen: bool = True
+    wide_view: bool = False
 
     @abstractmethod
     def forward(self, inputs: WarpInputs) -> WarpOutput:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ornament_lit.batch import WideView
 from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
-from ornament_lit.models.warps.base import Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
+from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
 from ornament_lit.models.warps.frames import anchor_chances
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
 from ornament_lit.models.warps.texture import sample_texture
@@ -161,7 +161,7 @@ class PoseAwareWarp(Warp):
         if not self.pose.wide_view:
             return None
         if view is None:
-            raise ValueError("this warp looks at a wider view of the person; set data.wide_view, such as 1.8")
+            raise ValueError(NO_WIDE_VIEW)
         size = (self.size, self.size)
         return WideView(
             image=resize(view["image"].float(), size),
