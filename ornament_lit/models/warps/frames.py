@@ -14,6 +14,8 @@ from torch import Tensor
 
 HALF = 0.3
 SMALLEST_EXTENT = 0.05
+STEEPEST = 4.0
+"""Slope, in ornaments a window, from which on neighbours are taken to show different sides of a piece."""
 
 
 def pixel_grid(size: Sequence[int], like: Tensor) -> Tensor:
@@ -72,7 +74,8 @@ def mean_slopes(field: Tensor, weight: Tensor) -> Tensor:
     """How a field changes across its window, on average.
 
     Slopes between neighbouring pixels, not the covariance with the whole window: a bracelet is bent, and which way its
-    bow bulges says nothing about how it is turned.
+    bow bulges says nothing about how it is turned. Where neighbours show different sides of a piece, as at the edge of
+    a bead, the field jumps: such a jump is no slope, and is left out.
 
     Args:
         field: (B, 2, H, W).
@@ -85,8 +88,9 @@ def mean_slopes(field: Tensor, weight: Tensor) -> Tensor:
     for axis in (3, 2):
         size = field.shape[axis]
         both = torch.minimum(weight.narrow(axis, 0, size - 1), weight.narrow(axis, 1, size - 1))
-        total = both.sum((2, 3)).clamp(min=1e-6)
-        columns.append((both * field.diff(dim=axis)).sum((2, 3)) / total * (size / 2))
+        slopes = field.diff(dim=axis) * (size / 2)
+        both = both * (slopes.norm(dim=1, keepdim=True) < STEEPEST)
+        columns.append((both * slopes).sum((2, 3)) / both.sum((2, 3)).clamp(min=1e-6))
     return torch.stack(columns, dim=2)
 
 

@@ -4,18 +4,19 @@ Shape legend: B batch, H, W size of the person's window, S side of the square th
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.batch import WideView
+from ornament_lit.batch import Correspondence, WideView
 from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
 from ornament_lit.models.warps.frames import anchor_chances
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
+from ornament_lit.models.warps.sliding import slide_to_front
 from ornament_lit.models.warps.texture import sample_texture
 from ornament_lit.noising import generators_of
 
@@ -48,6 +49,8 @@ class PoseAwareWarp(Warp):
         heads: Heads of all attention.
         own_poses: Share of the training samples whose fit begins with a pose that the warp believes in instead of a
             true one, so that its confidence gets to know wrong ones.
+        slide: Teach closed pieces that look the same all the way round, such as bracelets of beads, with the
+            front of the ornament's picture in the middle of what is seen; false teaches the part that a triplet shows.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -67,6 +70,7 @@ class PoseAwareWarp(Warp):
         channels: int = 128,
         heads: int = 4,
         own_poses: float = 0.1,
+        slide: bool = True,
     ) -> None:
         super().__init__()
         for name, number in (("hypotheses", hypotheses), ("iterations", iterations), ("turns", turns)):
@@ -82,7 +86,7 @@ class PoseAwareWarp(Warp):
         self.stem_channels, self.channels, self.heads = stem_channels, channels, heads
         self.pose = PoseEstimator(size, pose_channels, pose_hidden, turns, wide_view)
         self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
-        self.own_poses = own_poses
+        self.own_poses, self.slide = own_poses, slide
 
     def forward(self, inputs: WarpInputs) -> WarpOutput:
         """Try the likeliest poses, and return the one that is trusted most."""
@@ -95,6 +99,8 @@ class PoseAwareWarp(Warp):
     def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining:
         """Begin the fit at a pose that is drawn among the true ones, or, for some, among those that are believed in."""
         seen, truth = self._resized(inputs), self._resized_truth(truth)
+        if self.slide:
+            truth = slid_truth(truth, seen.texture)
         poses = self.pose(seen)
         chances = anchor_chances(truth.correspondence["uv"], truth.weight, self.pose.anchors)
         anchor = draw_anchors(truth, chances, poses.logits, self.own_poses)
@@ -177,6 +183,12 @@ class PoseAwareWarp(Warp):
         uv = points / shrunk["known"].clamp(min=1e-4)
         mask, image = resize(truth.wearing_mask, size), resize(truth.person_image, size)
         return WarpTruth(image, mask, {"uv": uv, **shrunk}, truth.sample_seed)  # type: ignore[typeddict-item]
+
+
+def slid_truth(truth: WarpTruth, texture: Tensor) -> WarpTruth:
+    """The truth with the field of :func:`ornament_lit.models.warps.sliding.slide_to_front`."""
+    uv = slide_to_front(truth.correspondence["uv"], truth.weight, texture)
+    return replace(truth, correspondence=Correspondence(**{**truth.correspondence, "uv": uv}))
 
 
 class _Fit(NamedTuple):

@@ -67,6 +67,13 @@ def test_the_slopes_of_an_affine_field_are_its_map_wherever_it_is_known() -> Non
     torch.testing.assert_close(mean_slopes(field_of(linear), weight), linear)
 
 
+def test_jumps_between_the_sides_of_a_piece_are_no_slopes() -> None:
+    linear = torch.tensor([[[0.5, -0.2], [1.0, 0.3]]])
+    field = field_of(linear)
+    field[..., 12:] += 0.9
+    torch.testing.assert_close(mean_slopes(field, torch.ones(1, 1, 24, 24)), linear)
+
+
 def test_which_way_a_bow_bulges_does_not_matter() -> None:
     """Half a ring, laid upright, worn flat: along the bow and across it, up to the bow itself."""
     x, y = pixel_grid((64, 64), torch.zeros(())).unbind(0)
