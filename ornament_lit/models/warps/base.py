@@ -89,9 +89,8 @@ class WarpTruth:
 
     @property
     def weight(self) -> Tensor:
-        """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
-        known, seen = self.correspondence["known"], self.correspondence["seen"]
-        return HIDDEN * known + (1 - HIDDEN) * seen
+        """How much the field of each pixel counts, (B, 1, H, W)."""
+        return field_weight(self.correspondence)
 
 
 @dataclass(frozen=True)
@@ -181,6 +180,11 @@ def warp_inputs(batch: TryOnBatch) -> WarpInputs:
         texture=torch.cat([spread_colours(image, ornament_mask), ornament_mask], dim=1),
         wide_view=_erased(batch.get("wide_view")),
     )
+
+
+def field_weight(truth: Correspondence) -> Tensor:
+    """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
+    return HIDDEN * truth["known"] + (1 - HIDDEN) * truth["seen"]
 
 
 def warp_truth(batch: TryOnBatch) -> WarpTruth:

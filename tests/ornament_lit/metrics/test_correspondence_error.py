@@ -31,7 +31,25 @@ def values(metric: Any, batch: DrawnBatch) -> dict[str, Any]:
 
 def test_the_mean_over_pixels_that_are_seen(fields: DrawnBatch) -> None:
     expected = (12 * 0.05 + 16 * 0.1) / 28
-    assert values(CorrespondenceError(), fields)["correspondence_error"] == pytest.approx(expected)
+    found = values(CorrespondenceError(), fields)
+    assert found["correspondence_error"] == pytest.approx(expected)
+    assert found["correspondence_error_slid"] == pytest.approx(expected)
+
+
+def test_a_ring_that_looks_the_same_all_round_may_be_slid(build_drawn: Callable[..., DrawnBatch]) -> None:
+    y, x = torch.meshgrid(*[(torch.arange(64) + 0.5) / 32 - 1] * 2, indexing="ij")
+    ring = (((x**2 + y**2).sqrt() - 0.7).abs() < 0.1).float().expand(5, 1, 64, 64)
+    right, front = (
+        torch.stack([(0.7 - 0.1 * y) * angle.cos(), (0.7 - 0.1 * y) * angle.sin()]).expand(5, -1, -1, -1)
+        for angle in (x, np.pi / 2 + x)
+    )
+    everywhere = torch.ones(5, 1, 64, 64)
+    truth = {"uv": right, "known": everywhere, "seen": everywhere}
+    shown = build_drawn(ornament_mask=ring, ornament_image=torch.zeros(5, 3, 64, 64), correspondence=truth)
+    for drawn, error, slid in ((right, 0, 0), (front, 0.49, 0.01)):
+        found = values(CorrespondenceError(), DrawnBatch(**{**shown, "drawn_correspondence": drawn}))
+        assert found["correspondence_error"] == pytest.approx([error] * 5, abs=0.01)
+        assert found["correspondence_error_slid"] == pytest.approx([slid] * 5, abs=0.01)
 
 
 def test_the_share_below_each_tolerance(fields: DrawnBatch) -> None:

@@ -118,7 +118,9 @@ def test_single_beads_do_not_count_as_a_difference() -> None:
     beads[:, 3] *= (torch.atan2(y, x) * 24).cos() > -0.7
     found = find_ring(beads)
     assert looks_the_same(found, torch.tensor([0.25])).all()
-    assert not looks_the_same(find_ring(torch.cat([beads[:, :3] * (x > 0), beads[:, 3:]], 1)), torch.tensor([0.5])).any()
+    assert not looks_the_same(
+        find_ring(torch.cat([beads[:, :3] * (x > 0), beads[:, 3:]], 1)), torch.tensor([0.5])
+    ).any()
 
 
 def test_lengths_are_shares_of_the_centre_line() -> None:
