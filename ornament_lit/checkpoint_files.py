@@ -34,9 +34,9 @@ def newest_whole(*folders: Path) -> Path | None:
 
 
 def newest_first(*folders: Path) -> list[Path]:
-    """Checkpoints by the time of their writing; of one with two names, the name that is no link."""
+    """Checkpoints by the time of their writing (copies of one time by name); of two names the one that is no link."""
     found = {}
     for path in sorted(path for folder in folders for path in folder.glob("*.ckpt")):
         if path.is_file() and not (path.is_symlink() and path.resolve() in found):
             found[path.resolve()] = path.resolve() if path.is_symlink() else path
-    return sorted(found.values(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return sorted(found.values(), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ornament_lit.attention_losses.base import AttentionLoss
-from ornament_lit.attention_losses.first_batch import FirstBatch
 from ornament_lit.attention_losses.matched import NOTHING_MATCHED, Matched, mean_over_samples, truth_at
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.denoiser import Denoiser
+from ornament_lit.first_batch import FirstBatch
 from ornament_lit.noising import generators_of
 from ornament_lit.token_places import grid_size, token_centres
 
@@ -48,7 +48,7 @@ class CorrespondenceAttentionLoss(AttentionLoss):
         self.num_points = num_points
         self.width = width
         self.chosen = layer
-        self.first_batch = FirstBatch(type(self).__name__)
+        self.first_batch = FirstBatch(f"{type(self).__name__} learns")
 
     def layers(self, denoiser: Denoiser) -> list[str]:
         """Ask for the mass of no layer."""
@@ -57,7 +57,7 @@ class CorrespondenceAttentionLoss(AttentionLoss):
 
     def points(self, denoiser: Denoiser, batch: TryOnBatch) -> dict[str, Tensor]:
         """Draw points where the correspondence is known."""
-        self.first_batch.look(batch, self.training)
+        self.first_batch.look(batch["correspondence"]["known"] if "correspondence" in batch else None, self.training)
         if "correspondence" not in batch:
             return {}
         known = batch["correspondence"]["known"]

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ornament_lit.attention_losses.base import AttentionLoss
-from ornament_lit.attention_losses.first_batch import FirstBatch
 from ornament_lit.attention_losses.mask_guided import attention_mask_of
 from ornament_lit.attention_losses.matched import NOTHING_MATCHED, Matched, mean_over_samples, truth_of_tokens
 from ornament_lit.batch import Correspondence, TryOnBatch
 from ornament_lit.denoiser import Denoiser
+from ornament_lit.first_batch import FirstBatch
 from ornament_lit.token_places import grid_size
 
 LEAST_MASS = 1e-3
@@ -41,7 +41,7 @@ class ExpectedPositionLoss(AttentionLoss):
         if not beta >= 0:
             raise ValueError(f"beta must not be negative, got {beta}; 0 gives plain L1")
         self.beta = beta
-        self.first_batch = FirstBatch(type(self).__name__)
+        self.first_batch = FirstBatch(f"{type(self).__name__} learns")
 
     def layers(self, denoiser: Denoiser) -> list[str]:
         """Ask for the layers of the highest resolution in encoder and decoder."""
@@ -49,7 +49,7 @@ class ExpectedPositionLoss(AttentionLoss):
 
     def points(self, denoiser: Denoiser, batch: TryOnBatch) -> dict[str, Tensor]:
         """Ask for no points; look whether there is anything to learn."""
-        self.first_batch.look(batch, self.training)
+        self.first_batch.look(batch["correspondence"]["known"] if "correspondence" in batch else None, self.training)
         return {}
 
     def forward(

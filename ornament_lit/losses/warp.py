@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ornament_lit.first_batch import FirstBatch
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
 
@@ -68,6 +69,7 @@ class WarpLoss:
             if not weight >= 0:
                 raise ValueError(f"{name} must not be negative, got {weight}")
         self.extend = extend
+        self.first_batch = FirstBatch(f"{type(self).__name__} learns poses and fields")
 
     def __call__(self, training: WarpTraining | None) -> tuple[Tensor, dict[str, Tensor]]:
         """Compare what a warp says with the truth.
@@ -85,6 +87,7 @@ class WarpLoss:
         """
         if training is None:
             return torch.zeros(()), {}
+        self.first_batch.look(training.truth.correspondence["known"], training.logits.requires_grad)
         with torch.autocast(training.logits.device.type, enabled=False):
             return self._compare(training)
 

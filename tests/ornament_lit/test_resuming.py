@@ -42,6 +42,13 @@ def test_the_newest_whole_one_in_the_folder_of_the_run(tmp_path: Path) -> None:
     assert find_start(trainer) == second, "damaged ones and parts are passed over"
 
 
+def test_of_copies_with_one_time_the_last_name_is_the_newest(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "checkpoints"
+    for step in ("000250", "001000", "000750"):
+        os.utime(write(folder / f"step-{step}.ckpt", 1), (7, 7))
+    assert find_start(trainer_of(tmp_path)) == folder / "step-001000.ckpt"
+
+
 def test_folders_of_all_that_save(tmp_path: Path) -> None:
     callbacks = [ModelCheckpoint(tmp_path / name, monitor=name) for name in ("a", "b")]
     trainer = trainer_of(tmp_path, callbacks=callbacks)

@@ -1,6 +1,7 @@
 """WarpLoss against errors known by hand."""
 
 import math
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,22 @@ def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
     assert all(0 <= value < 0.01 for value in small.values()), small
     assert terms["mask"] < 0.5 * 0.3, "edges of the mask are neither 0 nor 1"
     assert loss < 1.5 * terms["mask"] + 0.05
+
+
+def test_data_without_a_correspondence_are_told_of_once(worn_batch) -> None:
+    batch = worn_batch()
+    training, loss = perfect(batch), WarpLoss()
+    learning = replace(training, logits=training.logits.requires_grad_())
+    known = torch.zeros_like(training.truth.correspondence["known"])
+    without = replace(
+        learning, truth=replace(training.truth, correspondence={**training.truth.correspondence, "known": known})
+    )
+    with pytest.warns(UserWarning, match="WarpLoss learns poses and fields only from samples with a correspondence"):
+        loss(without)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss(without)
+        WarpLoss()(learning)
 
 
 @pytest.mark.parametrize("extend", [True, False])

@@ -1,0 +1,37 @@
+"""A word, once, where a loss on correspondence meets data that have none."""
+
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+
+class FirstBatch:
+    """Look at the first batch of a training, and say if none of its samples has a correspondence.
+
+    Args:
+        learns: Who learns what from a correspondence alone, such as ``WarpLoss learns the field``.
+    """
+
+    def __init__(self, learns: str) -> None:
+        self.learns = learns
+        self.looked = False
+
+    def look(self, known: Tensor | None, training: bool) -> None:
+        """Look once, in training.
+
+        Args:
+            known: Share of each pixel whose point is known, (B, 1, H, W); None where the data have no correspondence.
+            training: Whether this is a training batch.
+        """
+        if self.looked or not training:
+            return
+        self.looked = True
+        if known is None:
+            found = "the training batches have none"
+        elif known.amax() > 0:
+            return
+        else:
+            found = f"0 of the {len(known)} samples (0 %) of the first training batch have one"
+        rank_zero_warn(
+            f"{self.learns} only from samples with a correspondence, and {found}; set data.correspondence=true and "
+            "train on data that bring it along (`data correspondence` adds it to rendered shards), or take another loss"
+        )
