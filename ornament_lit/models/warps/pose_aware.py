@@ -3,6 +3,7 @@
 Shape legend: B batch, H, W size of the person's window, S side of the square that the networks look at, K anchors.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from ornament_lit.models.warps.texture import sample_texture
 from ornament_lit.noising import generators_of
 
 SUPERSAMPLING = 2
+DOUBT, STEEPNESS = 0.35, 3.0
+"""Visibility that is drawn half, and how much steeper than the network's the step between hidden and seen is there."""
 
 
 class PoseAwareWarp(Warp):
@@ -93,8 +96,8 @@ class PoseAwareWarp(Warp):
         seen = self._resized(inputs)
         poses = self.pose(seen)
         likeliest = poses.logits.topk(self.hypotheses, dim=1).indices
-        outputs = [self._render(inputs, *self._align(seen, poses, anchor)[-1]) for anchor in likeliest.unbind(1)]
-        return most_confident(outputs)
+        fits = [self._align(seen, poses, anchor)[-1] for anchor in likeliest.unbind(1)]
+        return most_confident([self._render(inputs, fit.field, opaque(fit.alignment)) for fit in fits])
 
     def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining:
         """Begin the fit at a pose that is drawn among the true ones, or, for some, among those that are believed in."""
@@ -194,6 +197,12 @@ def slid_truth(truth: WarpTruth, texture: Tensor) -> WarpTruth:
 class _Fit(NamedTuple):
     field: AffineField
     alignment: Alignment
+
+
+def opaque(alignment: Alignment) -> Alignment:
+    """Draw what is in doubt or leave it out, as an ornament is opaque; for training, doubt is a probability."""
+    logits = torch.logit(alignment.visibility, eps=1e-4) - math.log(DOUBT / (1 - DOUBT))
+    return alignment._replace(visibility=(STEEPNESS * logits).sigmoid())
 
 
 def most_confident(outputs: Sequence[WarpOutput]) -> WarpOutput:

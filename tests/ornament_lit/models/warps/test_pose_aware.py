@@ -1,5 +1,6 @@
 """PoseAwareWarp: shapes, independence, ablations, training."""
 
+import math
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,9 +10,10 @@ from torch import nn
 
 from ornament_lit.batch import TryOnBatch, WideView, select_rows
 from ornament_lit.losses import WarpLoss
+from ornament_lit.models.warps.alignment import Alignment
 from ornament_lit.models.warps.base import WarpInputs, WarpOutput, warp_inputs, warp_truth
 from ornament_lit.models.warps.pose import PoseEstimator, Poses
-from ornament_lit.models.warps.pose_aware import draw_anchors, most_confident, resize
+from ornament_lit.models.warps.pose_aware import draw_anchors, most_confident, opaque, resize
 
 
 def said(output: WarpOutput) -> dict[str, torch.Tensor]:
@@ -41,6 +43,18 @@ def test_shapes_ranges_and_what_lies_outside_of_the_box(build_warp, worn_batch, 
     masked = warp_inputs(batch).masked_person
     assert torch.equal(output.composite * outside, masked * outside)
     assert torch.equal(output.skin * outside, masked * outside)
+
+
+def test_what_is_drawn_is_opaque_and_what_is_taught_may_be_in_doubt(build_warp, worn_batch) -> None:
+    zeros = torch.zeros(5, 1, 1, 1)
+    visibility = torch.tensor([0.0, 0.1, 0.35, 0.6, 1.0]).view(5, 1, 1, 1)
+    drawn = opaque(Alignment(zeros, visibility, zeros, zeros, zeros, zeros)).visibility.flatten()
+    odds = 3 * (torch.logit(torch.tensor([0.1, 0.6])) - math.log(0.35 / 0.65))
+    torch.testing.assert_close(drawn[[1, 3]], odds.sigmoid())
+    torch.testing.assert_close(drawn[[0, 2, 4]], torch.tensor([0.0, 0.5, 1.0]), atol=1e-6, rtol=0)
+    batch, warp = worn_batch(), build_warp(own_poses=1.0).eval()
+    taught = warp.training_pass(warp_inputs(batch), warp_truth(batch)).outputs[-1].visibility
+    assert taught.max() < 0.9 < 0.95 < ask(warp, batch).visibility.min(), "layers begin at 0.73"
 
 
 def test_coverage_is_that_of_the_ornament_unless_it_is_predicted_freely(build_warp, worn_batch) -> None:
