@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ornament_lit.models.warps.base import WarpInputs
-from ornament_lit.models.warps.frames import apply_affine, mask_frame, pixel_grid
+from ornament_lit.models.warps.frames import apply_affine, mask_frame, pixel_grid, relative_grid
 from ornament_lit.models.warps.layers import ContextAttention, ResidualBlock, zero_init
-from ornament_lit.models.warps.pose import relative_grid
 from ornament_lit.models.warps.texture import sample_texture
 
 HALO = 9

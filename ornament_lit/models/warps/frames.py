@@ -47,6 +47,12 @@ def mask_frame(mask: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(centres, 1), torch.stack(halves, 1)
 
 
+def relative_grid(mask: Tensor, centre: Tensor, half: Tensor) -> Tensor:
+    """Coordinates of pixels from a centre, in units of the longer half size; (B, 2, H, W)."""
+    grid = pixel_grid(mask.shape[-2:], mask)
+    return (grid - centre[:, :, None, None]) / half.amax(1).view(-1, 1, 1, 1)
+
+
 def anchor_maps(turns: int) -> Tensor:
     """The poses that an ornament may be in, roughly: turned by multiples of 360 / ``turns`` degrees, and mirrored.
 

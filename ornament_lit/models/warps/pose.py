@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ornament_lit.models.warps.base import WarpInputs
-from ornament_lit.models.warps.frames import anchor_maps, apply_affine, mask_frame, pixel_grid
+from ornament_lit.models.warps.frames import anchor_maps, apply_affine, mask_frame, pixel_grid, relative_grid
 from ornament_lit.models.warps.layers import GROUPS, STRIDE, ResidualBlock, token_encoder, zero_init
 from ornament_lit.models.warps.texture import sample_texture
 
@@ -169,12 +169,6 @@ def _by_anchor(numbers: Tensor, count: int) -> Tensor:
     upright, mirrored = numbers.split(count, dim=-1)
     opposite = -torch.arange(numbers.shape[1], device=numbers.device) % numbers.shape[1]
     return torch.cat([upright, mirrored[:, opposite]], dim=1)
-
-
-def relative_grid(mask: Tensor, centre: Tensor, half: Tensor) -> Tensor:
-    """Coordinates of pixels from a centre, in units of the longer half size; (B, 2, H, W)."""
-    grid = pixel_grid(mask.shape[-2:], mask)
-    return (grid - centre[:, :, None, None]) / half.amax(1).view(-1, 1, 1, 1)
 
 
 def check_size(size: int) -> int:
