@@ -47,9 +47,9 @@ def paste_detail(
     uv = resize_smooth(warp.uv.float(), size)
     image, mask = ornament.at(texture_size(uv, ornament.crop.size))
     colours = sample_texture(spread_colours(image[None], mask[None]), uv, "border")
-    visibility, gain, offset = (resize_smooth(part.float(), size) for part in (warp.visibility, warp.gain, warp.offset))
+    visibility, gain = (resize_smooth(part.float(), size) for part in (warp.visibility, warp.gain))
     change = resize_smooth(gaussian_window(drawing[None] - warp.composite.float().clamp(-1, 1), LOW_FREQUENCY), size)
-    lit = (colours + 1) * gain - 1 + offset + change
+    lit = (colours + 1) * gain - 1 + change
     coverage = (visibility * sample_texture(mask[None], uv)).clamp(0, 1) * _inside(person)
     share = coverage
     if whole_box:

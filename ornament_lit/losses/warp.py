@@ -125,7 +125,7 @@ class WarpLoss:
         box, image = training.inputs.box_mask, training.truth.person_image
         worn, bare = training.truth.wearing_mask * box, (1 - training.truth.wearing_mask) * box
         error = field_error(output.uv, target, pixels)
-        lit = (output.warped + 1) * output.gain.detach() - 1 + output.offset.detach()
+        lit = (output.warped + 1) * output.gain.detach() - 1
         errors = {
             "field": mean(error, known * fair),
             "slope": mean(slope_error(output.uv, target, pixels), known * fair),
@@ -180,7 +180,7 @@ def masked_error(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
 
 def light_error(output: WarpOutput, image: Tensor, worn: Tensor) -> Tensor:
     """Difference of the ornament's mean colours in squares of :data:`LIGHT` pixels, (B,)."""
-    lit = (output.warped.detach() + 1) * output.gain - 1 + output.offset
+    lit = (output.warped.detach() + 1) * output.gain - 1
     covered = F.avg_pool2d(worn, LIGHT)
     errors = (F.avg_pool2d((lit - image) * worn, LIGHT)).abs().sum((1, 2, 3))
     return errors / (3 * covered.sum((1, 2, 3))).clamp(min=1e-2)

@@ -48,7 +48,6 @@ def output(scale: float = 1.5, **changes: Any) -> WarpOutput:
         "visibility": ones,
         "coverage": ones,
         "gain": ones.repeat(1, 3, 1, 1),
-        "offset": 0 * ones,
         "skin": grey,
         "composite": grey,
         "confidence": torch.zeros(1),

@@ -18,7 +18,6 @@ HALO = 9
 """Pixels of the halved texture over which the ornament's mask is blurred, for the aligner to feel where it is."""
 DETAIL = 0.1
 GAIN = 0.8
-OFFSET = 0.3
 INPUTS = 14
 
 
@@ -48,7 +47,6 @@ class Alignment(NamedTuple):
         displacement: d, (B, 2, S, S).
         visibility: (B, 1, S, S) in [0, 1].
         gain: (B, 3, S, S).
-        offset: (B, 1, S, S).
         skin: (B, 3, S, S).
         log_error: Logarithm of the error that it expects of the field, (B,).
     """
@@ -56,7 +54,6 @@ class Alignment(NamedTuple):
     displacement: Tensor
     visibility: Tensor
     gain: Tensor
-    offset: Tensor
     skin: Tensor
     log_error: Tensor
 
@@ -85,7 +82,7 @@ class Aligner(nn.Module):
         self.whole = nn.Sequential(
             nn.LayerNorm(2 * channels), nn.Linear(2 * channels, 128), nn.SiLU(), zero_init(nn.Linear(128, 7), 0.003)
         )
-        self.coarse = zero_init(nn.Conv2d(channels, 6, 3, padding=1), 0.003)
+        self.coarse = zero_init(nn.Conv2d(channels, 5, 3, padding=1), 0.003)
         self.up = nn.Sequential(nn.Conv2d(channels, 4 * stem, 1), nn.PixelShuffle(2))
         self.join = nn.Sequential(
             nn.Conv2d(2 * stem, stem, 3, padding=1), ResidualBlock(stem), ResidualBlock(stem), nn.SiLU()
@@ -126,8 +123,7 @@ class Aligner(nn.Module):
         return Alignment(
             displacement=before + change,
             visibility=(fine[:, 2:3] + 1).sigmoid(),
-            gain=(GAIN * light[:, :3]).exp(),
-            offset=OFFSET * light[:, 3:],
+            gain=(GAIN * light).exp(),
             skin=fine[:, 3:],
             log_error=whole[:, 6],
         )

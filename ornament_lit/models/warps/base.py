@@ -52,8 +52,7 @@ class WarpOutput:
             :class:`ornament_lit.batch.Correspondence`; smooth, and defined beyond the ornament, too.
         visibility: How much of that point is seen, not hidden by the body, (B, 1, H, W) in [0, 1].
         coverage: Predicted wearing mask, (B, 1, H, W) in [0, 1]: the ornament's own mask at ``uv``, times visibility.
-        gain: Light on the ornament, the factor of its colours, (B, 3, H, W); smooth.
-        offset: What the light adds to them, (B, 1, H, W); smooth.
+        gain: Light on the ornament, the factor of its colours from black on, (B, 3, H, W); smooth.
         skin: The person without the ornament, (B, 3, H, W) in [-1, 1]; predicted in the box, given outside of it.
         composite: The ornament, lit and laid over the skin, (B, 3, H, W) in [-1, 1].
         confidence: How far the warp trusts itself: minus the logarithm of the error of ``uv`` that it expects, (B,).
@@ -64,7 +63,6 @@ class WarpOutput:
     visibility: Tensor
     coverage: Tensor
     gain: Tensor
-    offset: Tensor
     skin: Tensor
     composite: Tensor
     confidence: Tensor

@@ -16,7 +16,6 @@ class NoWarp(Warp):
             visibility=zero,
             coverage=zero,
             gain=zero.repeat(1, 3, 1, 1) + 1,
-            offset=zero,
             skin=inputs.masked_person,
             composite=inputs.masked_person,
             confidence=zero.new_zeros(len(zero)),

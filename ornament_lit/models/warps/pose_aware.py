@@ -139,18 +139,17 @@ class PoseAwareWarp(Warp):
         colours = sample_texture(inputs.texture[:, :3].float(), points, "border")
         masks = sample_texture(inputs.texture[:, 3:].float(), points)
         sampled = F.avg_pool2d(torch.cat([colours, masks], dim=1), supersampling)
-        rest = [getattr(alignment, name) for name in ("visibility", "gain", "offset", "skin")]
-        visibility, gain, offset, skin = (resize_smooth(part, (height, width)) for part in rest)
+        rest = [getattr(alignment, name) for name in ("visibility", "gain", "skin")]
+        visibility, gain, skin = (resize_smooth(part, (height, width)) for part in rest)
         own = sampled[:, 3:] if self.own_coverage else 1.0
         coverage = visibility * own * inputs.box_mask
         skin = inputs.masked_person.float() + (skin - inputs.masked_person) * inputs.box_mask
-        lit = (sampled[:, :3] + 1) * gain - 1 + offset
+        lit = (sampled[:, :3] + 1) * gain - 1
         return WarpOutput(
             uv=field.at(resize_smooth(alignment.displacement, (height, width))),
             visibility=visibility,
             coverage=coverage,
             gain=gain,
-            offset=offset,
             skin=skin,
             composite=skin + (lit - skin) * coverage,
             confidence=-alignment.log_error,

@@ -29,7 +29,6 @@ def perfect(batch: Any, poses: int = 4) -> WarpTraining:
         visibility=ones,
         coverage=worn,
         gain=ones.repeat(1, 3, 1, 1),
-        offset=0 * ones,
         skin=image,
         composite=image,
         confidence=torch.full((count,), -math.log(1e-3)),
@@ -93,7 +92,7 @@ def test_each_term_sees_its_own_mistake(worn_batch) -> None:
         "field": {"uv": right.uv + 0.2},
         "mask": {"coverage": right.coverage.roll(4, 3)},
         "detail": {"warped": right.warped.roll(1, 3)},
-        "light": {"offset": right.offset + 0.3},
+        "light": {"gain": right.gain * 1.3},
         "skin": {"skin": right.skin - 0.3},
         "confidence": {"confidence": right.confidence - 2},
     }
@@ -117,11 +116,11 @@ def test_all_iterations_but_the_last_count_half(worn_batch) -> None:
 
 
 def test_light_is_blind_to_detail_and_detail_to_light(worn_batch) -> None:
-    """The gradient of detail goes to the field alone, that of light to gain and offset alone."""
+    """The gradient of detail goes to the field alone, that of light to the gain alone."""
     training = perfect(worn_batch())
     right = training.outputs[-1]
-    parts = {"warped": right.warped + 0.1, "gain": right.gain * 1.1, "offset": right.offset + 0.1}
-    for name, taught in (("detail", {"warped"}), ("light", {"gain", "offset"})):
+    parts = {"warped": right.warped + 0.1, "gain": right.gain * 1.1}
+    for name, taught in (("detail", {"warped"}), ("light", {"gain"})):
         leaves = {key: value.clone().requires_grad_() for key, value in parts.items()}
         output = replace(right, **leaves)
         only_of(name)(replace(training, outputs=(output,)))[0].backward()

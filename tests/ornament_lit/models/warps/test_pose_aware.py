@@ -32,7 +32,7 @@ def test_shapes_ranges_and_what_lies_outside_of_the_box(build_warp, worn_batch, 
     output = ask(build_warp(**options), batch)
     channels = {name: tensor.shape[1:] for name, tensor in said(output).items()}
     assert channels.pop("confidence") == ()
-    expected = {"uv": 2, "visibility": 1, "coverage": 1, "gain": 3, "offset": 1, "skin": 3, "composite": 3, "warped": 3}
+    expected = {"uv": 2, "visibility": 1, "coverage": 1, "gain": 3, "skin": 3, "composite": 3, "warped": 3}
     assert channels == {name: (count, 32, 32) for name, count in expected.items()}
     assert all(tensor.isfinite().all() and tensor.dtype == torch.float32 for tensor in said(output).values())
     for share in (output.coverage, output.visibility):
@@ -48,7 +48,7 @@ def test_shapes_ranges_and_what_lies_outside_of_the_box(build_warp, worn_batch, 
 def test_what_is_drawn_is_opaque_and_what_is_taught_may_be_in_doubt(build_warp, worn_batch) -> None:
     zeros = torch.zeros(5, 1, 1, 1)
     visibility = torch.tensor([0.0, 0.1, 0.35, 0.6, 1.0]).view(5, 1, 1, 1)
-    drawn = opaque(Alignment(zeros, visibility, zeros, zeros, zeros, zeros)).visibility.flatten()
+    drawn = opaque(Alignment(zeros, visibility, zeros, zeros, zeros)).visibility.flatten()
     odds = 3 * (torch.logit(torch.tensor([0.1, 0.6])) - math.log(0.35 / 0.65))
     torch.testing.assert_close(drawn[[1, 3]], odds.sigmoid())
     torch.testing.assert_close(drawn[[0, 2, 4]], torch.tensor([0.0, 0.5, 1.0]), atol=1e-6, rtol=0)
