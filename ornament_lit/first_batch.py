@@ -26,7 +26,7 @@ class FirstBatch:
             return
         self.looked = True
         if known is None:
-            found = "the training batches have none"
+            found = "the training batches have none (0 %)"
         elif known.amax() > 0:
             return
         else:

@@ -173,7 +173,6 @@ def test_warps(cls: type[Warp], batch_size: int, construct: Callable[[type], Any
         "visibility": 1,
         "coverage": 1,
         "gain": 3,
-        "offset": 1,
         "skin": 3,
         "warped": 3,
     }.items():

@@ -10,7 +10,7 @@ from ornament_lit.first_batch import FirstBatch
 
 @pytest.mark.parametrize(
     ("known", "found"),
-    [(None, "the training batches have none"), (torch.zeros(3, 1, 4, 4), r"0 of the 3 samples \(0 %\)")],
+    [(None, r"the training batches have none \(0 %\)"), (torch.zeros(3, 1, 4, 4), r"0 of the 3 samples \(0 %\)")],
 )
 def test_where_there_is_none_it_is_said_once(known: torch.Tensor | None, found: str) -> None:
     first = FirstBatch("Loss learns")
