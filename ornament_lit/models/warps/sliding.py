@@ -77,9 +77,9 @@ def slide_to_front(uv: Tensor, weight: Tensor, texture: Tensor) -> Tensor:
     """
     ring = find_ring(texture)
     angle, beyond = _polar(uv.flatten(2), ring)
-    places = look_up(ring.length, angle)
+    places = look_up(ring.length, angle, rise=1)
     middle, extent = _mean_place(places, weight.flatten(1))
-    front = look_up(ring.length, torch.full_like(middle, FRONT)[:, None])[:, 0]
+    front = look_up(ring.length, torch.full_like(middle, FRONT)[:, None], rise=1)[:, 0]
     shift = torch.remainder(front - middle + 0.5, 1) - 0.5
     slid_angle = _angle_of(ring.length, torch.remainder(places + shift[:, None], 1))
     slid = _points(ring, slid_angle, beyond).unflatten(2, uv.shape[-2:])
@@ -164,13 +164,18 @@ def _profile(ring: Ring, places: Tensor) -> Tensor:
     return profile
 
 
-def look_up(values: Tensor, angle: Tensor) -> Tensor:
-    """Values (B, N) at the angles of :class:`Ring`, between them at others, (B, P); lengths go on rising past 0."""
+def look_up(values: Tensor, angle: Tensor, rise: float = 0.0) -> Tensor:
+    """Values (B, N) at the angles of :class:`Ring`, between them at others, (B, P).
+
+    Args:
+        values: By angle.
+        angle: Where to look.
+        rise: How much more they are after a whole turn: 1 for lengths.
+    """
     place = torch.remainder(angle / (2 * math.pi), 1) * ANGLES
     low = place.floor().long() % ANGLES
-    first, second = values.gather(1, low), values.gather(1, (low + 1) % ANGLES)
-    rising = (values[:, 0] == 0)[:, None] & (low == ANGLES - 1)
-    return torch.lerp(first, torch.where(rising, 1.0, second), place - place.floor())
+    around = torch.cat([values, values[:, :1] + rise], dim=1)
+    return torch.lerp(around.gather(1, low), around.gather(1, low + 1), place - place.floor())
 
 
 def _angle_of(length: Tensor, place: Tensor) -> Tensor:

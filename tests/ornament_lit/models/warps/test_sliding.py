@@ -125,6 +125,11 @@ def test_single_beads_do_not_count_as_a_difference() -> None:
 
 def test_lengths_are_shares_of_the_centre_line() -> None:
     found = find_ring(ring())
-    quarters = look_up(found.length, torch.tensor([[0, math.pi / 2, math.pi, -math.pi / 2, 2 * math.pi - 1e-4]]))
+    angles_of_quarters = torch.tensor([[0, math.pi / 2, math.pi, -math.pi / 2, 2 * math.pi - 1e-4]])
+    quarters = look_up(found.length, angles_of_quarters, rise=1)
     torch.testing.assert_close(quarters, torch.tensor([[0, 0.25, 0.5, 0.75, 1.0]]), atol=5e-3, rtol=0)
     torch.testing.assert_close(found.radius, torch.full_like(found.radius, 0.7 / OUTER), atol=0.02, rtol=0)
+
+
+def test_values_that_begin_at_zero_end_there() -> None:
+    torch.testing.assert_close(look_up(torch.zeros(1, 96), torch.tensor([[2 * math.pi - 1e-3]])), torch.zeros(1, 1))
