@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ornament_lit.batch import Correspondence
 from ornament_lit.metrics.base import DrawnBatch
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.ssim import masked_mean
-from ornament_lit.models.warps.base import field_weight
-from ornament_lit.models.warps.sliding import slide_to_front
+from ornament_lit.models.warps.base import slid_correspondence
 
 REGION = "pixels whose point is known and seen"
 
@@ -56,8 +54,7 @@ def slid_batch(batch: DrawnBatch) -> DrawnBatch:
         return batch
     truth, mask = batch["correspondence"], batch["ornament_mask"]
     texture = torch.cat([batch["ornament_image"] * mask, mask], dim=1)
-    slid = Correspondence(**{**truth, "uv": slide_to_front(truth["uv"], field_weight(truth), texture)})
-    return DrawnBatch(**{**batch, "correspondence": slid})
+    return DrawnBatch(**{**batch, "correspondence": slid_correspondence(truth, texture)})
 
 
 def point_errors(batch: DrawnBatch) -> PointErrors:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
+from ornament_lit.models.warps.sliding import slide_to_front
 from ornament_lit.models.warps.texture import spread_colours
 
 NO_WIDE_VIEW = "this warp looks at a wider view of the person; set data.wide_view, such as 1.8"
@@ -183,6 +184,12 @@ def warp_inputs(batch: TryOnBatch) -> WarpInputs:
 def field_weight(truth: Correspondence) -> Tensor:
     """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
     return HIDDEN * truth["known"] + (1 - HIDDEN) * truth["seen"]
+
+
+def slid_correspondence(truth: Correspondence, texture: Tensor) -> Correspondence:
+    """The truth with the field of :func:`ornament_lit.models.warps.sliding.slide_to_front`."""
+    uv = slide_to_front(truth["uv"], field_weight(truth), texture)
+    return Correspondence(uv=uv, known=truth["known"], seen=truth["seen"])
 
 
 def warp_truth(batch: TryOnBatch) -> WarpTruth:

@@ -12,12 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.batch import Correspondence, WideView
+from ornament_lit.batch import WideView
 from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
-from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
+from ornament_lit.models.warps.base import (
+    NO_WIDE_VIEW,
+    Warp,
+    WarpInputs,
+    WarpOutput,
+    WarpTraining,
+    WarpTruth,
+    slid_correspondence,
+)
 from ornament_lit.models.warps.frames import anchor_chances
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
-from ornament_lit.models.warps.sliding import slide_to_front
 from ornament_lit.models.warps.texture import sample_texture
 from ornament_lit.noising import generators_of
 
@@ -103,7 +110,7 @@ class PoseAwareWarp(Warp):
         """Begin the fit at a pose that is drawn among the true ones, or, for some, among those that are believed in."""
         seen, truth = self._resized(inputs), self._resized_truth(truth)
         if self.slide:
-            truth = slid_truth(truth, seen.texture)
+            truth = replace(truth, correspondence=slid_correspondence(truth.correspondence, seen.texture))
         poses = self.pose(seen)
         chances = anchor_chances(truth.correspondence["uv"], truth.weight, self.pose.anchors)
         anchor = draw_anchors(truth, chances, poses.logits, self.own_poses)
@@ -185,12 +192,6 @@ class PoseAwareWarp(Warp):
         uv = points / shrunk["known"].clamp(min=1e-4)
         mask, image = resize(truth.wearing_mask, size), resize(truth.person_image, size)
         return WarpTruth(image, mask, {"uv": uv, **shrunk}, truth.sample_seed)  # type: ignore[typeddict-item]
-
-
-def slid_truth(truth: WarpTruth, texture: Tensor) -> WarpTruth:
-    """The truth with the field of :func:`ornament_lit.models.warps.sliding.slide_to_front`."""
-    uv = slide_to_front(truth.correspondence["uv"], truth.weight, texture)
-    return replace(truth, correspondence=Correspondence(**{**truth.correspondence, "uv": uv}))
 
 
 class _Fit(NamedTuple):
