@@ -33,6 +33,8 @@ class WarpLoss:
         field: Weight of the error of (u, v), inside the mask and around it.
         slope: Weight of the error of its slopes, which keeps pieces from being stretched and twisted.
         mask: Weight of the mask: cross-entropy, and Dice of the masks and of the blurred masks.
+        area: Weight of the error of the mask's area, the logarithm of its ratio: the errors of the mask themselves
+            reward pieces that are too large where their place is in doubt.
         detail: Weight of the ornament's colours, pixel by pixel.
         light: Weight of its colours at a low resolution.
         skin: Weight of the skin around it, in the box.
@@ -49,6 +51,7 @@ class WarpLoss:
         field: float = 4.0,
         slope: float = 1.0,
         mask: float = 0.5,
+        area: float = 0.0,
         detail: float = 0.5,
         light: float = 1.0,
         skin: float = 1.0,
@@ -60,6 +63,7 @@ class WarpLoss:
             "field": field,
             "slope": slope,
             "mask": mask,
+            "area": area,
             "detail": detail,
             "light": light,
             "skin": skin,
@@ -130,6 +134,7 @@ class WarpLoss:
             "field": mean(error, known * fair),
             "slope": mean(slope_error(output.uv, target, pixels), known * fair),
             "mask": mean(mask_error(output.coverage, worn, box), fair),
+            "area": mean(area_error(output.coverage, worn), fair),
             "detail": mean(masked_error(lit, image, worn), fair),
             "light": mean(light_error(output, image, worn), fair),
             "skin": mean(masked_error(output.skin, image, bare), fair),
@@ -164,6 +169,12 @@ def mask_error(coverage: Tensor, worn: Tensor, box: Tensor) -> Tensor:
     blurred = [F.avg_pool2d(mask, HALO, 1, HALO // 2) * box for mask in (coverage, worn)]
     entropy = entropy.sum((1, 2, 3)) / box.sum((1, 2, 3)).clamp(min=1.0)
     return entropy + dice_error(coverage, worn, 1) + dice_error(blurred[0], blurred[1], 2)
+
+
+def area_error(coverage: Tensor, worn: Tensor) -> Tensor:
+    """How far the areas of masks (B, 1, H, W) are apart, the absolute logarithm of their ratio, (B,)."""
+    areas = [mask.float().sum((1, 2, 3)) + 1 for mask in (coverage, worn)]
+    return (areas[0] / areas[1]).log().abs()
 
 
 def dice_error(one: Tensor, other: Tensor, power: int) -> Tensor:

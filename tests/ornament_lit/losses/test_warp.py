@@ -45,7 +45,7 @@ def only_of(name: str) -> WarpLoss:
 
 def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
     loss, terms = WarpLoss(extend=False)(perfect(worn_batch()))
-    assert set(terms) == {"pose", "pose_field", "field", "slope", "mask", "detail", "light", "skin", "confidence"}
+    assert set(terms) == {"pose", "pose_field", "field", "slope", "mask", "area", "detail", "light", "skin", "confidence"}
     small = {name: float(value) for name, value in terms.items() if name != "mask"}
     assert all(0 <= value < 0.01 for value in small.values()), small
     assert terms["mask"] < 0.5 * 0.3, "edges of the mask are neither 0 nor 1"
@@ -103,6 +103,15 @@ def test_each_term_sees_its_own_mistake(worn_batch) -> None:
     assert bad["pose"] > good["pose"] + 1
     _, bad = loss(replace(training, first_uv=training.first_uv + 0.2))
     assert bad["pose_field"] > good["pose_field"] + 0.01
+
+
+def test_area_is_the_logarithm_of_a_ratio(worn_batch) -> None:
+    training = perfect(worn_batch())
+    right = training.outputs[-1]
+    for factor in (0.5, 2.0):
+        scaled = replace(right, coverage=factor * training.truth.wearing_mask * training.inputs.box_mask)
+        _, terms = only_of("area")(replace(training, outputs=(scaled,)))
+        torch.testing.assert_close(terms["area"], torch.tensor(2.0).log(), atol=0.02, rtol=0)
 
 
 def test_all_iterations_but_the_last_count_half(worn_batch) -> None:
