@@ -67,6 +67,8 @@ def command_of(options: Mapping[str, Any], num: int) -> str:
         num: Its triplets.
     """
     words = [f"--{name} {options[name]}" for name in ("size", "samples_per_pixel", "seed", "split", "shard_size")]
+    if options.get("types"):
+        words.append(f"--types '[{','.join(options['types'])}]'")
     words += [f"--{name} true" for name in ("bare", "whole_scene") if options[name]]
     return " ".join(
         [f"python -m ornament_lit data render --num {num}", *words, f"--variant {options['variant']}", "--out DIR"]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
+TypeName = Literal["bracelet", "ring", "earring", "necklace"]
 VariantName = Literal["scalar_rgb", "llvm_ad_rgb", "cuda_ad_rgb"]
 
 
@@ -14,6 +15,7 @@ def render(
     samples_per_pixel: int = 64,
     seed: int = 0,
     split: Split = "train",
+    types: list[TypeName] | None = None,
     workers: int | None = None,
     shard_size: int = 128,
     shard_range: str | None = None,
@@ -23,7 +25,7 @@ def render(
 ) -> None:
     """Render triplets of drawn ornaments on drawn people, with exact masks, into shards to train on.
 
-    The types come in turn: bracelet, ring, earring, necklace. The same options give the same bytes, whatever the
+    The types come in turn: bracelet, ring, earring, necklace, or those of ``types`` alone. The same options give the same bytes, whatever the
     number of processes. It is safe to interrupt and to run again: finished shards are kept. When all are there, the
     index, a card (README.md) and a contact sheet (contact_sheet.png) are written beside them. Needs the extra render.
 
@@ -34,6 +36,8 @@ def render(
         samples_per_pixel: Of light on the ornament's pixels; the others get a quarter and are denoised.
         seed: Of the set.
         split: Which designs: those of val and test (5 % each) never come into train.
+        types: Render these alone, such as ``[bracelet,ring]`` where a model needs more of them; the triplets that a
+            set of all types has under the same numbers. Null for all.
         workers: Processes, one thread each; null for one a core. The shards do not depend on it.
         shard_size: Triplets of a shard.
         shard_range: Render only the shards a to b - 1, written a:b, as a part of an array job; the part that makes
@@ -47,11 +51,12 @@ def render(
     from datamodules.rendering.variants import choose_variant, require_packages
 
     require_packages()
-    from datamodules.rendering.composition import Recipe
+    from datamodules.rendering.composition import CATEGORIES, Recipe
     from datamodules.rendering.plan import Plan, check_plan, parse_range
     from datamodules.rendering.run import Job, run
 
-    plan = Plan(num, shard_size, split)
+    categories = CATEGORIES if types is None else tuple(name for name in CATEGORIES if name in types)
+    plan = Plan(num, shard_size, split, categories)
     check_plan(plan)
     if size < 16 or samples_per_pixel < 1 or (workers is not None and workers < 1):
         raise ValueError(

@@ -27,11 +27,13 @@ class Plan(NamedTuple):
         num: Triplets.
         shard_size: Triplets of a shard; the last one may have fewer.
         split: Its name, with which keys and shards begin.
+        categories: The types that it has; triplets of the others are left out, and their numbers with them.
     """
 
     num: int
     shard_size: int
     split: str
+    categories: tuple[str, ...] = CATEGORIES
 
     @property
     def shards(self) -> int:
@@ -46,9 +48,11 @@ class Plan(NamedTuple):
         """Key of a triplet."""
         return f"{self.split}-{index:06d}"
 
-    def indices(self, shard: int) -> range:
+    def indices(self, shard: int) -> tuple[int, ...]:
         """Numbers of a shard's triplets."""
-        return range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.num))
+        turn = [place for place, category in enumerate(CATEGORIES) if category in self.categories]
+        counted = range(shard * self.shard_size, min((shard + 1) * self.shard_size, self.num))
+        return tuple(len(CATEGORIES) * (count // len(turn)) + turn[count % len(turn)] for count in counted)
 
     def tasks(self, shard: int) -> list[Task]:
         """The tasks of a shard."""
@@ -62,10 +66,12 @@ def check_plan(plan: Plan) -> None:
     """Check the numbers of a plan.
 
     Raises:
-        ValueError: If one is not positive.
+        ValueError: If one is not positive, or no type is left.
     """
     if plan.num < 1 or plan.shard_size < 1:
         raise ValueError(f"--num and --shard_size must be at least 1, got {plan.num} and {plan.shard_size}")
+    if not plan.categories:
+        raise ValueError(f"--types must name at least one of {', '.join(CATEGORIES)}, got none; null means all")
 
 
 def parse_range(text: str | None, count: int) -> range:

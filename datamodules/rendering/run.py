@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from datamodules.faults import SampleError
 from datamodules.index import ShardEntry, scan_shard, write_index
 from datamodules.rendering.card import CARD, renew_card
-from datamodules.rendering.composition import Recipe
+from datamodules.rendering.composition import CATEGORIES, Recipe
 from datamodules.rendering.plan import Plan, Task
 from datamodules.rendering.pool import Product, render_all
 from datamodules.rendering.records import check_options, read_log, row_of, write_log
@@ -47,7 +47,9 @@ class Job(NamedTuple):
     def options(self) -> dict[str, Any]:
         """What the bytes of the shards depend on, JSON-able."""
         versions = {"variant": self.variant.name, "mitsuba": version("mitsuba")}
-        return {**asdict(self.recipe), "correspondence": True, "shard_size": self.plan.shard_size, **versions}
+        types = None if self.plan.categories == CATEGORIES else list(self.plan.categories)
+        cut = {"shard_size": self.plan.shard_size, "types": types}
+        return {**asdict(self.recipe), "correspondence": True, **cut, **versions}
 
 
 def run(job: Job) -> None:

@@ -30,6 +30,13 @@ def test_the_command_says_all_that_the_bytes_depend_on():
     )
 
 
+def test_the_command_names_types_where_not_all_were_rendered():
+    assert "--shard_size 2 --types '[bracelet,ring]' --bare true" in command_of(
+        {**OPTIONS, "types": ["bracelet", "ring"]}, 3
+    )
+    assert command_of({**OPTIONS, "types": None}, 3) == command_of(OPTIONS, 3)
+
+
 def test_a_card_counts_types_kinds_rejections_and_seconds():
     card = write_card(ROWS, {"train": OPTIONS})
     assert card.startswith("# Rendered ornament triplets\n\n3 triplets")

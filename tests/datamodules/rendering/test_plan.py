@@ -25,6 +25,12 @@ def test_a_task_needs_one_body():
         assert len({(index % len(CATEGORIES), index // BODY_GROUP) for index in task.indices}) == 1
 
 
+def test_some_types_keep_the_numbers_that_they_have_among_all():
+    plan = Plan(7, 4, "train", ("ring", "necklace"))
+    assert (plan.indices(0), plan.indices(1)) == ((1, 3, 5, 7), (9, 11, 13))
+    assert [task.indices for task in plan.tasks(0)] == [(1, 5), (3, 7)]
+
+
 def test_names_begin_with_the_split():
     plan = Plan(10, 4, "val")
     assert (plan.shards, plan.name(2), plan.key(9)) == (3, "val-000002.tar", "val-000009")
@@ -47,3 +53,8 @@ def test_other_ranges_are_refused(text):
 def test_a_set_needs_triplets_and_shards(plan):
     with pytest.raises(ValueError, match="at least 1"):
         check_plan(plan)
+
+
+def test_a_set_needs_a_type():
+    with pytest.raises(ValueError, match="--types must name at least one of bracelet"):
+        check_plan(Plan(4, 4, "train", ()))

@@ -48,6 +48,15 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.tar"))}
 
 
+def samples(folder):
+    """The bytes of each sample by its key."""
+    return {
+        row.key: (folder / entry.name).read_bytes()[row.offset : row.offset + row.size]
+        for entry in read_index(folder).values()
+        for row in entry.samples
+    }
+
+
 def test_a_run_makes_shards_index_card_and_sheet(tmp_path, renderer):
     run(job(tmp_path))
     index = read_index(tmp_path)
@@ -103,6 +112,17 @@ def test_a_larger_set_keeps_the_full_shards_of_a_smaller_one(tmp_path, renderer)
     run(job(tmp_path, num=30))
     assert sorted(renderer.rendered) == list(range(16, 30))
     assert [len(entry.samples) for entry in read_index(tmp_path).values()] == [8, 8, 8, 6]
+
+
+def test_some_types_are_the_triplets_that_a_set_of_all_has(tmp_path, renderer):
+    some = job(tmp_path / "some", num=10)
+    run(some._replace(plan=some.plan._replace(categories=("bracelet", "ring"))))
+    run(job(tmp_path / "all"))
+    chosen, every = samples(tmp_path / "some"), samples(tmp_path / "all")
+    assert list(chosen) == [f"train-{number:06d}" for number in (0, 1, 4, 5, 8, 9, 12, 13, 16, 17)]
+    assert all(every[key] == entries for key, entries in chosen.items())
+    with pytest.raises(ValueError, match=r"types \['bracelet', 'ring'\] \(now None\)"):
+        run(job(tmp_path / "some", num=10))
 
 
 def test_other_options_are_refused_and_nothing_is_touched(tmp_path, renderer):
