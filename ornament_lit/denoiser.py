@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
 from ornament_lit.attention import (
@@ -21,7 +21,13 @@ from ornament_lit.features import ProjectedTokens, ReferenceFeatures
 from ornament_lit.input_skip import InputSkip, NoInputSkip
 from ornament_lit.known_pixels import NothingKnown, OutsideBoxKnown
 from ornament_lit.reference_matching import NoReferenceMatching, ReferenceMatching
-from ornament_lit.unet_surgery import added_conditions, check_conditioning, fold_cross_attention, widen_input
+from ornament_lit.unet_surgery import (
+    added_conditions,
+    check_conditioning,
+    fold_cross_attention,
+    start_at_zero,
+    widen_input,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,12 @@ class Denoiser(nn.Module):
             UNets whose first convolution is narrower than the inputs, so that they cannot hand them on.
         warp_condition: Look at what the warp says, too: the latents of its composite, and its coverage. The new input
             channels start at zero.
+        warp_residual: Predict how the warp's composite is to change: its latents are added to the prediction, and
+            where a UNet is widened, its last convolution starts at zero, so that an untrained denoiser draws the
+            composite itself. For noise schedulers that predict the latents; needs ``warp_condition``.
+
+    Raises:
+        ValueError: If the UNet's inputs do not fit, or ``warp_residual`` is without ``warp_condition``.
     """
 
     def __init__(
@@ -76,16 +88,21 @@ class Denoiser(nn.Module):
         known_pixels: bool = False,
         input_skip: bool = False,
         warp_condition: bool = False,
+        warp_residual: bool = False,
     ) -> None:
         super().__init__()
+        if warp_residual and not warp_condition:
+            raise ValueError("warp_residual changes what warp_condition looks at; set warp_condition to true, too")
         self.unet = unet
         self.latent_channels = int(unet.config.out_channels)
-        self.warp_condition = warp_condition
+        self.warp_condition, self.warp_residual = warp_condition, warp_residual
         self.direct_masking = direct_masking
         self._check_input_channels()
         check_conditioning(unet)
         if unet.config.in_channels < self.input_channels:
             widen_input(unet, self.input_channels, keep=unet.config.in_channels)
+            if warp_residual:
+                start_at_zero(unet)
         install_processors(unet)
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
@@ -102,6 +119,19 @@ class Denoiser(nn.Module):
         """Channels that the UNet looks at: noisy latents, mask, erased person; latents and coverage of the warp."""
         groups = 3 if self.warp_condition else 2
         return groups * self.latent_channels + groups - 1
+
+    def check(self, noise_scheduler: SchedulerMixin) -> None:
+        """Check that what is predicted fits the scheduler of training.
+
+        Raises:
+            ValueError: If a composite would be added to anything else than latents.
+        """
+        kind = noise_scheduler.config.get("prediction_type")
+        if self.warp_residual and kind != "sample":
+            raise ValueError(
+                f"warp_residual needs a noise scheduler with prediction_type: sample, got {kind}; set it, or "
+                "warp_residual to false"
+            )
 
     def _check_input_channels(self) -> None:
         usual = (self.latent_channels, 2 * self.latent_channels + 1)
@@ -270,7 +300,11 @@ class Denoiser(nn.Module):
             return_dict=False,
         )[0]
         skipped: Tensor = self.skip(prediction, inputs, timesteps)
-        return skipped
+        return skipped + self._composite(inputs) if self.warp_residual else skipped
+
+    def _composite(self, inputs: Tensor) -> Tensor:
+        """The latents of the warp's composite among the inputs, (B, c, h, w)."""
+        return inputs[:, -1 - self.latent_channels : -1]
 
 
 def _heads(unet: UNet2DConditionModel, name: str) -> tuple[int, int]:

@@ -134,6 +134,7 @@ class TryOnModule(LightningModule):
         self.diffusion_loss = diffusion_loss or DiffusionLoss()
         self.diffusion_loss.check(noise_scheduler, min_snr_gamma)
         self.neutral_background = neutral_background
+        denoiser.check(noise_scheduler)
         assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)
         self.autoencoder = autoencoder
         self.image_encoder = image_encoder

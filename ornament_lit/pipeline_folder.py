@@ -55,7 +55,7 @@ FAMILIES = {
     "mask_head": MaskHead,
     "warp": Warp,
 }
-DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip", "warp_condition")
+DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip", "warp_condition", "warp_residual")
 """Options of the denoiser that are kept beside ``reference_matching``; a folder of an older release has fewer."""
 
 

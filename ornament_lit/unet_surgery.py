@@ -29,6 +29,13 @@ def widen_input(unet: UNet2DConditionModel, in_channels: int, keep: int) -> None
     unet.register_to_config(in_channels=in_channels)
 
 
+def start_at_zero(unet: UNet2DConditionModel) -> None:
+    """Let a UNet predict zeros until it has learned more: its last convolution becomes zero."""
+    with torch.no_grad():
+        for weights in unet.conv_out.parameters():
+            weights.zero_()
+
+
 PIXELS_PER_LATENT = 8
 """Along a side, in Stable Diffusion XL, whose UNet is told the size of the picture in pixels."""
 

@@ -25,9 +25,10 @@ def render(
 ) -> None:
     """Render triplets of drawn ornaments on drawn people, with exact masks, into shards to train on.
 
-    The types come in turn: bracelet, ring, earring, necklace, or those of ``types`` alone. The same options give the same bytes, whatever the
-    number of processes. It is safe to interrupt and to run again: finished shards are kept. When all are there, the
-    index, a card (README.md) and a contact sheet (contact_sheet.png) are written beside them. Needs the extra render.
+    The types come in turn: bracelet, ring, earring, necklace, or those of ``types`` alone. The same options give the
+    same bytes, whatever the number of processes. It is safe to interrupt and to run again: finished shards are kept.
+    When all are there, the index, a card (README.md) and a contact sheet (contact_sheet.png) are written beside them.
+    Needs the extra render.
 
     Args:
         out: Folder for the shards; made if needed.

@@ -23,7 +23,7 @@ class NoDenoiser(Denoiser):
     """
 
     latent_channels = 0
-    warp_condition = False
+    warp_condition = warp_residual = False
 
     def __init__(self) -> None:
         nn.Module.__init__(self)

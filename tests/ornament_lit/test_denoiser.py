@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
 
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import ReferenceFeatures
@@ -126,6 +127,26 @@ def test_guidance_withholds_what_a_warp_says(build_unet, known_pixels: bool) -> 
     torch.testing.assert_close(conditional, expected)
     torch.testing.assert_close(unconditional, alone)
     assert not torch.allclose(conditional, unconditional, atol=1e-2)
+
+
+def test_an_untrained_residual_draws_the_composite(build_unet) -> None:
+    denoiser = Denoiser(build_unet(channels=4), warp_condition=True, warp_residual=True, input_skip=True)
+    tokens, said = torch.randn(2, 3, 24), warped()
+    assert torch.equal(call(denoiser, tokens, warp_latents=said), said[:, :4])
+    torch.nn.init.normal_(denoiser.unet.conv_out.weight)
+    changed = call(denoiser, tokens, warp_latents=said)
+    whole = Denoiser(denoiser.unet, warp_condition=True, input_skip=True)
+    torch.testing.assert_close(changed, call(whole, tokens, warp_latents=said) + said[:, :4])
+    assert whole.unet.conv_out.weight.any(), "a UNet that fits already keeps its weights"
+
+
+def test_a_residual_needs_a_composite_and_a_scheduler_of_latents(build_unet) -> None:
+    with pytest.raises(ValueError, match="set warp_condition to true"):
+        Denoiser(build_unet(channels=4), warp_residual=True)
+    denoiser = Denoiser(build_unet(channels=4), warp_condition=True, warp_residual=True)
+    denoiser.check(DDPMScheduler(prediction_type="sample"))
+    with pytest.raises(ValueError, match=r"prediction_type: sample, got epsilon.*warp_residual to false"):
+        denoiser.check(DDPMScheduler())
 
 
 def test_without_a_warp_there_is_nothing_to_look_at(build_unet) -> None:
