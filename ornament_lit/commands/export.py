@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def export(checkpoint: str, output: Path, raw: bool = False, resolution: int | None = None) -> None:
+def export(checkpoint: str, output: Path, raw: bool = False, resolution: int | None = None, half: bool = False) -> None:
     """Write the pipeline of a checkpoint: export --checkpoint C --output DIR.
 
     The folder holds stock models of diffusers and transformers as safetensors, and our small parts beside them. It is
@@ -14,11 +14,16 @@ def export(checkpoint: str, output: Path, raw: bool = False, resolution: int | N
         output: Folder to write; a pipeline that is there is replaced.
         raw: Take the raw weights instead of the averaged ones.
         resolution: Side of the drawn windows; needed for checkpoints that do not say it.
+        half: Write the weights as float16, in half the space; they are read as float32.
     """
+    import torch
+
     from ornament_lit.exporting import load_checkpoint
     from ornament_lit.pipeline_folder import check_replaceable
 
     check_replaceable(output)
     pipeline = load_checkpoint(checkpoint, raw, resolution)
+    if half:
+        pipeline.to(torch.float16)
     pipeline.save_pretrained(output)
     print(f"pipeline with the {pipeline.settings.source['weights']} weights: {output}")

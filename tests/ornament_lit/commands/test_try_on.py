@@ -17,6 +17,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 from PIL import Image
+from safetensors.torch import load_file
 
 from ornament_lit.__main__ import main
 from ornament_lit.attention_losses import ZeroAttentionLoss
@@ -151,6 +152,20 @@ def test_an_exported_pipeline_draws_the_same(try_on: Callable[..., int], files: 
     assert (files / "out/again.png").read_bytes() == (files / "out/worn.png").read_bytes()
     settings = OrnamentTryOnPipeline.from_pretrained(files / "exported").settings
     assert (settings.resolution, settings.crop_factor, settings.steps_taken) == (32, 1.4, 2)
+
+
+def test_half_of_the_space_is_taken_by_weights_that_are_read_as_float32(checkpoint: Path, files: Path) -> None:
+    folders = {word: files / word for word in ("whole", "half")}
+    for word, folder in folders.items():
+        assert main(["export", f"--checkpoint={checkpoint}", f"--output={folder}", f"--half={word == 'half'}"]) == 0
+    for name in ("try_on.safetensors", "unet/diffusion_pytorch_model.safetensors"):
+        whole, half = (load_file(folder / name) for folder in folders.values())
+        assert {value.dtype for value in half.values()} == {torch.float16}
+        assert all(torch.equal(value, whole[key].half()) for key, value in half.items())
+    again = OrnamentTryOnPipeline.from_pretrained(folders["half"])
+    assert {parameter.dtype for part in (again.unet, again.mask_head) for parameter in part.parameters()} == {
+        torch.float32
+    }
 
 
 def test_averaged_weights_are_exported_unless_raw_ones_are_wanted(checkpoint: Path, files: Path) -> None:
