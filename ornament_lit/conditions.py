@@ -118,7 +118,7 @@ def add_warp(conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder:
     """
     if not warp.num_predictions:
         return conditions
-    output = warp(warp_inputs(batch))
+    output = warp(warp_inputs(batch)).on_known_skin(batch["person_image"], input_mask(batch))
     latents = autoencoder.encode(output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
     return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))

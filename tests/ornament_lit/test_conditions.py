@@ -120,6 +120,20 @@ def test_a_warp_is_asked_and_what_it_says_is_encoded(worn_batch, build_warp) -> 
     assert add_warp(plain, NoWarp(), batch, autoencoder) is plain and plain.warp_latents is None
 
 
+def test_beside_a_finer_mask_the_person_stays_and_a_box_hides_all_of_itself(worn_batch, build_warp) -> None:
+    batch, autoencoder, warp = worn_batch(), SpaceToDepthAutoencoder(4), build_warp()
+    finer = torch.zeros_like(batch["box_mask"])
+    finer[..., 12:20, 10:22] = 1
+    finer = finer * batch["box_mask"]
+    plain = encode_conditions({**batch, "input_mask": finer}, autoencoder, NoImageEncoder())
+    said = add_warp(plain, warp, {**batch, "input_mask": finer}, autoencoder).warp
+    beside = (1 - finer).expand_as(said.skin) > 0
+    torch.testing.assert_close(said.skin[beside], batch["person_image"][beside])
+    boxed = add_warp(plain, warp, batch, autoencoder).warp
+    alone = warp(warp_inputs(batch))
+    assert torch.equal(boxed.skin, alone.skin) and torch.equal(boxed.composite, alone.composite)
+
+
 def test_the_mask_of_the_warp_is_the_last(worn_batch, build_warp) -> None:
     batch, autoencoder = worn_batch(), SpaceToDepthAutoencoder(4)
     plain = encode_conditions(batch, autoencoder, NoImageEncoder())

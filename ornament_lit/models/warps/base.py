@@ -5,7 +5,7 @@ Shape legend: B batch, H, W size of the person's window, h, w size of the wider 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import torch
@@ -68,6 +68,17 @@ class WarpOutput:
     composite: Tensor
     confidence: Tensor
     warped: Tensor
+
+    def on_known_skin(self, person_image: Tensor, erased: Tensor) -> "WarpOutput":
+        """The same with the person's own skin wherever it is not erased, as beside a mask that is finer than the box.
+
+        Args:
+            person_image: (B, 3, H, W) in [-1, 1].
+            erased: (B, 1, H, W) in [0, 1].
+        """
+        change = (1 - erased) * (person_image - self.skin)
+        composite = self.composite + (1 - self.coverage) * change
+        return replace(self, skin=self.skin + change, composite=composite)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What a warp is told of a batch, and what it should say."""
 
+from dataclasses import replace
+
 import torch
 
 from ornament_lit.models.warps import NoWarp
@@ -44,6 +46,20 @@ def test_without_a_correspondence_no_pixel_counts(tiny_batch, worn_batch) -> Non
     known = batch["correspondence"]["known"]
     batch["correspondence"]["seen"] = torch.zeros_like(known)
     torch.testing.assert_close(warp_truth(batch).weight, 0.3 * known)
+
+
+def test_known_skin_stands_beside_and_under_an_ornament_that_covers_a_part(worn_batch) -> None:
+    output = NoWarp()(warp_inputs(worn_batch()))
+    half = torch.full_like(output.coverage, 0.5)
+    skin, lit, person = (torch.full_like(output.skin, value) for value in (0.2, 1.0, -0.6))
+    output = replace(output, skin=skin, coverage=half, composite=0.5 * skin + 0.5 * lit)
+    erased = torch.zeros_like(half)
+    erased[..., :16] = 1
+    found = output.on_known_skin(person, erased)
+    assert torch.equal(found.composite[..., :16], output.composite[..., :16])
+    torch.testing.assert_close(found.composite[..., 16:], torch.full_like(skin, 0.2)[..., 16:])  # (-0.6 + 1) / 2
+    torch.testing.assert_close(found.skin[..., 16:], person[..., 16:])
+    assert torch.equal(found.skin[..., :16], skin[..., :16]) and found.coverage is output.coverage
 
 
 def test_rows_are_split(worn_batch) -> None:
