@@ -107,7 +107,7 @@ class OrnamentTryOnPipeline:
         """
         return cls(**load_folder(Path(folder))).to(torch_dtype)
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
         """Write the pipeline to a folder, as safetensors and JSON; the folder appears complete or not at all.
 
         ``unet``, ``scheduler`` and, where there are any, ``vae`` and ``image_encoder`` are in the stock formats of
@@ -116,12 +116,13 @@ class OrnamentTryOnPipeline:
 
         Args:
             folder: A folder that does not exist yet, or one with a pipeline, which is replaced.
+            half: Write the weights as float16, in half the space; they are read as float32.
 
         Raises:
             ValueError: If a part cannot be written down.
             FileExistsError: If the folder holds something else.
         """
-        save_folder(Path(folder), self.components, self.settings)
+        save_folder(Path(folder), self.components, self.settings, half)
 
     @property
     def components(self) -> dict[str, Any]:

@@ -16,14 +16,10 @@ def export(checkpoint: str, output: Path, raw: bool = False, resolution: int | N
         resolution: Side of the drawn windows; needed for checkpoints that do not say it.
         half: Write the weights as float16, in half the space; they are read as float32.
     """
-    import torch
-
     from ornament_lit.exporting import load_checkpoint
     from ornament_lit.pipeline_folder import check_replaceable
 
     check_replaceable(output)
     pipeline = load_checkpoint(checkpoint, raw, resolution)
-    if half:
-        pipeline.to(torch.float16)
-    pipeline.save_pretrained(output)
+    pipeline.save_pretrained(output, half)
     print(f"pipeline with the {pipeline.settings.source['weights']} weights: {output}")
