@@ -13,7 +13,7 @@ from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.models.warps import Warp
-from ornament_lit.models.warps.base import WarpOutput, warp_inputs
+from ornament_lit.models.warps.base import WarpOutput, lay_by_truth, warp_inputs, warp_truth
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: Im
 
 
 @torch.no_grad()
-def add_warp(conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder: Autoencoder) -> Conditions:
+def add_warp(
+    conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder: Autoencoder, true_share: float = 0.0
+) -> Conditions:
     """Ask a warp, and encode what it says.
 
     Args:
@@ -115,10 +117,14 @@ def add_warp(conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder:
         warp: A warp that says nothing leaves the conditions as they are.
         batch: Pictures and masks.
         autoencoder: Encodes the composite.
+        true_share: Share of the samples whose ornament is laid over by the true correspondence, in training.
     """
     if not warp.num_predictions:
         return conditions
-    output = warp(warp_inputs(batch)).on_known_skin(batch["person_image"], input_mask(batch))
+    inputs = warp_inputs(batch)
+    output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
+    if true_share:
+        output = lay_by_truth(output, inputs, warp_truth(batch), true_share)
     latents = autoencoder.encode(output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
     return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))

@@ -230,7 +230,8 @@ class TryOnModule(LightningModule):
         encoded = encode_images(batch, self.autoencoder, self.image_encoder, True, self.neutral_background)
         conditions = make_conditions(batch, encoded, self.image_encoder)
         if self.denoiser.warp_condition or not self.training:
-            conditions = add_warp(conditions, self.warp, batch, self.autoencoder)
+            true_share = self.diffusion_loss.true_share(batch, self.training)
+            conditions = add_warp(conditions, self.warp, batch, self.autoencoder, true_share)
         options = (self.condition_dropout, self.noise_draws, self.offset_noise) if self.training else (0.0, 1, 0.0)
         dropout, draws, _ = options
         latents = self.denoiser.noised(encoded["person_latents"])

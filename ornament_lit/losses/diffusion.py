@@ -6,6 +6,8 @@ Shape legend: B batch, c latent channels, h, w latent size.
 from diffusers import SchedulerMixin
 from torch import Tensor
 
+from ornament_lit.batch import TryOnBatch
+from ornament_lit.first_batch import FirstBatch
 from ornament_lit.noising import Noising, denoising_loss, draw_noising, min_snr_weights, velocity_weights
 from ornament_lit.timesteps import TimestepSampler, UniformTimesteps
 
@@ -18,11 +20,26 @@ class DiffusionLoss:
             losses can be compared.
         velocity_weight: Weigh a denoiser that predicts the latents (``prediction_type: sample``) about as if it
             predicted the velocity, see :func:`ornament_lit.noising.velocity_weights`. Not beside ``min_snr_gamma``.
+        true_composites: Share of the training samples, in [0, 1], whose composite is laid over by the true
+            correspondence instead of the warp's, for a denoiser with ``warp_condition``: so it learns to trust the
+            composite, and does not pale what may lie a little off (teacher forcing, Williams and Zipser, 1989).
+
+    Raises:
+        ValueError: If ``true_composites`` is no share.
     """
 
-    def __init__(self, timesteps: TimestepSampler | None = None, velocity_weight: bool = False) -> None:
+    def __init__(
+        self,
+        timesteps: TimestepSampler | None = None,
+        velocity_weight: bool = False,
+        true_composites: float = 0.0,
+    ) -> None:
+        if not 0 <= true_composites <= 1:
+            raise ValueError(f"true_composites must be a share in [0, 1], got {true_composites}")
         self.timesteps = timesteps or UniformTimesteps()
         self.velocity_weight = velocity_weight
+        self.true_composites = true_composites
+        self._first_batch = FirstBatch("true_composites makes composites")
 
     def check(self, noise_scheduler: SchedulerMixin, min_snr_gamma: float | None) -> None:
         """Check that the options fit those of the module.
@@ -43,6 +60,13 @@ class DiffusionLoss:
                 "velocity_weight needs a noise scheduler with alphas_cumprod and prediction_type: sample, got "
                 f"{type(noise_scheduler).__name__} with {kind}; v_prediction has that weight by itself"
             )
+
+    def true_share(self, batch: TryOnBatch, training: bool) -> float:
+        """Share of the samples whose composite is to be that of the true correspondence: none in evaluation."""
+        if not (training and self.true_composites):
+            return 0.0
+        self._first_batch.look(batch["correspondence"]["known"] if "correspondence" in batch else None, training)
+        return self.true_composites
 
     def draw(
         self,

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
 from ornament_lit.models.warps.sliding import slide_to_front
-from ornament_lit.models.warps.texture import spread_colours
+from ornament_lit.models.warps.texture import sample_texture, spread_colours
 
 NO_WIDE_VIEW = "this warp looks at a wider view of the person; set data.wide_view, such as 1.8"
 HIDDEN = 0.3
 """Weight of a worn pixel whose point is hidden in the ornament's picture; one that is seen there counts 1."""
+SHARES = 1000
+"""In so many parts a share of the samples is told."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,26 @@ def warp_truth(batch: TryOnBatch) -> WarpTruth:
         batch.get("correspondence") or _unknown(batch["wearing_mask"]),
         batch["sample_seed"],
     )
+
+
+def lay_by_truth(output: WarpOutput, inputs: WarpInputs, truth: WarpTruth, share: float) -> WarpOutput:
+    """Lay the ornaments of a share of the samples over their persons by the true correspondence; light and skin stay.
+
+    Args:
+        output: What a warp says.
+        inputs: What it was told.
+        truth: Samples of which no pixel's point is known keep what the warp says.
+        share: In [0, 1]; which samples, is drawn from their seeds.
+    """
+    uv, known = truth.correspondence["uv"].float(), truth.correspondence["known"]
+    warped = sample_texture(inputs.texture[:, :3].float(), uv, "border")
+    worn = truth.wearing_mask * (known > 0)
+    lit = (warped + 1) * output.gain - 1
+    composite = output.skin + (lit - output.skin) * worn
+    chosen = (truth.sample_seed % SHARES < share * SHARES) & (known.amax((1, 2, 3)) > 0)
+    laid = {"uv": uv, "visibility": worn, "coverage": worn, "composite": composite, "warped": warped}
+    rows = chosen.view(-1, 1, 1, 1)
+    return replace(output, **{name: torch.where(rows, value, getattr(output, name)) for name, value in laid.items()})
 
 
 def _erased(view: WideView | None) -> WideView | None:

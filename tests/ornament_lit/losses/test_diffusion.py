@@ -2,6 +2,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
+from ornament_lit.denoiser import Denoiser
 from ornament_lit.losses import DiffusionLoss
 from ornament_lit.noising import draw_noising, velocity_weights
 from ornament_lit.timesteps import LogitNormalTimesteps
@@ -48,6 +49,31 @@ def test_training_draws_its_timesteps_and_evaluation_all_alike(build_module, tin
         module.eval().losses(tiny_batch())
     plain, plain_eval, ours, ours_eval = seen
     assert torch.equal(plain, plain_eval) and torch.equal(plain, ours_eval) and ours.min() > 950
+
+
+def test_training_sees_composites_of_the_true_correspondence_and_evaluation_those_of_the_warp(
+    build_module, build_unet, build_warp, worn_batch
+) -> None:
+    loss, batch, seen = DiffusionLoss(true_composites=1.0), worn_batch(), []
+    denoiser = Denoiser(build_unet(), warp_condition=True)
+    module = build_module(denoiser=denoiser, warp=build_warp(), warp_loss_weight=0.0, diffusion_loss=loss)
+    module.denoiser.register_forward_pre_hook(lambda _, __, given: seen.append(given["warp_latents"]), with_kwargs=True)
+    module.train().losses(batch)
+    module.eval().losses(batch)
+    worn = torch.nn.functional.avg_pool2d(batch["wearing_mask"], 4)
+    torch.testing.assert_close(seen[0][:, -1:], worn)
+    assert torch.equal(seen[1], module.conditions(batch).warp_latents) and not torch.allclose(seen[0], seen[1])
+
+
+def test_true_composites_need_a_correspondence_and_a_share(worn_batch) -> None:
+    batch = worn_batch()
+    del batch["correspondence"]
+    loss = DiffusionLoss(true_composites=0.8)
+    assert loss.true_share(batch, training=False) == 0
+    with pytest.warns(UserWarning, match=r"true_composites .* only from samples with a correspondence"):
+        assert loss.true_share(batch, training=True) == 0.8
+    with pytest.raises(ValueError, match=r"must be a share in \[0, 1\], got 1.5"):
+        DiffusionLoss(true_composites=1.5)
 
 
 def test_options_that_do_not_fit_are_refused(build_module) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from ornament_lit.models.warps import NoWarp
-from ornament_lit.models.warps.base import split_rows, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import lay_by_truth, split_rows, warp_inputs, warp_truth
 
 
 def test_a_known_input_mask_is_erased_and_given_beside_the_box(tiny_batch) -> None:
@@ -60,6 +60,30 @@ def test_known_skin_stands_beside_and_under_an_ornament_that_covers_a_part(worn_
     torch.testing.assert_close(found.composite[..., 16:], torch.full_like(skin, 0.2)[..., 16:])  # (-0.6 + 1) / 2
     torch.testing.assert_close(found.skin[..., 16:], person[..., 16:])
     assert torch.equal(found.skin[..., :16], skin[..., :16]) and found.coverage is output.coverage
+
+
+def test_the_truth_lays_the_ornament_where_the_photograph_has_it(worn_batch, build_warp) -> None:
+    batch = worn_batch(detail=4)
+    inputs = warp_inputs(batch)
+    output = replace(build_warp()(inputs), gain=torch.ones_like(batch["person_image"]), skin=batch["person_image"])
+    laid = lay_by_truth(output, inputs, warp_truth(batch), share=1.0)
+    sure = (batch["wearing_mask"] == 1).expand_as(laid.composite)
+    torch.testing.assert_close(laid.composite[sure], batch["person_image"][sure], atol=0.05, rtol=0)
+    assert (output.composite - batch["person_image"])[sure].abs().max() > 0.2
+    assert torch.equal(laid.coverage, batch["wearing_mask"]) and torch.equal(laid.uv, batch["correspondence"]["uv"])
+    assert laid.skin is output.skin and laid.gain is output.gain
+
+
+def test_a_share_of_the_samples_is_laid_by_the_truth_and_none_whose_truth_is_not_known(worn_batch, build_warp) -> None:
+    batch = {**worn_batch(3), "sample_seed": torch.tensor([2100, 2899, 2400])}
+    batch["correspondence"]["known"][2] = 0
+    inputs = warp_inputs(batch)
+    output = build_warp()(inputs)
+    laid = lay_by_truth(output, inputs, warp_truth(batch), share=0.5)
+    same = [torch.equal(laid.composite[row], output.composite[row]) for row in range(3)]
+    assert same == [False, True, True]
+    del batch["correspondence"]
+    assert torch.equal(lay_by_truth(output, inputs, warp_truth(batch), 1.0).composite, output.composite)
 
 
 def test_rows_are_split(worn_batch) -> None:
