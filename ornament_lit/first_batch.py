@@ -3,6 +3,8 @@
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from ornament_lit.batch import TryOnBatch
+
 
 class FirstBatch:
     """Look at the first batch of a training, and say if none of its samples has a correspondence.
@@ -14,6 +16,10 @@ class FirstBatch:
     def __init__(self, learns: str) -> None:
         self.learns = learns
         self.looked = False
+
+    def look_at(self, batch: TryOnBatch, training: bool) -> None:
+        """Look at the correspondence of a batch, if it brings one; see :meth:`look`."""
+        self.look(batch["correspondence"]["known"] if "correspondence" in batch else None, training)
 
     def look(self, known: Tensor | None, training: bool) -> None:
         """Look once, in training.

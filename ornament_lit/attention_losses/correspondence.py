@@ -57,7 +57,7 @@ class CorrespondenceAttentionLoss(AttentionLoss):
 
     def points(self, denoiser: Denoiser, batch: TryOnBatch) -> dict[str, Tensor]:
         """Draw points where the correspondence is known."""
-        self.first_batch.look(batch["correspondence"]["known"] if "correspondence" in batch else None, self.training)
+        self.first_batch.look_at(batch, self.training)
         if "correspondence" not in batch:
             return {}
         known = batch["correspondence"]["known"]

@@ -49,7 +49,7 @@ class ExpectedPositionLoss(AttentionLoss):
 
     def points(self, denoiser: Denoiser, batch: TryOnBatch) -> dict[str, Tensor]:
         """Ask for no points; look whether there is anything to learn."""
-        self.first_batch.look(batch["correspondence"]["known"] if "correspondence" in batch else None, self.training)
+        self.first_batch.look_at(batch, self.training)
         return {}
 
     def forward(

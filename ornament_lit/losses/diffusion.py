@@ -65,7 +65,7 @@ class DiffusionLoss:
         """Share of the samples whose composite is to be that of the true correspondence: none in evaluation."""
         if not (training and self.true_composites):
             return 0.0
-        self._first_batch.look(batch["correspondence"]["known"] if "correspondence" in batch else None, training)
+        self._first_batch.look_at(batch, training)
         return self.true_composites
 
     def draw(
