@@ -7,6 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from ornament_lit.checkpoints import read_checkpoint, restore_frozen
+from ornament_lit.pipeline_folder import read_weights
 
 
 class InitialWeights(Callback):
@@ -17,12 +18,13 @@ class InitialWeights(Callback):
     restores all of it, whatever this callback has loaded. Frozen parts come from their own files, as ever.
 
     Args:
-        checkpoint: A checkpoint of a module with the same parts at the same sizes.
+        checkpoint: A checkpoint of a module with the same parts at the same sizes, or the folder of its pipeline, such
+            as ``weights/small``.
         parts: Take the weights of these parts alone, such as ``[warp]`` or ``[warp.aligner]``, which both modules must
             have; the others begin as they are. Null for all parts.
 
     Raises:
-        FileNotFoundError: When the fit starts, if there is no such file.
+        FileNotFoundError: If there is no such file when the fit starts, or no pipeline in a folder.
         ValueError: When the fit is set up, if it is no checkpoint of this package or its parts are others.
     """
 
@@ -33,9 +35,9 @@ class InitialWeights(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the weights; a fit that goes on replaces them by its own, and does without the file."""
-        if stage != "fit" or not self.checkpoint.is_file():
+        if stage != "fit" or not self.checkpoint.exists():
             return
-        weights = self._taken(restore_frozen(pl_module, read_checkpoint(self.checkpoint)["state_dict"]))
+        weights = self._taken(self._read(pl_module))
         own = self._taken(pl_module.state_dict())
         absent = [part for part in self.parts or () if not any(f"{key}.".startswith(f"{part}.") for key in own)]
         if absent:
@@ -49,6 +51,12 @@ class InitialWeights(Callback):
             )
         pl_module.load_state_dict(weights, strict=self.parts is None)
 
+    def _read(self, module: LightningModule) -> dict[str, Tensor]:
+        """All weights, by their names in the module."""
+        if self.checkpoint.is_dir():
+            return read_weights(self.checkpoint)
+        return restore_frozen(module, read_checkpoint(self.checkpoint)["state_dict"])
+
     def _taken(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """What of a state dictionary belongs to the parts."""
         if self.parts is None:
@@ -61,6 +69,6 @@ class InitialWeights(Callback):
         """Check that a fit which begins has got its weights."""
         if trainer.ckpt_path is not None:
             return
-        if not self.checkpoint.is_file():
+        if not self.checkpoint.exists():
             raise FileNotFoundError(f"a checkpoint must be a file, got {str(self.checkpoint)!r}; check the path")
         rank_zero_info(f"the weights are those of {self.checkpoint}; everything else begins anew")

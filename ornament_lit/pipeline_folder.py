@@ -24,10 +24,11 @@ from typing import Any
 from uuid import uuid4
 
 import diffusers
+import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ornament_lit import __version__
 from ornament_lit.assembly import assemble
@@ -153,6 +154,14 @@ def load_folder(folder: Path) -> dict[str, Any]:
     assemble(denoiser=denoiser, **{name: part for name, part in parts.items() if name != "warp"})
     _load_weights(folder, _with_denoiser(parts, denoiser))
     return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All weights of a pipeline by their names in :class:`ornament_lit.module.TryOnModule`; see load_folder."""
+    components = load_folder(folder)
+    parts = {name: components[name].state_dict() for name in (*FAMILIES, "denoiser")}
+    weights = {f"{name}.{key}": value for name, state in parts.items() for key, value in state.items()}
+    return {**weights, "mask_threshold": torch.tensor(components["settings"].mask_threshold)}
 
 
 def read_index(folder: Path) -> dict[str, Any]:

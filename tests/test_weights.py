@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
+from callbacks import InitialWeights
 from datamodules import OrnamentDataModule
 from ornament_lit.batch import TryOnBatch, with_other_ornament
+from ornament_lit.cli import build
 from ornament_lit.losses.warp import masked_error
 from ornament_lit.metrics.mask_iou import iou
 from ornament_lit.models.warps.base import WarpOutput, warp_inputs
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 
-SMALL = Path(__file__).parent.parent / "weights/small"
+ROOT = Path(__file__).parent.parent
+SMALL = ROOT / "weights/small"
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,17 @@ def test_they_draw_the_ornament_that_they_are_given(pipeline: OrnamentTryOnPipel
         for one in (batch, with_other_ornament(batch))
     )
     assert (right < wrong).float().mean() > 0.65
+
+
+def test_a_training_begins_from_them(pipeline: OrnamentTryOnPipeline) -> None:
+    module = build(["--config", str(ROOT / "configs/small.yaml")]).model
+    InitialWeights(SMALL).setup(Trainer(logger=False), module, "fit")
+    loaded, shipped = module.warp.state_dict(), pipeline.warp.state_dict()
+    assert loaded.keys() == shipped.keys() and all(torch.equal(loaded[key], shipped[key]) for key in shipped)
+    assert module.mask_threshold.item() == pytest.approx(pipeline.settings.mask_threshold)
+
+
+def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
+    module = build(["--config", str(ROOT / "configs/small.yaml")]).model
+    with pytest.raises(FileNotFoundError, match=r"no pipeline at .*model_index.json does not exist"):
+        InitialWeights(tmp_path).setup(Trainer(logger=False), module, "fit")
