@@ -70,5 +70,8 @@ class InitialWeights(Callback):
         if trainer.ckpt_path is not None:
             return
         if not self.checkpoint.exists():
-            raise FileNotFoundError(f"a checkpoint must be a file, got {str(self.checkpoint)!r}; check the path")
+            raise FileNotFoundError(
+                f"a checkpoint must be a file, got {str(self.checkpoint)!r}; check the path "
+                "(a pipeline's folder will do, too)"
+            )
         rank_zero_info(f"the weights are those of {self.checkpoint}; everything else begins anew")

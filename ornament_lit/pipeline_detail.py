@@ -16,7 +16,7 @@ from ornament_lit.geometry import visible_part
 from ornament_lit.models.warps.base import WarpOutput
 from ornament_lit.models.warps.extension import gaussian_window
 from ornament_lit.models.warps.pose_aware import resize_smooth
-from ornament_lit.models.warps.texture import sample_texture, spread_colours
+from ornament_lit.models.warps.texture import lit, sample_texture, spread_colours
 from ornament_lit.photographs import as_rgb
 from ornament_lit.windows import OrnamentWindow, PersonWindow, tensor_to_image, tensor_to_mask
 
@@ -49,13 +49,13 @@ def paste_detail(
     colours = sample_texture(spread_colours(image[None], mask[None]), uv, "border")
     visibility, gain = (resize_smooth(part.float(), size) for part in (warp.visibility, warp.gain))
     change = resize_smooth(gaussian_window(drawing[None] - warp.composite.float().clamp(-1, 1), LOW_FREQUENCY), size)
-    lit = (colours + 1) * gain - 1 + change
+    drawn = lit(colours, gain) + change
     coverage = (visibility * sample_texture(mask[None], uv)).clamp(0, 1) * _inside(person)
     share = coverage
     if whole_box:
         skin = resize_smooth(drawing[None], size)
-        lit, share = skin + (lit - skin) * coverage, _inside(person)
-    return _lay(lit[0].clamp(-1, 1), share[0], person)
+        drawn, share = skin + (drawn - skin) * coverage, _inside(person)
+    return _lay(drawn[0].clamp(-1, 1), share[0], person)
 
 
 def texture_size(uv: Tensor, full: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ornament_lit.first_batch import FirstBatch
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
+from ornament_lit.models.warps.texture import lit
 
 AROUND = 0.25
 """Weight of the field around the ornament, as far as a Gaussian window of :data:`NEAR` reaches."""
@@ -129,13 +130,13 @@ class WarpLoss:
         box, image = training.inputs.box_mask, training.truth.person_image
         worn, bare = training.truth.wearing_mask * box, (1 - training.truth.wearing_mask) * box
         error = field_error(output.uv, target, pixels)
-        lit = (output.warped + 1) * output.gain.detach() - 1
+        colours = lit(output.warped, output.gain.detach())
         errors = {
             "field": mean(error, known * fair),
             "slope": mean(slope_error(output.uv, target, pixels), known * fair),
             "mask": mean(mask_error(output.coverage, worn, box), fair),
             "area": mean(area_error(output.coverage, worn), fair),
-            "detail": mean(masked_error(lit, image, worn), fair),
+            "detail": mean(masked_error(colours, image, worn), fair),
             "light": mean(light_error(output, image, worn), fair),
             "skin": mean(masked_error(output.skin, image, bare), fair),
             "confidence": mean((output.confidence + (error.detach() + 1e-3).log()).abs(), known),
@@ -191,9 +192,9 @@ def masked_error(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
 
 def light_error(output: WarpOutput, image: Tensor, worn: Tensor) -> Tensor:
     """Difference of the ornament's mean colours in squares of :data:`LIGHT` pixels, (B,)."""
-    lit = (output.warped.detach() + 1) * output.gain - 1
+    colours = lit(output.warped.detach(), output.gain)
     covered = F.avg_pool2d(worn, LIGHT)
-    errors = (F.avg_pool2d((lit - image) * worn, LIGHT)).abs().sum((1, 2, 3))
+    errors = (F.avg_pool2d((colours - image) * worn, LIGHT)).abs().sum((1, 2, 3))
     return errors / (3 * covered.sum((1, 2, 3))).clamp(min=1e-2)
 
 

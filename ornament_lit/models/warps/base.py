@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
 from ornament_lit.models.warps.sliding import slide_to_front
-from ornament_lit.models.warps.texture import sample_texture, spread_colours
+from ornament_lit.models.warps.texture import lit, sample_texture, spread_colours
 
 NO_WIDE_VIEW = "this warp looks at a wider view of the person; set data.wide_view, such as 1.8"
 HIDDEN = 0.3
@@ -227,8 +227,7 @@ def lay_by_truth(output: WarpOutput, inputs: WarpInputs, truth: WarpTruth, share
     uv, known = truth.correspondence["uv"].float(), truth.correspondence["known"]
     warped = sample_texture(inputs.texture[:, :3].float(), uv, "border")
     worn = truth.wearing_mask * (known > 0)
-    lit = (warped + 1) * output.gain - 1
-    composite = output.skin + (lit - output.skin) * worn
+    composite = output.skin + (lit(warped, output.gain) - output.skin) * worn
     chosen = (truth.sample_seed % SHARES < share * SHARES) & (known.amax((1, 2, 3)) > 0)
     laid = {"uv": uv, "visibility": worn, "coverage": worn, "composite": composite, "warped": warped}
     rows = chosen.view(-1, 1, 1, 1)

@@ -25,7 +25,7 @@ from ornament_lit.models.warps.base import (
 )
 from ornament_lit.models.warps.frames import anchor_chances
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
-from ornament_lit.models.warps.texture import sample_texture
+from ornament_lit.models.warps.texture import lit, sample_texture
 from ornament_lit.noising import generators_of
 
 SUPERSAMPLING = 2
@@ -151,14 +151,13 @@ class PoseAwareWarp(Warp):
         own = sampled[:, 3:] if self.own_coverage else 1.0
         coverage = visibility * own * inputs.box_mask
         skin = inputs.masked_person.float() + (skin - inputs.masked_person) * inputs.box_mask
-        lit = (sampled[:, :3] + 1) * gain - 1
         return WarpOutput(
             uv=field.at(resize_smooth(alignment.displacement, (height, width))),
             visibility=visibility,
             coverage=coverage,
             gain=gain,
             skin=skin,
-            composite=skin + (lit - skin) * coverage,
+            composite=skin + (lit(sampled[:, :3], gain) - skin) * coverage,
             confidence=-alignment.log_error,
             warped=sampled[:, :3],
         )

@@ -1,4 +1,4 @@
-"""What a warp samples: the ornament's colours, carried on beyond its mask.
+"""What a warp samples: the ornament's colours, carried on beyond its mask, and lit.
 
 Shape legend: B batch, H, W size of the ornament's picture.
 """
@@ -10,6 +10,11 @@ from torch import Tensor
 SMALLEST = 4
 SHARPNESS = 1.5
 LEAST_COVERED = 1e-3
+
+
+def lit(colours: Tensor, gain: Tensor) -> Tensor:
+    """Colours (B, 3, H, W) in [-1, 1] under a light: times a gain (B, 3, H, W), from black on."""
+    return (colours + 1) * gain - 1
 
 
 def spread_colours(image: Tensor, mask: Tensor) -> Tensor:
