@@ -132,7 +132,7 @@ class TryOnModule(LightningModule):
         save_configuration(self)
         check_noise_options(noise_scheduler, condition_dropout, noise_draws, offset_noise, worn_weight, min_snr_gamma)
         self.diffusion_loss = diffusion_loss or DiffusionLoss()
-        self.diffusion_loss.check(noise_scheduler, min_snr_gamma)
+        self.diffusion_loss.check(noise_scheduler, min_snr_gamma, denoiser.warp_condition)
         self.neutral_background = neutral_background
         denoiser.check(noise_scheduler)
         assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)

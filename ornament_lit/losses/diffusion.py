@@ -41,12 +41,22 @@ class DiffusionLoss:
         self.true_composites = true_composites
         self._first_batch = FirstBatch("true_composites makes composites")
 
-    def check(self, noise_scheduler: SchedulerMixin, min_snr_gamma: float | None) -> None:
+    def check(self, noise_scheduler: SchedulerMixin, min_snr_gamma: float | None, warp_condition: bool = False) -> None:
         """Check that the options fit those of the module.
+
+        Args:
+            noise_scheduler: The scheduler of training.
+            min_snr_gamma: The module's; None for none.
+            warp_condition: Whether the denoiser looks at the warp's composite.
 
         Raises:
             ValueError: If they do not.
         """
+        if self.true_composites and not warp_condition:
+            raise ValueError(
+                f"true_composites={self.true_composites} are for a denoiser that looks at the warp's composite; set "
+                "warp_condition of the denoiser to true, or true_composites to 0"
+            )
         if not self.velocity_weight:
             return
         if min_snr_gamma is not None:

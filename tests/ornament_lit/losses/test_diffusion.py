@@ -82,6 +82,8 @@ def test_options_that_do_not_fit_are_refused(build_module) -> None:
     DiffusionLoss().check(FlowMatchEulerDiscreteScheduler(), 5.0)
     with pytest.raises(ValueError, match="min_snr_gamma both weigh"):
         build_module(diffusion_loss=loss, min_snr_gamma=5.0)
+    with pytest.raises(ValueError, match=r"true_composites=0.8 are for a denoiser .* set warp_condition"):
+        build_module(diffusion_loss=DiffusionLoss(true_composites=0.8))
     for scheduler in (DDPMScheduler(prediction_type="v_prediction"), FlowMatchEulerDiscreteScheduler()):
         with pytest.raises(ValueError, match=f"prediction_type: sample, got {type(scheduler).__name__}"):
             loss.check(scheduler, None)
