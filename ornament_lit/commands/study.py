@@ -46,7 +46,7 @@ def study(
         file: The study: title, variants, args, seeds, figures.
         out: Each study gets a folder of its own in it.
         base: The configuration that the variants differ from.
-        args: More words for all runs, such as "--trainer.max_epochs=4".
+        args: More words for all runs, such as --args="--trainer.max_epochs=4 --data.batch_size=8".
         seeds: Others than those of the file, such as 0,1.
         checkpoint: Test this checkpoint instead of training; for studies whose variants differ in the test alone.
         dry_run: Print the commands only.
