@@ -22,7 +22,7 @@ class DiffusionLoss:
             predicted the velocity, see :func:`ornament_lit.noising.velocity_weights`. Not beside ``min_snr_gamma``.
         true_composites: Share of the training samples, in [0, 1], whose composite is laid over by the true
             correspondence instead of the warp's, for a denoiser with ``warp_condition``: so it learns to trust the
-            composite, and does not pale what may lie a little off (teacher forcing, Williams and Zipser, 1989).
+            composite more, and pales it less (teacher forcing, Williams and Zipser, 1989).
 
     Raises:
         ValueError: If ``true_composites`` is no share.
