@@ -196,7 +196,7 @@ class OrnamentDataModule(LightningDataModule):
         self._position = TrainingPosition()
         if stage == "fit" and self.trainer is not None:
             others = [callback for callback in self.trainer.callbacks if not isinstance(callback, ResumeData)]  # type: ignore[attr-defined]
-            self.trainer.callbacks = [*others, ResumeData(self._resume)]  # type: ignore[attr-defined]
+            self.trainer.callbacks = [ResumeData(self._resume), *others]  # type: ignore[attr-defined]
 
     def train_dataloader(self) -> TripletLoader:
         """Shuffled, augmented batches of equal size.

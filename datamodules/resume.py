@@ -2,8 +2,8 @@
 
 Lightning counts batches of one process, and a checkpoint has its counters. What they mean for the data (of which
 order, with how many samples to a step) is kept beside them by the data module. On resuming, :func:`refuse_changes`
-makes sure that it is the same order, and :func:`rewind` turns the counters of the checkpoint into those that the
-new run would have there.
+makes sure that it is the same order, and :func:`write_counters` turns the counters of the checkpoint into those that
+the new run would have there.
 """
 
 import logging
@@ -18,6 +18,7 @@ from datamodules.plan import SHARDS, TrainingPlan
 logger = logging.getLogger(__name__)
 
 Progress = dict[str, Any]
+COUNTS = ("ready", "started", "processed", "completed")
 
 
 class Position(NamedTuple):
@@ -42,15 +43,16 @@ def position_in_loop(trainer: Trainer) -> Position:
 def position_to_save(trainer: Trainer) -> Position:
     """Position after the last batch that is done, wherever in the loop a checkpoint is written.
 
-    Between two epochs, that is the start of the next one.
+    Between two epochs, that is the start of the next one. An epoch that ``max_steps`` has cut short is not done.
     """
     loop = trainer.fit_loop
     epoch, done = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-    if epoch.started == epoch.processed:  # type: ignore[attr-defined]
+    whole = done >= trainer.num_training_batches
+    ended = epoch.started == epoch.processed  # type: ignore[attr-defined]
+    if ended and (whole or not done):
         return Position(epoch.processed, 0)  # type: ignore[attr-defined]
-    if done >= trainer.num_training_batches:
-        return Position(epoch.processed + 1, 0)  # type: ignore[attr-defined]
-    return Position(epoch.processed, done)  # type: ignore[attr-defined]
+    number = epoch.processed - ended  # type: ignore[attr-defined]
+    return Position(number + 1, 0) if whole else Position(number, done)
 
 
 def refuse_changes(epoch: int, done: int, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -76,43 +78,56 @@ def refuse_changes(epoch: int, done: int, before: dict[str, Any], now: dict[str,
         )
 
 
-def rewind(fit_loop: Progress, was: int, now: int, end: int | None, by_steps: bool) -> None:
-    """Turn Lightning's counters in a checkpoint into those of a run that accumulates over another number of batches.
+def write_counters(fit_loop: Progress, position: Position, end: int, was: int, now: int) -> None:
+    """Write Lightning's counters for a run that goes on, from scratch, in one of two forms that Lightning goes on from.
 
-    What was accumulated for a step that was not taken is lost, so its batches are counted as not done. A validation
-    that was interrupted is begun again.
+    Either an epoch begins, or some of its batches are done and the next thing is the validation, where one is due
+    after them and has not ended. Taken as they are, counters of a checkpoint that was written within a step go wrong:
+    after the last batch of an epoch Lightning counts one epoch too few from there on.
+
+    What was accumulated for a step that was not taken is lost, so its batches are counted as not done.
 
     Args:
         fit_loop: State of the fit loop in the checkpoint; it is changed.
+        position: Where the run goes on; after the last batch of an epoch the start of the next one.
+        end: Batches of an epoch of one process of this run.
         was: Batches of one process to a step, when the checkpoint was written.
         now: The same for this run.
-        end: Batches of an epoch of this run, where the checkpoint is from between two epochs; else None.
-        by_steps: Whether the run is limited by ``max_steps``.
     """
-    batches, epochs = fit_loop["epoch_loop.batch_progress"], fit_loop["epoch_progress"]
-    current, ended = batches["current"], epochs["current"]["started"] == epochs["current"]["processed"]
-    earlier = batches["total"]["completed"] - current["completed"]
-    if end is not None and ended and (by_steps or epochs["current"]["ready"] > epochs["current"]["started"]):
-        # The batches are still those of the epoch before, and Lightning would take the next epoch to be done.
-        earlier += current["completed"]
-        batches.update(current=dict.fromkeys(current, 0), is_last_batch=False)
-        for counts in (epochs["current"], epochs["total"]):
-            counts.update(ready=counts["processed"] + 1, started=counts["processed"], completed=counts["processed"])
-    elif end is not None and current["processed"]:
-        late = current["processed"] - current["completed"]
-        batches["current"] = dict.fromkeys(current, end) | {"completed": end - late}
-    else:
-        batches["current"] = _rescale(current, was, now)
-    batches["total"] = {name: earlier * now // was + count for name, count in batches["current"].items()}
-    fit_loop["epoch_loop.val_loop.batch_progress"]["current"] = dict.fromkeys(current, 0)
+    epochs, batches = fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]
+    validation = fit_loop["epoch_loop.val_loop.batch_progress"]
+    ended = epochs["current"]["started"] == epochs["current"]["processed"]
+    after_last = not ended and position.epoch > epochs["current"]["processed"]
+    within, done = after_last or position.batches > 0, end if after_last else position.batches
+    validated = batches["current"]["completed"] == batches["current"]["processed"] and _has_ended(validation)
+
+    earlier = batches["total"]["completed"] - batches["current"]["completed"]
+    if not within:  # the batches are still those of the epoch before
+        earlier += batches["current"]["completed"]
+    batches["current"] = dict.fromkeys(COUNTS, done)
+    batches["total"] = dict.fromkeys(COUNTS, earlier * now // was + done)
+    batches["is_last_batch"] = within and done >= end
+
+    begun = position.epoch - after_last
+    before = epochs["total"]["completed"] - epochs["current"]["completed"]
+    for name, offset in (("current", 0), ("total", before)):
+        epochs[name] = dict.fromkeys(COUNTS, begun + offset)
+        if within:
+            epochs[name].update(ready=begun + offset + 1, started=begun + offset + 1)
+
+    begins = int(within and not validated)
+    validation["total"] = {"ready": begins, "started": begins, "processed": 0, "completed": 0}
+    validation["current"] = dict.fromkeys(COUNTS, 0)
+    if within:  # it is counted up after the validation
+        steps = fit_loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"]["completed"]
+        fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"] = steps - 1
 
 
-def _rescale(counts: dict[str, int], was: int, now: int) -> dict[str, int]:
-    # Where a checkpoint is written at the end of a batch, `completed` is one behind; Lightning knows and adds it.
-    late = counts["processed"] - counts["completed"] if counts["processed"] % was == 0 else 0
-    done = counts | {"completed": counts["completed"] + late}
-    scaled = {name: count // was * now for name, count in done.items()}
-    return scaled | {"completed": scaled["completed"] - late}
+def _has_ended(validation: Progress) -> bool:
+    """Whether the last validation that began has ended."""
+    return (
+        bool(validation["is_last_batch"]) and validation["current"]["completed"] == validation["current"]["ready"] > 0
+    )
 
 
 class TrainingPosition:
@@ -149,9 +164,9 @@ class TrainingPosition:
         steps = batches // was
         if steps:
             refuse_changes(epoch, steps, self._loaded["plan"], plan.to_dict())
-        end = None if batches else _limited(plan.batches, trainer.limit_train_batches)
-        rewind(fit_loop, was, plan.accumulate, end, by_steps=trainer.max_steps != -1)
         self._expected = Position(epoch, steps * plan.accumulate)
+        end = _limited(plan.batches, trainer.limit_train_batches)
+        write_counters(fit_loop, self._expected, end, was, plan.accumulate)
 
     def next_batch(self, trainer: Trainer) -> Position:
         """Position of the next batch.
@@ -160,8 +175,9 @@ class TrainingPosition:
             ValueError: If a checkpoint was loaded and it is not the position there.
         """
         position = position_in_loop(trainer)
+        whole = position.batches >= trainer.num_training_batches
         expected, self._expected = self._expected, None
-        if expected not in (None, position):
+        if expected not in (None, Position(position.epoch + 1, 0) if whole else position):
             raise ValueError(
                 f"the trainer goes on at {position}, but the checkpoint is from {expected}; take another checkpoint"
             )
@@ -183,8 +199,28 @@ class ResumeData(Callback):
     def __init__(self, resume: Callable[[Progress], None]) -> None:
         """Store the callable."""
         self._resume = resume
+        self._resumed = False
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Pass the counters on, where training is resumed."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._resume(checkpoint["loops"]["fit_loop"])
+            self._resumed = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let an epoch that begins begin as any other: Lightning would take its first batch for one to be repeated."""
+        if self._resumed and trainer.fit_loop.epoch_loop.batch_progress.current.ready == 0:
+            trainer.fit_loop.epoch_loop.restarting = False
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        """Set the step that loggers write down: Lightning counts it up after a validation, if there was one."""
+        self._count_steps(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Do so where the epoch had no batch left."""
+        self._count_steps(trainer)
+
+    def _count_steps(self, trainer: Trainer) -> None:
+        if self._resumed:
+            trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+            self._resumed = False
