@@ -33,6 +33,7 @@ from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import repeat_rows
 from ornament_lit.fingerprints import check_fingerprints
 from ornament_lit.image_encoders import ImageEncoder
+from ornament_lit.learning_rates import LearningRateSchedule, build_scheduler, keep_options
 from ornament_lit.losses import DiffusionLoss, WarpLoss
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.mask_refinement import MaskRefinement, resize_mask
@@ -76,7 +77,8 @@ class TryOnModule(LightningModule):
         mask_head: Refines the box to the wearing mask.
         attention_loss: Constraint on the denoiser's attention.
         optimizer: Optimizer of all trained parameters.
-        lr_scheduler: Learning-rate scheduler, stepped once a training step; none for a constant rate.
+        lr_scheduler: Learning rate over the training: a `LearningRateSchedule`, which goes by the optimizer's rate and
+            the trainer's length, or a scheduler of torch, stepped once a training step; null for a constant rate.
         mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
         condition_dropout: Share of the training samples that are drawn without the ornament's features, in [0, 1), so
@@ -113,7 +115,7 @@ class TryOnModule(LightningModule):
         mask_head: MaskHead,
         attention_loss: AttentionLoss,
         optimizer: OptimizerCallable = torch.optim.AdamW,
-        lr_scheduler: LRSchedulerCallable | None = None,
+        lr_scheduler: LearningRateSchedule | LRSchedulerCallable | None = None,
         mask_loss_weight: float = 1.0,
         attention_loss_weight: float = 1.0,
         condition_dropout: float = 0.0,
@@ -401,17 +403,23 @@ class TryOnModule(LightningModule):
         return add_warp(encoded, self.warp, batch, self.autoencoder)
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
-        """Build the optimizer of the trained parameters and its per-step learning-rate schedule."""
+        """Build the optimizer of the trained parameters and its per-step learning-rate schedule.
+
+        Their options are those of the configuration after a resume, too.
+
+        Raises:
+            ValueError: If the schedule has a learning rate of its own that is not the optimizer's.
+        """
         optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
         if self._trainer is not None and getattr(self.trainer.precision_plugin, "scaler", None) is None:
             # Nothing scales the gradients, so that a fused optimizer unscales none, and Lightning may clip them.
             optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         if self.lr_scheduler is None:
+            keep_options(optimizer, None)
             return {"optimizer": optimizer}
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"},
-        }
+        scheduler = build_scheduler(optimizer, self.lr_scheduler, self._trainer)
+        keep_options(optimizer, self.lr_scheduler)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_batch_start(self, batch: TryOnBatch, batch_idx: int) -> None:
         """Note how far training is, for what is scheduled by the step."""
