@@ -1,6 +1,7 @@
 """Callbacks of the training: loss weights, averaged weights, pictures and reports."""
 
 from callbacks.channels_last import ChannelsLast
+from callbacks.checkpoint_keeper import CheckpointKeeper
 from callbacks.compile_blocks import CompileBlocks
 from callbacks.drawing_report import DrawingReport
 from callbacks.ema import TrainableEMA
@@ -12,11 +13,13 @@ from callbacks.mask_visualizer import MaskVisualizer
 from callbacks.offload_frozen import OffloadFrozen
 from callbacks.prediction_writer import PredictionWriter
 from callbacks.preemption import Preemption
+from callbacks.run_lock import RunLock
 from callbacks.run_record import RunRecord
 from callbacks.throughput import Throughput
 
 __all__ = [
     "ChannelsLast",
+    "CheckpointKeeper",
     "CompileBlocks",
     "DrawingReport",
     "GradientGuard",
@@ -27,6 +30,7 @@ __all__ = [
     "OffloadFrozen",
     "PredictionWriter",
     "Preemption",
+    "RunLock",
     "RunRecord",
     "Throughput",
     "TrainableEMA",

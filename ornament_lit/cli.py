@@ -104,7 +104,7 @@ class TryOnCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=SaveConfigCallback if run else None,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults={"callbacks": [callbacks.RunRecord()]} if run else None,
+            trainer_defaults={"callbacks": always()} if run else None,
             seed_everything_default=DEFAULT_SEED,
             parser_class=TryOnParser,
             parser_kwargs={"prog": "python -m ornament_lit", "description": ornament_lit.__doc__, "allow_abbrev": False}
@@ -171,6 +171,11 @@ class TryOnCLI(LightningCLI):
         folder = self.trainer.log_dir  # a broadcast: every rank takes part
         if folder and self.trainer.is_global_zero:
             print(f"run folder: {folder.rstrip('/')}")
+
+
+def always() -> list[Callback]:
+    """The callbacks that each fit has, whatever its configuration names."""
+    return [callbacks.RunLock(), callbacks.RunRecord(), callbacks.CheckpointKeeper()]
 
 
 def build(args: Sequence[str]) -> TryOnCLI:

@@ -75,6 +75,11 @@ def settle_start(command: str, trainer: Trainer, options: dict[str, Any]) -> Non
     trainer.callbacks.append(SameStart())  # type: ignore[attr-defined]
 
 
+def resumes_by_itself(trainer: Trainer) -> bool:
+    """Whether the run goes on from what ``auto`` has found, not from a checkpoint that the user named."""
+    return any(isinstance(one, SameStart) for one in trainer.callbacks)  # type: ignore[attr-defined]
+
+
 class SameStart(Callback):
     """Check that all processes go on from the same checkpoint."""
 

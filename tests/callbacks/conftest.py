@@ -106,13 +106,10 @@ class FakeData(LightningDataModule):
 @pytest.fixture
 def make_trainer(tmp_path: Path) -> Callable[..., Trainer]:
     def build(*callbacks: Callback, **options: object) -> Trainer:
-        defaults = {"logger": False, "max_epochs": 2, "enable_progress_bar": False, "enable_model_summary": False}
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        defaults = {**quiet, "max_epochs": 2, "enable_checkpointing": False}
         return Trainer(
-            callbacks=list(callbacks),
-            default_root_dir=tmp_path,
-            enable_checkpointing=False,
-            accelerator="cpu",
-            **{**defaults, **options},
+            callbacks=list(callbacks), default_root_dir=tmp_path, accelerator="cpu", **{**defaults, **options}
         )
 
     return build
