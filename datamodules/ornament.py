@@ -250,7 +250,7 @@ class OrnamentDataModule(LightningDataModule):
         Each comes with the ornaments of ``other_ornaments`` others of its type, to be drawn as wrong references.
         """
         kind = partial(ComparisonDataset, count=self.other_ornaments)
-        return self._evaluation(self.test_shards or self.val_shards, "test", type_chances(), kind)
+        return self._evaluation(self._test_shards(), "test", type_chances(), kind)
 
     @property
     def test_checksum(self) -> str:
@@ -259,7 +259,14 @@ class OrnamentDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> TripletLoader:
         """The same samples as :meth:`test_dataloader`."""
-        return self._evaluation(self.test_shards or self.val_shards, "prediction", type_chances())
+        return self._evaluation(self._test_shards(), "prediction", type_chances())
+
+    def _test_shards(self) -> str | list[str]:
+        """Shards to test on; tells where those of validation take their place."""
+        if self.test_shards:
+            return self.test_shards
+        logger.warning("there are no test_shards, so that the validation data take their place: %s", self.val_shards)
+        return self.val_shards
 
     def calibration_dataloader(self) -> TripletLoader:
         """One pass over the training samples as validation would see them: in order, without augmentation."""

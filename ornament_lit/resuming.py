@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ornament_lit.checkpoint_files import local_path, newest_whole
 
@@ -56,7 +56,7 @@ def find_start(trainer: Trainer) -> Path | None:
 
 
 def settle_start(command: str, trainer: Trainer, options: dict[str, Any]) -> None:
-    """Put the checkpoint that ``auto`` means into the options of a command of the trainer.
+    """Put the checkpoint that ``auto`` means into the options of a command; tell where a measurement has none.
 
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
@@ -67,6 +67,10 @@ def settle_start(command: str, trainer: Trainer, options: dict[str, Any]) -> Non
         FileNotFoundError: If there is none, and something else than a training needs it.
         ValueError: See :func:`find_start`.
     """
+    if options.get("ckpt_path") is None and command != "fit":
+        rank_zero_warn(
+            f"{command} without --ckpt_path: the weights are those of the configuration, random where it names none"
+        )
     if options.get("ckpt_path") != AUTO:
         return
     options["ckpt_path"] = find_start(trainer)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # Set before torch is imported: a forked process (strategy ddp_fork) would hang in threads that its parent had started.
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+sys.path.append(str(Path(__file__).parent))  # tiny_run, for the tests that resume
 
 TYPES = ("bracelet", "ring", "earring", "necklace")
 

@@ -1,6 +1,5 @@
 """Runs that are stopped, killed and starved, from the command line: nothing is lost but steps since a checkpoint."""
 
-import json
 import os
 import shutil
 import signal
@@ -9,89 +8,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
-import yaml
+from tiny_run import ROOT, STEPS, log_of, words_of, write_plugin
 
 from ornament_lit import checkpoint_io
 from ornament_lit.cli import main
 from ornament_lit.module import TryOnModule
-
-ROOT = Path(__file__).resolve().parents[1]
-PLUGIN = '''
-import json, os, signal
-from pathlib import Path
-from lightning.pytorch import Callback
-
-
-class Watch(Callback):
-    """Writes steps, keys and losses down, and sends one process a signal, once, in the middle of a step."""
-
-    def __init__(self, folder: str, number: int = 0, step: int = 0, rank: int = 0) -> None:
-        self.folder, self.number, self.step, self.rank = Path(folder), number, step, rank
-
-    def on_before_backward(self, trainer, module, loss):
-        sent = self.folder / "sent"
-        if self.number and (trainer.global_step, trainer.global_rank) == (self.step, self.rank) and not sent.exists():
-            sent.touch()
-            os.kill(os.getpid(), self.number)
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        with (self.folder / f"log-{trainer.global_rank}").open("a") as log:
-            log.write(json.dumps([trainer.global_step, batch["key"], float(outputs["loss"]).hex()]) + "\\n")
-'''
-UNET = {
-    "class_path": "diffusers.UNet2DConditionModel",
-    "init_args": {
-        "in_channels": 192,
-        "out_channels": 192,
-        "block_out_channels": [8, 8],
-        "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-        "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
-        "attention_head_dim": 1,
-        "cross_attention_dim": 8,
-    },
-}
-STEPS = 10
-
-
-class Step(NamedTuple):
-    """A line of a log."""
-
-    step: int
-    keys: list[str]
-    loss: str
-
-
-def settings(folder: Path, signal_of: dict[str, int], **trainer: Any) -> dict[str, Any]:
-    """The quickstart made tiny: 8 steps an epoch, a checkpoint every 3 steps."""
-    saving = {"filename": "step-{step}", "auto_insert_metric_name": False, "every_n_train_steps": 3}
-    callbacks = [
-        {"class_path": "watching.Watch", "init_args": {"folder": str(folder), **signal_of}},
-        {"class_path": "LossWeightDecay"},
-        {"class_path": "TrainableEMA", "init_args": {"decay": 0.9}},
-        {"class_path": "GradientGuard"},
-        {"class_path": "Preemption"},
-        {
-            "class_path": "ModelCheckpoint",
-            "init_args": {**saving, "save_last": "link", "enable_version_counter": False},
-        },
-    ]
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
-    logger = {"class_path": "CSVLogger", "init_args": {"save_dir": str(folder), "name": "run", "version": ""}}
-    return {
-        "model": {
-            "autoencoder": {"init_args": {"block_size": 8}},
-            "denoiser": {"unet": UNET},
-            "mask_head": {"init_args": {"hidden_channels": 8, "upscale": 1}},
-        },
-        "data": {"init_args": {"resolution": 32, "batch_size": 2, "samples_per_epoch": 32}},
-        "trainer": {"max_steps": STEPS, **quiet, "logger": logger, "callbacks": callbacks, **trainer},
-    }
 
 
 @pytest.fixture
@@ -100,24 +25,16 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(checkpoint_io, "RETRY_SECONDS", 0.0)
     plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    (plugins / "watching.py").write_text(PLUGIN, encoding="utf-8")
+    write_plugin(plugins)
     monkeypatch.syspath_prepend(plugins)
     monkeypatch.setenv("PYTHONPATH", f"{plugins}:{ROOT}")
     monkeypatch.setenv("ORNAMENT_LIT_PLUGINS", "watching")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def build(folder: Path, *, at: dict[str, int] | None = None, **trainer: Any) -> list[str]:
-        folder.mkdir(exist_ok=True)
-        config = folder / "tiny.yaml"
-        config.write_text(yaml.safe_dump(settings(folder, at or {}, **trainer)), encoding="utf-8")
-        return ["fit", "--config", "configs/quickstart.yaml", "--config", str(config), "--ckpt_path", "auto"]
+        return words_of(folder, at, **trainer)
 
     return build
-
-
-def log_of(folder: Path, rank: int = 0) -> list[Step]:
-    return [Step(*json.loads(line)) for line in (folder / f"log-{rank}").read_text().splitlines()]
 
 
 def checkpoints(folder: Path) -> dict[str, int]:

@@ -115,6 +115,15 @@ def test_test_and_prediction_fall_back_to_validation(shard_dir: Path) -> None:
     assert keys(other.test_dataloader()) == [f"train-{i:06d}" for i in range(24, 32)]
 
 
+def test_validation_data_in_the_place_of_test_data_are_told(shard_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    drawn(shard_dir, test_shards=str(shard_dir / "train-000003.tar")).test_dataloader()
+    assert "test_shards" not in caplog.text
+    for loader in ("test_dataloader", "predict_dataloader"):
+        caplog.clear()
+        getattr(drawn(shard_dir), loader)()
+        assert "there are no test_shards, so that the validation data take their place" in caplog.text
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_an_epoch_has_the_samples_that_were_asked_for(shard_dir: Path, workers: int) -> None:
     loader = drawn(shard_dir, samples_per_epoch=43, num_workers=workers).train_dataloader()

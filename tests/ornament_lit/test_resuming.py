@@ -78,6 +78,18 @@ def test_what_becomes_of_the_options(tmp_path: Path) -> None:
     assert sum(isinstance(one, SameStart) for one in trainer.callbacks) == 1
 
 
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_measuring_weights_of_the_configuration_is_told(command: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=f"{command} without --ckpt_path: the weights are those of the configuration"):
+        settle_start(command, trainer_of(tmp_path), {"ckpt_path": None})
+
+
+def test_a_fit_and_a_checkpoint_need_no_such_words(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    settle_start("fit", trainer_of(tmp_path), {"ckpt_path": None})
+    settle_start("test", trainer_of(tmp_path), {"ckpt_path": "some.ckpt"})
+    assert not [one for one in recwarn if "--ckpt_path" in str(one.message)]
+
+
 def test_processes_that_found_different_files_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of(tmp_path)
     monkeypatch.setattr(trainer.strategy, "broadcast", lambda own: own)

@@ -1,0 +1,68 @@
+"""Fits that are killed at random times, again and again, end as one that nobody has disturbed.
+
+Two kills a setting by default; ``ORNAMENT_LIT_KILLS=200`` in the environment for as many as that in each setting.
+"""
+
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_run import ROOT, log_of, run_and_kill, words_of, write_plugin
+
+KILLS = int(os.environ.get("ORNAMENT_LIT_KILLS", "2"))
+STEPS = 24
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """What a run has learned: weights, averages, the optimizer's state, and its position in the data."""
+    content = torch.load(folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert content["global_step"] == STEPS
+    ema = next(state for name, state in content["callbacks"].items() if "TrainableEMA" in name)
+    optimizer = content["optimizer_states"][0]["state"]
+    flat = {f"optimizer.{index}.{name}": value for index, state in optimizer.items() for name, value in state.items()}
+    raw = {f"raw.{name}": value for name, value in ema["raw_parameters"].items()}
+    return {**content["state_dict"], **raw, **flat, **content["OrnamentDataModule"]}
+
+
+def same(one: Any, other: Any) -> bool:
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0 if KILLS > 20 else 300)
+@pytest.mark.parametrize(("save_every", "processes"), [(3, 1), (4, 1), (4, 2)])
+def test_random_kills_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_every: int, processes: int
+) -> None:
+    write_plugin(tmp_path / "plugins")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(tmp_path / "plugins")
+    for name, value in {"ORNAMENT_LIT_PLUGINS": "watching", "ORNAMENT_LIT_DEBUG": "1"}.items():
+        monkeypatch.setenv(name, value)
+    several = {"devices": 2, "strategy": "ddp_fork"} if processes > 1 else {}
+    options = {"save_every": save_every, "max_steps": STEPS, "limit_val_batches": 1, **several}
+    straight = tmp_path / "straight"
+    assert run_and_kill(words_of(straight, **options), straight, None, signal.SIGKILL) == 0
+    logs, learned = [log_of(straight, rank) for rank in range(processes)], weights(straight)
+    seconds = 1.0
+
+    rng, kills, runs = random.Random(save_every + processes), 0, 0
+    while kills < KILLS:
+        folder, ended, runs = tmp_path / f"run-{runs}", False, runs + 1
+        words = words_of(folder, **options)
+        while not ended:
+            code = run_and_kill(words, folder, rng.random() * seconds, signal.SIGKILL)
+            ended, kills = code == 0, kills + (code != 0)
+            assert code in (0, -signal.SIGKILL), (folder / "output").read_text()[-3000:]
+            if rng.random() < 0.2:
+                seconds = rng.choice([0.3, 1.0, 3.0])
+        for rank, log in enumerate(logs):
+            assert {tuple(map(str, step)) for step in log_of(folder, rank)} == {tuple(map(str, step)) for step in log}
+        found = weights(folder)
+        assert found.keys() == learned.keys() and all(same(found[name], learned[name]) for name in learned)
+        assert len(list((folder / "run" / "checkpoints").glob("*.ckpt"))) <= 2
+    print(f"{kills} kills of {runs} runs")
