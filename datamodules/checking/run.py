@@ -104,9 +104,7 @@ def examine_folder(folder: Path, workers: int | None = None) -> list[Examined]:
         return list(track(results, "reading shards", len(paths), console=console, disable=not console.is_terminal))
 
 
-def _index(
-    folder: Path, examined: Sequence[Examined], renew: bool, writable: bool
-) -> tuple[list[Finding], list[str]]:
+def _index(folder: Path, examined: Sequence[Examined], renew: bool, writable: bool) -> tuple[list[Finding], list[str]]:
     """Compare the index, or write it where there is none, it can be written and every shard can be read.
 
     Returns:

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import json
 import os
-import resource
 import subprocess
 import sys
 import tarfile
@@ -16,10 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datamodules import OrnamentDataModule
 from datamodules.cache import ShardCache
 from datamodules.catalogue import open_catalogue
-from datamodules.checking.run import run_check
 from datamodules.dataset import TripletDataset
 from datamodules.decoding import ENTRIES
 from datamodules.faults import FaultCounter, SampleError
@@ -38,20 +35,10 @@ from tests.datamodules.broken_shards import (
     tar,
     with_checksum,
 )
+from tests.datamodules.read_broken import read_to_the_end
 
 COUNT = int(os.environ.get("ORNAMENT_LIT_BROKEN_SHARDS", "0"))
 LONGEST, GREATEST = 3600, 2 * 2**30
-
-
-def read_to_the_end(folder: Path) -> dict[str, int]:
-    """Every batch of an epoch of training, and every finding, of a folder of shards."""
-    loader = OrnamentDataModule(str(folder), str(folder), resolution=8, batch_size=4).train_dataloader()
-    samples = sum(len(batch["key"]) for batch in loader)
-    with pytest.raises(SystemExit, match="1"):
-        run_check(folder, False, 1, None)
-    findings = (folder / "check_report.csv").read_text().count("\n") - 1
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"samples": samples, "findings": findings, "memory": memory}
 
 
 def write_broken(folder: Path, count: int) -> None:
@@ -70,8 +57,8 @@ def test_shards_of_every_kind_of_damage(tmp_path: Path) -> None:
 @pytest.mark.skipif(not COUNT, reason="ORNAMENT_LIT_BROKEN_SHARDS=1000 says how many")
 def test_many_broken_shards_in_little_memory(tmp_path: Path) -> None:
     write_broken(tmp_path, COUNT)
-    code = f"from tests.datamodules.test_fuzz import *; print(json.dumps(read_to_the_end(Path({str(tmp_path)!r}))))"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONGEST, check=False)
+    command = [sys.executable, str(Path(__file__).with_name("read_broken.py")), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
     assert ended.returncode == 0 and "Traceback" not in ended.stderr, ended.stderr[-2000:]
     found = json.loads(ended.stdout.splitlines()[-1])
     print(COUNT, "shards:", found)
