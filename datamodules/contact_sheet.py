@@ -5,6 +5,8 @@ one, the correspondence in colours that tell where in the ornament's picture a p
 """
 
 import json
+import os
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -128,6 +130,17 @@ def sheet_of_shards(
     return contact_sheet(strips, tile, across)
 
 
+def save_sheet(sheet: Image.Image, path: Path) -> None:
+    """Write a sheet, in the format that the path's ending names; whoever reads it never finds half of it."""
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    try:
+        sheet.save(part)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
     person = _fit(triplet.person, tile)
     boxed = person.copy()
@@ -187,9 +200,9 @@ def _draw_oriented_box(square: Image.Image, box: "AnyBox", scale: float, start: 
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """Cut a text to a width in pixels."""
-    if font.getlength(text) <= width:
+    """Make one line of a text, and cut it to a width in pixels."""
+    text = " ".join(text.split())
+    if len(text) <= width and font.getlength(text) <= width:
         return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
+    lengths = range(1, min(len(text), int(width)))  # no letter is narrower than a pixel
+    return f"{text[: bisect_right(lengths, width, key=lambda kept: font.getlength(f'{text[:kept]}…'))]}…"

@@ -30,8 +30,8 @@ class SampleError(ValueError):
     """
 
     def __init__(self, message: str, reason: Reason = "undecodable") -> None:
-        """Keep the reason beside the message, which names shard and key."""
-        super().__init__(message)
+        """Keep the reason beside the message, which names shard and key; of what a shard says, all can be printed."""
+        super().__init__("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message))
         self.reason: Reason = reason
 
 

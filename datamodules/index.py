@@ -18,6 +18,7 @@ from webdataset.tariterators import base_plus_ext
 
 from datamodules.decoding import describe
 from datamodules.faults import SampleError
+from datamodules.tar_headers import BROKEN, walk_headers
 from ornament_lit.files import write_file
 
 INDEX = "index.json"
@@ -169,6 +170,10 @@ def _to_json(entry: ShardEntry) -> dict[str, Any]:
 def _from_json(shard: dict[str, Any]) -> ShardEntry:
     columns = [shard[name] for name in ("keys", "types", "offsets", "sizes")]
     samples = tuple(SampleRow(str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in zip(*columns, strict=True))
+    for row in samples:
+        _check_key(row.key)
+        if not 0 <= row.offset <= row.offset + row.size <= int(shard["bytes"]):
+            raise ValueError(f"{row.key} must lie in the {shard['bytes']} bytes of {shard['shard']}, got {row}")
     if len(samples) != shard["samples"]:
         raise ValueError(f"{shard['shard']} must list {shard['samples']} samples, got {len(samples)}")
     digest = shard["sha256"]
@@ -176,6 +181,13 @@ def _from_json(shard: dict[str, Any]) -> ShardEntry:
     if PurePosixPath(name).name != name:
         raise ValueError(f"a shard must be a file name without folders, got {name!r}")
     return ShardEntry(name, int(shard["bytes"]), samples, None if digest is None else str(digest))
+
+
+def _check_key(key: str) -> None:
+    if ".." in PurePosixPath(key).parts or key.startswith("/"):
+        raise ValueError(f"a key must not lead out of its folder, got {key!r}")
+    if not key.isprintable():
+        raise ValueError(f"a key must be of letters that can be printed, got {key!r}")
 
 
 def _samples(file: BinaryIO, source: str, report: Callable[[SampleError], None]) -> Iterator[SampleRow]:
@@ -192,20 +204,18 @@ def _samples(file: BinaryIO, source: str, report: Callable[[SampleError], None])
 
 def _members(file: BinaryIO, source: str, report: Callable[[SampleError], None]) -> list[_Member]:
     """List the entries of samples in a tar; a damage is reported and ends the list."""
-    infos: list[tarfile.TarInfo] = []
+    members: list[_Member] = []
     end = 0
     try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            while info := archive.next():
-                infos.append(info)
-                end = archive.offset
-            end = archive.offset
+        for info, stop in walk_headers(file):
+            key, entry = base_plus_ext(info.name)
+            if info.isfile() and key:
+                members.append(_Member(key, entry.lower(), info, stop))
+            end = stop
         _check_end(file, end)
-    except (tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError) as error:
+    except BROKEN as error:
         report(SampleError(f"{source}: {error}", "unreadable_shard"))
-    ends = [info.offset for info in infos[1:]] + [end]
-    named = [(*base_plus_ext(info.name), info, stop) for info, stop in zip(infos, ends, strict=False) if info.isfile()]
-    return [_Member(key, entry.lower(), info, stop) for key, entry, info, stop in named if key]
+    return members
 
 
 def _check_end(file: BinaryIO, end: int) -> None:
@@ -222,11 +232,13 @@ def _check_end(file: BinaryIO, end: int) -> None:
 
 def _category(file: BinaryIO, source: str, key: str, members: list[_Member]) -> str:
     sample: dict[str, Any] = {"__key__": key, "__url__": source}
-    if ".." in PurePosixPath(key).parts or key.startswith("/"):
-        raise SampleError(f"{source}: {key}: a key must not lead out of its folder", "bad_metadata")
+    try:
+        _check_key(key)
+    except ValueError as error:
+        raise SampleError(f"{source}: {key}: {error}", "bad_metadata") from error
     for member in members:
         sample[member.entry] = b""
         if member.entry == "json":
             file.seek(member.info.offset_data)
-            sample["json"] = file.read(member.info.size)
+            sample["json"] = file.read(min(member.info.size, member.end - member.info.offset_data))
     return describe(sample).category

@@ -1,6 +1,7 @@
 """The loader that a trainer iterates: starts an epoch at any batch, reports what was skipped at its end."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +108,8 @@ class TripletLoader:
                 if batch is not None:
                     yield batch
         finally:
-            self._report(data)
+            if not sys.is_finalizing():  # a loop left open at the interpreter's end; torch's tensors abort it then
+                self._report(data)
 
     def _deal(self, data: TripletDataset, start: int) -> Iterator[list[int]]:
         return deal(len(data), self._batch_size, self._process.rank, self._process.world_size, start)

@@ -1,21 +1,32 @@
 """Work shared out to processes, with results in the order of the tasks whatever their number."""
 
+import ctypes
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import forkserver, get_all_start_methods, get_context, parent_process
-from threading import Thread, current_thread, main_thread
-from typing import TypeVar
+from multiprocessing import (
+    active_children,
+    forkserver,
+    get_all_start_methods,
+    get_context,
+    parent_process,
+    resource_tracker,
+)
+from multiprocessing.context import BaseContext
+from threading import Thread
+from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 AHEAD = 4
+PR_SET_PDEATHSIG = 1
 
 
 def available_cores() -> int:
@@ -42,49 +53,84 @@ def map_in_order(
     if workers <= 1:
         yield from map(function, tasks)
         return
-    executor = _executor(function, workers)
-    pending: deque[Future[Result]] = deque()
-    try:
-        for task in tasks:
-            pending.append(executor.submit(function, task))
-            if len(pending) >= AHEAD * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    except BrokenProcessPool as error:
-        raise ValueError(f"one of {workers} worker processes died (is the memory full?); lower --workers") from error
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _executor(function: Callable[..., object], workers: int) -> ProcessPoolExecutor:
-    # Forks of a process that has threads may hang; a fork server has none, and imports what is heavy once.
-    if "forkserver" not in get_all_start_methods():
-        return ProcessPoolExecutor(workers, get_context("spawn"), initializer=start_worker)
-    context = get_context("forkserver")
     inner = function.func if isinstance(function, partial) else function
-    context.set_forkserver_preload([inner.__module__])
-    with _ignored_interrupts():
-        forkserver.ensure_running()
-    return ProcessPoolExecutor(workers, context, initializer=start_worker)
+    pending: deque[Future[Result]] = deque()
+    with worker_pool(workers, _context(inner.__module__), start_worker) as submit:
+        try:
+            for task in tasks:
+                pending.append(submit(function, task))
+                if len(pending) >= AHEAD * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise ValueError(
+                f"one of {workers} worker processes died (is the memory full?); lower --workers"
+            ) from error
 
 
 @contextmanager
-def _ignored_interrupts() -> Iterator[None]:
-    """Let a process that is started now ignore Ctrl-C also while it imports; ending it is the parent's task."""
-    if current_thread() is not main_thread():
+def worker_pool(
+    workers: int, context: BaseContext, initializer: Callable[..., None], *arguments: object
+) -> Iterator[Callable[..., Future[Any]]]:
+    """Processes that work while a block lasts; whatever ends it, ends them at once, and what they do is lost.
+
+    Args:
+        workers: Number of processes.
+        context: How they are started.
+        initializer: What each of them does first; it must call :func:`start_worker`.
+        arguments: Its arguments.
+
+    Yields:
+        A function that hands a task to them: a function and its arguments.
+    """
+    executor = ProcessPoolExecutor(workers, context, initializer=initializer, initargs=arguments)
+
+    def submit(function: Callable[..., Result], *task: object) -> Future[Result]:
+        with _blocked_interrupts():  # the first task starts the processes
+            return executor.submit(function, *task)
+
+    try:
+        yield submit
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for child in active_children():
+            child.terminate()
+
+
+def _context(module: str) -> BaseContext:
+    # Forks of a process that has threads may hang; a fork server has none, and imports what is heavy once.
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([module])
+    resource_tracker.ensure_running()  # it would let interrupts through again
+    with _blocked_interrupts():
+        forkserver.ensure_running()
+    return context
+
+
+@contextmanager
+def _blocked_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from the processes that are started now, also while they import; ending them is the parent's task."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it is gone: a worker would wait for its next task for ever."""
+    """Leave Ctrl-C to the parent, and end when it is gone: a worker would wait for its next task for ever.
+
+    On Linux the kernel ends it, also in the midst of a library's long call.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     Thread(target=_end_with_parent, daemon=True).start()
 
 

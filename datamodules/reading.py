@@ -6,7 +6,6 @@ the last sample of a damaged shard can never be merged with the first of the nex
 
 import io
 import os
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -16,6 +15,7 @@ from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expan
 from datamodules.catalogue import Place
 from datamodules.decoding import ENTRIES, OPTIONAL
 from datamodules.faults import SampleError
+from datamodules.tar_headers import BROKEN, walk_headers
 
 END_OF_TAR = bytes(1024)
 
@@ -79,7 +79,7 @@ def read_sample(file: BinaryIO, place: Place, wanted: Callable[[str], bool] = is
         keys = [sample["__key__"] for sample in samples]
         if keys != [place.row.key]:
             raise ValueError(f"its place holds {keys or 'no sample'}; the index is of another shard, make it anew")
-    except (OSError, tarfile.TarError, ValueError, EOFError, OverflowError, RecursionError) as error:
+    except (OSError, *BROKEN) as error:
         reason = error.args[0] if error.args else type(error).__name__
         raise SampleError(f"{place.shard}: {place.row.key}: {reason}", "unreadable") from error
     return dict(samples[0])
@@ -91,13 +91,12 @@ def _expand(stretch: bytes, shard: str, wanted: Callable[[str], bool]) -> Iterat
     That stage would also take members that grow as they are read: compressed and sparse ones.
     """
     select = _members(wanted)
-    with tarfile.open(fileobj=io.BytesIO(stretch), mode="r:") as archive:
-        for member in archive:
+    for member, stop in walk_headers(io.BytesIO(stretch)):
+        if member.isreg() and select(member.name):
             end = member.offset_data + member.size
-            if member.isreg() and select(member.name):
-                if member.issparse() or end > len(stretch):
-                    raise ValueError(f"{member.name} is sparse or cut off")
-                yield {"fname": member.name, "data": stretch[member.offset_data : end], "__url__": shard}
+            if member.issparse() or end > stop:
+                raise ValueError(f"{member.name} is sparse or cut off")
+            yield {"fname": member.name, "data": stretch[member.offset_data : end], "__url__": shard}
 
 
 def _members(wanted: Callable[[str], bool]) -> Callable[[str], bool]:

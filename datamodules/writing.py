@@ -3,13 +3,18 @@
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from datamodules.index import ShardEntry, scan_shard
 
 
-def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardEntry:
+def write_shard(
+    path: str | Path,
+    samples: Iterable[tuple[str, Mapping[str, bytes]]],
+    before: Callable[[ShardEntry], None] = lambda entry: None,
+) -> ShardEntry:
     """Write samples into a new shard.
 
     The tar is written to ``<path>.part``, read back and renamed: whatever happens, there is never half a shard under
@@ -19,6 +24,7 @@ def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, byte
         path: Where to; a shard that is there is replaced.
         samples: Key and entries of each, such as ``{"person.jpg": ..., "json": ...}``; see
             :mod:`datamodules.decoding` for the schema.
+        before: Called with the entry before the shard gets its name, to write down what must not be lacking then.
 
     Returns:
         The shard's entry for the index, with its checksum.
@@ -38,12 +44,13 @@ def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, byte
                 written.add(key)
                 for name in sorted(entries):
                     _add(archive, f"{key}.{name}", entries[name])
-        scanned = scan_shard(part, checksum=True)
+        entry = replace(scan_shard(part, checksum=True), name=path.name)
+        before(entry)
+        os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    os.replace(part, path)
-    return ShardEntry(path.name, scanned.bytes, scanned.samples, scanned.sha256)
+    return entry
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -86,7 +86,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Words after ``python -m ornament_lit``; None for those of the process.
 
     Returns:
-        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -145,17 +145,20 @@ def run_function(name: str, args: list[str]) -> int:
 
     from ornament_lit.cli_errors import end_well
     from ornament_lit.cli_parser import ShortErrors
+    from ornament_lit.cli_signals import sigterm_interrupts
     from ornament_lit.commands.words import normalise, switches_of
 
     module, _, function = COMMANDS[name].function.partition(":")
     target = getattr(import_module(module), function)
     if not COMMANDS[name].parsed:
-        return end_well(lambda: target(args))
+        with sigterm_interrupts():
+            return end_well(lambda: target(args))
     prog = f"python -m ornament_lit {name}"
     words = normalise(args, switches_of(target))
     positional = COMMANDS[name].positional
     run = partial(auto_cli, target, args=words, as_positional=positional, parser_class=ShortErrors)
-    return end_well(lambda: run(prog=prog, allow_abbrev=False))
+    with sigterm_interrupts():
+        return end_well(lambda: run(prog=prog, allow_abbrev=False))
 
 
 def overview() -> str:

@@ -23,9 +23,9 @@ from types import FrameType
 
 from ornament_lit.cli_messages import shorten
 from ornament_lit.cli_parser import DEBUG_VARIABLE, debugging
+from ornament_lit.cli_signals import SAID, discard_output, stopped_by
 from ornament_lit.imports import OWN_PACKAGES, plugins
 
-INTERRUPTED = 130
 USER_ERROR = 2
 
 _PARSING = "parse_args"
@@ -41,28 +41,28 @@ def end_well(command: Callable[[], object]) -> int:
         command: What to run.
 
     Returns:
-        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C, 141 where nobody reads the output any more,
+        143 after SIGTERM.
     """
     try:
         command()
-    except KeyboardInterrupt:
-        return interrupted()
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            return interrupted()
-        raise
+        if sys.stdout:
+            sys.stdout.flush()
+    except (KeyboardInterrupt, BrokenPipeError, SystemExit) as error:
+        code = stopped_by(error)
+        if code is None:
+            raise
+        if code in SAID:
+            say(SAID[code])
+        else:
+            discard_output()
+        return code
     except Exception as error:
         if debugging() or not is_user_error(error):
             raise
         say(f"error: {describe(error)}")
         return USER_ERROR
     return 0
-
-
-def interrupted() -> int:
-    """Say that the user has stopped the command."""
-    say("\ninterrupted")
-    return INTERRUPTED
 
 
 def say(line: str) -> None:

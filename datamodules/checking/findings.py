@@ -37,6 +37,11 @@ class Finding(NamedTuple):
     value: str
 
     def __str__(self) -> str:
-        """One line."""
-        place = f"{self.shard}: {self.key}" if self.key else self.shard
-        return f"{place}: {self.rule}: {self.value}"
+        """One line; of long keys and values, the beginning."""
+        place = f"{self.shard}: {shorten(self.key)}" if self.key else self.shard
+        return f"{place}: {self.rule}: {shorten(self.value)}"
+
+
+def shorten(text: str, limit: int = 200) -> str:
+    """Cut a text that is longer than a number of letters."""
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -5,18 +5,20 @@ import io
 import json
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from rich.console import Console
 from rich.progress import track
 
 from datamodules.checking.comparing import compare_index, find_repetitions
-from datamodules.checking.examining import Examined, examine_shard
+from datamodules.checking.examining import Examined, Measured, examine_shard
 from datamodules.checking.findings import Finding
 from datamodules.checking.histograms import draw_histograms
 from datamodules.checking.statistics import QUANTITIES, summarize
 from datamodules.checking.tables import counts_table, findings_table, quantiles_table
-from datamodules.contact_sheet import sheet_of_shards
+from datamodules.contact_sheet import save_sheet, sheet_of_shards
 from datamodules.index import INDEX, read_index, write_index
 from datamodules.processes import available_cores, map_in_order
 from ornament_lit.files import write_file
@@ -27,33 +29,40 @@ LISTED = 50
 
 
 def run_check(folder: Path, renew_index: bool, workers: int | None, sheet: Path | None) -> None:
-    """Check a folder and print what is wrong.
+    """Check a folder, write index, contact sheet and report where it can be written, and then print what is wrong.
 
     Raises:
         SystemExit: With 1, if anything is wrong.
         FileNotFoundError: If there is no shard.
+        ValueError: If the index is to be renewed in a folder that cannot be written.
     """
+    writable = is_writable(folder)
+    if renew_index and not writable:
+        raise ValueError(f"{folder} must be writable for a new {INDEX}; copy the shards, or leave --write-index out")
     examined = examine_folder(folder, workers)
     findings = [finding for shard in examined for finding in shard.findings]
     samples = [sample for shard in examined for sample in shard.samples]
     findings += find_repetitions(samples)
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(counts_table(summarize(samples)))
-    findings += _index(folder, examined, renew_index, console)
-    if samples:
-        path = sheet or folder / SHEET
-        sheet_of_shards(folder, [shard.entry for shard in examined], 24).save(path)
-        console.print(f"contact sheet: {path}")
-    report = folder / REPORT
-    if not findings:
-        report.unlink(missing_ok=True)
-        console.print(f"{len(samples)} samples in {len(examined)} shards: all good")
-        return
-    write_file(report, _as_csv(findings).encode())
-    console.print(findings_table(findings))
-    console.print("\n".join(map(str, findings[:LISTED])), markup=False)
-    console.print(f"{len(findings)} findings in {len(examined)} shards, all listed in {report}", markup=False)
-    raise SystemExit(1)
+    wrong, written = _index(folder, examined, renew_index, writable)
+    findings += wrong
+    if samples and (sheet or writable):
+        written.append(f"contact sheet: {_draw_sheet(folder, examined, sheet or folder / SHEET)}")
+    if writable:
+        _report(folder / REPORT, findings)
+    else:
+        written.append(f"{folder} cannot be written: what is new of {INDEX}, {SHEET} and {REPORT} is not there")
+    _print(samples, len(examined), findings, written, folder / REPORT if writable else None)
+    if findings:
+        raise SystemExit(1)
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder."""
+    try:
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def run_stats(folder: Path, out: Path, workers: int | None) -> None:
@@ -95,19 +104,58 @@ def examine_folder(folder: Path, workers: int | None = None) -> list[Examined]:
         return list(track(results, "reading shards", len(paths), console=console, disable=not console.is_terminal))
 
 
-def _index(folder: Path, examined: Sequence[Examined], renew: bool, console: Console) -> list[Finding]:
-    """Compare the index, or write it where there is none and every shard can be read."""
+def _index(folder: Path, examined: Sequence[Examined], renew: bool, writable: bool) -> tuple[list[Finding], list[str]]:
+    """Compare the index, or write it where there is none, it can be written and every shard can be read.
+
+    Returns:
+        What is wrong, and what was written.
+    """
     entries = {shard.entry.name: shard.entry for shard in examined}
     if (folder / INDEX).exists() and not renew:
         try:
-            return list(compare_index(read_index(folder), entries))
+            return list(compare_index(read_index(folder), entries)), []
         except ValueError as error:
-            return [Finding(INDEX, "", "index", str(error))]
+            return [Finding(INDEX, "", "index", str(error))], []
     damaged = [shard.entry.name for shard in examined if any(f.rule == "unreadable_shard" for f in shard.findings)]
     if damaged:
-        return [Finding(INDEX, "", "index", f"is not written, because {damaged[0]} cannot be read to its end")]
-    console.print(f"index written: {write_index(folder, entries.values())}", markup=False)
-    return []
+        value = f"is not written, because {damaged[0]} cannot be read to its end"
+        return [Finding(INDEX, "", "index", value)], []
+    return [], [f"index written: {write_index(folder, entries.values())}"] if writable else []
+
+
+def _draw_sheet(folder: Path, examined: Sequence[Examined], path: Path) -> Path:
+    """Draw some of the good samples."""
+    entries = []
+    for shard in examined:
+        good = {sample.key for sample in shard.samples}
+        rows = tuple(row for row in shard.entry.samples if row.key in good)
+        entries.append(replace(shard.entry, samples=rows))
+    save_sheet(sheet_of_shards(folder, entries, 24), path)
+    return path
+
+
+def _report(path: Path, findings: Sequence[Finding]) -> None:
+    """Write the report, or take an old one away where nothing is wrong."""
+    if findings:
+        write_file(path, _as_csv(findings).encode(errors="backslashreplace"))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _print(
+    samples: Sequence[Measured], shards: int, findings: Sequence[Finding], written: Sequence[str], report: Path | None
+) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    if samples:
+        console.print(counts_table(summarize(samples)))
+    console.print(*written, sep="\n", end="\n" if written else "", markup=False)
+    if not findings:
+        console.print(f"{len(samples)} samples in {shards} shards: all good")
+        return
+    console.print(findings_table(findings))
+    console.print("\n".join(map(str, findings[: LISTED if report else None])), markup=False)
+    listed = f", all listed in {report}" if report else ""
+    console.print(f"{len(findings)} findings in {shards} shards{listed}", markup=False)
 
 
 def _as_csv(findings: Sequence[Finding]) -> str:

@@ -2,13 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Generator, Sequence
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import get_context
 from typing import NamedTuple
 
-from datamodules.processes import start_worker
+from datamodules.processes import start_worker, worker_pool
 from datamodules.rendering.composition import Recipe
 from datamodules.rendering.plan import Task
 from datamodules.rendering.variants import Variant, activate
@@ -34,7 +34,7 @@ class Product(NamedTuple):
 
 def render_all(
     tasks: Sequence[Task], recipe: Recipe, variant: Variant, workers: int
-) -> Iterator[tuple[Task, list[Product]]]:
+) -> Generator[tuple[Task, list[Product]], None, None]:
     """Render tasks, in the order in which they get ready.
 
     Args:
@@ -50,20 +50,16 @@ def render_all(
         ValueError: If a worker dies.
     """
     os.environ.update(dict.fromkeys(SINGLE_THREADED, "1"))
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(variant,))
-    try:
-        futures = {executor.submit(render_task, task, recipe): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise ValueError(
-            f"one of {workers} processes died (is the memory full? about 0.5 GB each); lower --workers or force "
-            "--variant scalar_rgb, and run again: finished shards are kept"
-        ) from error
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for child in active_children():
-            child.terminate()
+    with worker_pool(workers, get_context("spawn"), _start, variant) as submit:
+        futures = {submit(render_task, task, recipe): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                yield futures.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise ValueError(
+                f"one of {workers} processes died (is the memory full? about 0.5 GB each); lower --workers or force "
+                "--variant scalar_rgb, and run again: finished shards are kept"
+            ) from error
 
 
 def _start(variant: Variant) -> None:

@@ -1,8 +1,8 @@
 """The work behind ``data render``: shards, their log, and index, card and contact sheet when all are there."""
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +64,8 @@ def run(job: Job) -> None:
     kept = len(job.shards) - len(missing)
     if kept:
         print(f"{kept} of {len(job.shards)} shards are there already")
-    _render(job, missing)
+    if missing:
+        _render(job, missing)
     absent = [shard for shard in range(job.plan.shards) if not (job.folder / job.plan.name(shard)).exists()]
     if absent:
         print(f"{len(absent)} of {job.plan.shards} shards are missing; the run that makes the last one adds the card")
@@ -83,44 +84,45 @@ def _render(job: Job, shards: list[int]) -> None:
     tasks = [task for shard in shards for task in job.plan.tasks(shard)]
     open_tasks = {shard: len(job.plan.tasks(shard)) for shard in shards}
     products: dict[int, list[Product]] = {shard: [] for shard in shards}
-    for task, made in _with_progress(job, tasks):
-        products[task.shard] += made
-        open_tasks[task.shard] -= 1
-        if open_tasks[task.shard] == 0:
-            _write(job, task.shard, sorted(products.pop(task.shard)))
+    with closing(_with_progress(job, tasks)) as rendered:
+        for task, made in rendered:
+            products[task.shard] += made
+            open_tasks[task.shard] -= 1
+            if open_tasks[task.shard] == 0:
+                _write(job, task.shard, sorted(products.pop(task.shard)))
 
 
-def _with_progress(job: Job, tasks: list[Task]) -> Iterator[tuple[Task, list[Product]]]:
+def _with_progress(job: Job, tasks: list[Task]) -> Generator[tuple[Task, list[Product]], None, None]:
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=sum(len(task.indices) for task in tasks), rate="")
-        for task, made in render_all(tasks, job.recipe, job.variant, job.workers) if tasks else ():
-            yield task, made
-            speed = progress.tasks[bar].speed
-            progress.update(bar, advance=len(made), rate=f"{speed:.2f} triplets/s" if speed else "")
+        with closing(render_all(tasks, job.recipe, job.variant, job.workers)) as rendered:
+            for task, made in rendered:
+                yield task, made
+                speed = progress.tasks[bar].speed
+                progress.update(bar, advance=len(made), rate=f"{speed:.2f} triplets/s" if speed else "")
 
 
 def _write(job: Job, shard: int, products: list[Product]) -> None:
     name, keys = job.plan.name(shard), [job.plan.key(product.number) for product in products]
-    entry = write_shard(
-        job.folder / name, ((key, product.entries) for key, product in zip(keys, products, strict=True))
-    )
     rows = [row_of(key, product) for key, product in zip(keys, products, strict=True)]
-    write_log(job.folder, name, entry.sha256, rows)
+    write_shard(
+        job.folder / name,
+        ((key, product.entries) for key, product in zip(keys, products, strict=True)),
+        lambda entry: write_log(job.folder, name, entry.sha256, rows),
+    )
 
 
 def finish(job: Job) -> None:
     """Write index, card and contact sheet for all shards that are in the folder."""
-    from datamodules.contact_sheet import sheet_of_shards
+    from datamodules.contact_sheet import save_sheet, sheet_of_shards
 
     names = sorted(path.name for path in job.folder.glob("*.tar"))
     entries = [_entry(job.folder, name) for name in names]
     write_index(job.folder, entries)
     triplets = renew_card(job.folder)
-    part = job.folder / f"{SHEET}.part"
-    sheet_of_shards(job.folder, entries, SHEET_TRIPLETS).save(part, "PNG")
-    os.replace(part, job.folder / SHEET)
+    save_sheet(sheet_of_shards(job.folder, entries, SHEET_TRIPLETS), job.folder / SHEET)
     print(f"{triplets} triplets in {len(names)} shards: {job.folder}, see {CARD} and {SHEET}", file=sys.stderr)
 
 

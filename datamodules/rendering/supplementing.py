@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -67,10 +67,11 @@ def supplement(folder: Path, out: Path, workers: int) -> None:
     options = read_options(out)
     index = {}
     made: list[Made] = []
-    for source, results in _make(sources, options, workers):
-        made += results
-        index[source.name] = _write(source, out / source.name, results)
-        write_index(out, (read_index(out) | index).values())
+    with closing(_make(sources, options, workers)) as shards:
+        for source, results in shards:
+            made += results
+            index[source.name] = _write(source, out / source.name, results)
+            write_index(out, (read_index(out) | index).values())
     strange = [one for one in made if one.strange]
     if not strange:
         add_option(out, "correspondence", True)
@@ -78,7 +79,7 @@ def supplement(folder: Path, out: Path, workers: int) -> None:
     _report(made, strange)
 
 
-def _make(sources: Sequence[Path], options: Options, workers: int) -> Iterator[tuple[Path, list[Made]]]:
+def _make(sources: Sequence[Path], options: Options, workers: int) -> Generator[tuple[Path, list[Made]], None, None]:
     """Make the entries of one shard after the other; the next ones are in the making meanwhile."""
     lacking = {source: [raw["__key__"] for raw in _read(source) if ENTRY not in raw] for source in sources}
     chunks = (chunk for source in sources for chunk in _chunks(source))
@@ -116,15 +117,19 @@ def _make_entry(sample: RawSample, options: Options) -> Made:
 def _write(source: Path, target: Path, made: Sequence[Made]) -> ShardEntry:
     """Write a shard with its new entries, and its checksum into its log."""
     contents = {one.key: {ENTRY: one.content} for one in made if one.content}
+    _, rows = read_log(target.parent, target.name)
+
+    def log(entry: ShardEntry) -> None:
+        if rows:
+            write_log(target.parent, target.name, entry.sha256, rows)
+
     if source == target and not contents:
-        return scan_shard(target, checksum=True)
+        entry = scan_shard(target, checksum=True)
+        log(entry)  # an interrupted run may have left that of the shard before
+        return entry
     everything = read_shard(str(source), raise_fault, lambda entry: True)
     samples = ((raw["__key__"], _entries(raw) | contents.get(raw["__key__"], {})) for raw in everything)
-    entry = write_shard(target, samples)
-    _, rows = read_log(target.parent, target.name)
-    if rows:
-        write_log(target.parent, target.name, entry.sha256, rows)
-    return entry
+    return write_shard(target, samples, log)
 
 
 def _entries(raw: RawSample) -> dict[str, bytes]:

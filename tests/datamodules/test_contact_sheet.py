@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from datamodules.contact_sheet import (
     BOX_COLOUR,
@@ -9,9 +9,11 @@ from datamodules.contact_sheet import (
     LINE,
     MARGIN,
     Captioned,
+    _shorten,
     caption,
     contact_sheet,
     evenly,
+    save_sheet,
     sheet_of_shards,
 )
 from datamodules.decoding import Triplet
@@ -57,6 +59,25 @@ def test_strips_stand_side_by_side_and_below() -> None:
     below = (MARGIN + 32, LINE + (LINE + 64 + MARGIN) + LINE + 32)
     assert sheet.getpixel(below) == (100, 0, 0)
     assert sheet.getpixel((STRIP + MARGIN + 32, 2 * LINE + 32)) == (50, 0, 0)
+
+
+@pytest.mark.parametrize("text", ["k" * 10**6, "two\nlines \u202e\x1b" * 3, "i" * 4000, ""])
+def test_a_caption_of_any_length_is_one_line_that_fits(text: str) -> None:
+    font = ImageFont.load_default(12)
+    shown = _shorten(text, font, 400)
+    assert font.getlength(shown) <= 400 and "\n" not in shown
+    assert shown == text or len(text) < 100 or (shown.endswith("…") and font.getlength(shown + text[0]) > 400)
+
+
+def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    class Interrupted(Image.Image):
+        def save(self, path: Path) -> None:  # type: ignore[override]
+            path.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_sheet(Interrupted(), tmp_path / "sheet.png")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_strip_is_refused() -> None:

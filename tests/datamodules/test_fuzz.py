@@ -2,11 +2,12 @@
 
 import bz2
 import gzip
-import io
+import json
+import os
+import subprocess
+import sys
 import tarfile
 import tempfile
-from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,47 @@ from datamodules.decoding import ENTRIES
 from datamodules.faults import FaultCounter, SampleError
 from datamodules.index import SampleRow, ShardEntry, raise_fault, read_index, scan_shard, write_index
 from datamodules.order import evaluation_order, type_chances
-from datamodules.reading import read_sample, read_shard
-from datamodules.shards import resolve_shards
+from datamodules.reading import read_sample
 from datamodules.transforms import TripletTransform
+from tests.datamodules.broken_shards import (
+    BLOCK,
+    KINDS,
+    SIZES,
+    TYPES,
+    broken_shard,
+    good_shard,
+    headers_of,
+    tar,
+    with_checksum,
+)
+from tests.datamodules.read_broken import read_to_the_end
 
-BLOCK = 512
+COUNT = int(os.environ.get("ORNAMENT_LIT_BROKEN_SHARDS", "0"))
+LONGEST, GREATEST = 3600, 2 * 2**30
+
+
+def write_broken(folder: Path, count: int) -> None:
+    for number in range(count):
+        (folder / f"train-{number:06d}.tar").write_bytes(broken_shard(number))
+
+
+def test_shards_of_every_kind_of_damage(tmp_path: Path) -> None:
+    write_broken(tmp_path, 5 * len(KINDS))
+    found = read_to_the_end(tmp_path)
+    assert found["samples"] > len(KINDS) and found["findings"] > 5 * len(KINDS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LONGEST)
+@pytest.mark.skipif(not COUNT, reason="ORNAMENT_LIT_BROKEN_SHARDS=1000 says how many")
+def test_many_broken_shards_in_little_memory(tmp_path: Path) -> None:
+    write_broken(tmp_path, COUNT)
+    command = [sys.executable, str(Path(__file__).with_name("read_broken.py")), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr, ended.stderr[-2000:]
+    found = json.loads(ended.stdout.splitlines()[-1])
+    print(COUNT, "shards:", found)
+    assert found["memory"] < GREATEST
 
 
 def check(content: bytes, indexed: bytes | None = None) -> None:
@@ -53,31 +90,13 @@ def check(content: bytes, indexed: bytes | None = None) -> None:
     assert all("a.tar" in str(fault) for fault in walk)
 
 
-def tar(*members: tuple[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def with_checksum(header: bytearray) -> bytes:
-    """Make a header valid again after an edit."""
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)
-
-
 ANYWHERE = st.integers(0, 10**6)
-SIZES = [b"77777777777\0", b"\x80" + b"\xff" * 11, b"\xff" * 12, b"00000000000\0", b"-1         \0", b"\0" * 12]
 IN_PLACE = st.one_of(
     st.tuples(st.just("flip"), ANYWHERE, st.integers(1, 255)),
     st.tuples(st.just("zero"), ANYWHERE, st.integers(1, 2000)),
     # A field of a header: its place in the header, and what is written there.
     st.tuples(st.just("field"), ANYWHERE, st.tuples(st.integers(0, 500), st.binary(min_size=1, max_size=12))),
-    st.tuples(st.just("type"), ANYWHERE, st.sampled_from([bytes([kind]) for kind in b"01234567xgXSLKDMNV\0\xff"])),
+    st.tuples(st.just("type"), ANYWHERE, st.sampled_from(TYPES)),
     st.tuples(st.just("size"), ANYWHERE, st.sampled_from(SIZES)),
 )
 EDITS = st.one_of(
@@ -109,18 +128,6 @@ def apply(content: bytes, headers: list[int], edit: tuple[str, int, Any]) -> byt
     ends = {"flip": place + 1, "insert": place + 1, "cut": len(data)}
     data[place : ends.get(kind, place + value)] = changes[kind]()
     return bytes(data)
-
-
-@cache
-def good_shard() -> bytes:
-    """Three of the bundled samples."""
-    samples = islice(read_shard(resolve_shards("bundled:rendered_128/val-*.tar")[0], raise_fault), 3)
-    return tar(*((f"{raw['__key__']}.{entry}", raw[entry]) for raw in samples for entry in ENTRIES))
-
-
-def headers_of(content: bytes) -> list[int]:
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        return [member.offset for member in archive]
 
 
 @settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

@@ -85,11 +85,14 @@ def test_unusable_samples_are_left_out(tmp_path, draw_entries, write_shard) -> N
         "no-mask": draw_entries(wearing_mask__png=None),
         "no-type": draw_entries(json=b"{}"),
         "../out": draw_entries(),
+        "two\nlines": draw_entries(),
+        "\x1b[31mred": draw_entries(),
     }
     faults: list[SampleError] = []
     entry = scan_shard(write_shard(tmp_path / "a.tar", samples), faults.append)
     assert [row.key for row in entry.samples] == ["good"]
-    assert [fault.reason for fault in faults] == ["missing_entry", "bad_metadata", "bad_metadata"]
+    assert [fault.reason for fault in faults] == ["missing_entry", *["bad_metadata"] * 4]
+    assert all(str(fault).isprintable() for fault in faults)
 
 
 def test_what_is_no_tar_is_reported(tmp_path) -> None:
@@ -130,6 +133,10 @@ def test_a_folder_without_an_index_has_none(tmp_path) -> None:
         b'"samples": 0, "keys": [], "types": [], "offsets": [], "sizes": []}]}',
         b'{"format": "ornament_lit-index/1", "shards": [{"shard": "a.tar", "bytes": 1, "sha256": null, '
         b'"samples": 2, "keys": ["a"], "types": ["ring"], "offsets": [0], "sizes": [1]}]}',
+        b'{"format": "ornament_lit-index/1", "shards": [{"shard": "a.tar", "bytes": 9, "sha256": null, '
+        b'"samples": 1, "keys": ["a"], "types": ["ring"], "offsets": [0], "sizes": [99999999999999]}]}',
+        b'{"format": "ornament_lit-index/1", "shards": [{"shard": "a.tar", "bytes": 9, "sha256": null, '
+        b'"samples": 1, "keys": ["a\\nb"], "types": ["ring"], "offsets": [0], "sizes": [1]}]}',
     ],
 )
 def test_what_is_no_index_is_refused(content: bytes) -> None:

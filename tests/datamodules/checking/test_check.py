@@ -158,6 +158,39 @@ def test_a_folder_without_shards(tmp_path: Path) -> None:
         check(str(tmp_path), workers=0)
 
 
+def test_a_folder_of_which_nothing_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train-000000.tar").write_bytes(b"no tar" * 300)
+    assert rules(tmp_path) == [("train-000000.tar", "", "unreadable_shard"), ("index.json", "", "index")]
+    assert "2 findings in 1 shards" in capsys.readouterr().out
+
+
+def test_the_sheet_is_of_good_samples(good: Path, draw_entries: Draw, write_shard: Write) -> None:
+    broken = {f"b{number}": draw_entries(number, person__jpg=b"nothing") for number in range(80)}
+    write_shard(good / "train-000002.tar", broken | {"fine": draw_entries(size=60)})
+    assert len(rules(good)) == 80 and (good / "contact_sheet.png").exists()
+
+
+def test_a_folder_that_cannot_be_written(
+    good: Path, draw_entries: Draw, write_shard: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    write_shard(good / "train-000002.tar", {f"b{n}": draw_entries(n, person__jpg=b"nothing") for n in range(60)})
+
+    def refuse(dir: Path) -> None:
+        raise PermissionError(dir)
+
+    monkeypatch.setattr("datamodules.checking.run.TemporaryFile", refuse)
+    with pytest.raises(SystemExit, match="1"):
+        check(str(good), workers=1)
+    assert sorted(path.suffix for path in good.iterdir()) == [".tar"] * 4
+    said = capsys.readouterr().out
+    assert f"{good} cannot be written" in said and said.count("undecodable: person.jpg") == 60  # all are listed
+    with pytest.raises(SystemExit, match="1"):
+        check(str(good), workers=1, sheet=str(good.parent / "sheet.png"))
+    assert (good.parent / "sheet.png").exists()
+    with pytest.raises(ValueError, match="must be writable"):
+        check(str(good), write_index=True, workers=1)
+
+
 def test_stats_of_drawn_samples(
     tmp_path: Path, draw_entries: Draw, write_shard: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
