@@ -36,6 +36,8 @@ from ornament_lit.checkpoint_io import plugins_with_io
 from ornament_lit.cli_errors import end_well
 from ornament_lit.cli_memory import explain_out_of_memory
 from ornament_lit.cli_parser import ShortErrors
+from ornament_lit.cli_signals import sigterm_interrupts
+from ornament_lit.cli_stopping import Stopping, none_left
 from ornament_lit.imports import import_plugins, restrict_imports
 from ornament_lit.models import no_denoiser, warps
 from ornament_lit.module import TryOnModule
@@ -145,9 +147,11 @@ class TryOnCLI(LightningCLI):
             self.save_config_kwargs["config_filename"] = f"config_{self.subcommand}.yaml"
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """Write checkpoints whole or not at all, unless the plugins or the strategy bring their own way."""
+        """Write checkpoints whole or not at all, unless plugins or strategy have another way; obey SIGTERM at once."""
         config["plugins"] = plugins_with_io(config)
-        return super()._instantiate_trainer(config, callbacks)
+        trainer = super()._instantiate_trainer(config, callbacks)
+        trainer._signal_connector = Stopping(trainer)
+        return trainer
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """Find the checkpoint that ``--ckpt_path auto`` means."""
@@ -162,7 +166,8 @@ class TryOnCLI(LightningCLI):
             MemoryError: If it is.
         """
         try:
-            super()._run_subcommand(subcommand)
+            with none_left(self.trainer):
+                super()._run_subcommand(subcommand)
         except torch.OutOfMemoryError as error:
             raise MemoryError(explain_out_of_memory(subcommand, self.datamodule, self.trainer)) from error
 
@@ -200,7 +205,7 @@ def main(args: ArgsType = None) -> int:
         args: Command-line words; None for those of the process.
 
     Returns:
-        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C.
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C, 143 after SIGTERM.
 
     Raises:
         SystemExit: With the exit code of :class:`callbacks.Preemption`, if the run was told to go.
@@ -210,7 +215,8 @@ def main(args: ArgsType = None) -> int:
     warnings.filterwarnings("ignore", message="Couldn't infer the batch indices")  # PredictionWriter does without
     warnings.filterwarnings("ignore", message="It is recommended to use .self.log")  # means are of all processes
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # gradients are those of DDP
-    return end_well(lambda: TryOnCLI(args=args))
+    with sigterm_interrupts():
+        return end_well(lambda: TryOnCLI(args=args))
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_run import ROOT, log_of, run_and_kill, words_of, write_plugin
+from tiny_run import ROOT, end_group, log_of, run_and_stop, words_of, write_plugin
 
 KILLS = int(os.environ.get("ORNAMENT_LIT_KILLS", "2"))
 STEPS = 24
@@ -46,7 +46,7 @@ def test_random_kills_change_nothing(
     several = {"devices": 2, "strategy": "ddp_fork"} if processes > 1 else {}
     options = {"save_every": save_every, "max_steps": STEPS, "limit_val_batches": 1, **several}
     straight = tmp_path / "straight"
-    assert run_and_kill(words_of(straight, **options), straight, None, signal.SIGKILL) == 0
+    assert run_and_stop(words_of(straight, **options), straight, None, signal.SIGKILL) == 0
     logs, learned = [log_of(straight, rank) for rank in range(processes)], weights(straight)
     seconds = 1.0
 
@@ -55,7 +55,8 @@ def test_random_kills_change_nothing(
         folder, ended, runs = tmp_path / f"run-{runs}", False, runs + 1
         words = words_of(folder, **options)
         while not ended:
-            code = run_and_kill(words, folder, rng.random() * seconds, signal.SIGKILL)
+            code = run_and_stop(words, folder, rng.random() * seconds, signal.SIGKILL)
+            end_group(folder)
             ended, kills = code == 0, kills + (code != 0)
             assert code in (0, -signal.SIGKILL), (folder / "output").read_text()[-3000:]
             if rng.random() < 0.2:

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import random
 import signal
 import sys
 import time
@@ -34,6 +33,11 @@ class Watch(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         with (self.folder / f"log-{trainer.global_rank}").open("a") as log:
             log.write(json.dumps([trainer.global_step, batch["key"], float(outputs["loss"]).hex()]) + "\\n")
+
+    def on_test_batch_start(self, *_):
+        (self.folder / "evaluating").touch()
+
+    on_predict_batch_start = on_validation_batch_start = on_test_batch_start
 '''
 UNET = {
     "class_path": "diffusers.UNet2DConditionModel",
@@ -60,7 +64,9 @@ class Step(NamedTuple):
     loss: str
 
 
-def settings(folder: Path, signal_of: dict[str, int], save_every: int = 3, **trainer: Any) -> dict[str, Any]:
+def settings(
+    folder: Path, signal_of: dict[str, int], save_every: int = 3, preemption: bool = True, **trainer: Any
+) -> dict[str, Any]:
     """The quickstart made tiny: 8 steps an epoch, a checkpoint every 3 steps."""
     saving = {"filename": "step-{step}", "auto_insert_metric_name": False, "every_n_train_steps": save_every}
     callbacks = [
@@ -68,7 +74,7 @@ def settings(folder: Path, signal_of: dict[str, int], save_every: int = 3, **tra
         {"class_path": "LossWeightDecay"},
         {"class_path": "TrainableEMA", "init_args": {"decay": 0.9}},
         {"class_path": "GradientGuard"},
-        {"class_path": "Preemption"},
+        *([{"class_path": "Preemption"}] if preemption else []),
         {
             "class_path": "ModelCheckpoint",
             "init_args": {**saving, "save_last": "link", "enable_version_counter": False},
@@ -108,41 +114,59 @@ def log_of(folder: Path, rank: int = 0) -> list[Step]:
     return [Step(*json.loads(line)) for line in lines if line.endswith("\n")]
 
 
-def run_and_kill(words: list[str], folder: Path, seconds: float | None, kind: int) -> int:
-    """Run a command in a process group of its own, and send it a signal some time after its training has begun.
+def run_and_stop(words: list[str], folder: Path, seconds: float | None, kind: int, alone: bool = False) -> int:
+    """Run a command in a process group of its own, and send it a signal some time after its first step.
 
     Args:
         words: What follows ``python -m ornament_lit``.
         folder: Gets the output.
         seconds: How long after; None for not at all.
         kind: The signal.
+        alone: Send it to the process that was started, not to its group.
 
     Returns:
         The exit code; negative for a process that a signal has ended.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ornament_lit.cli"])
-    begun = len(log_of(folder))
-    process = context.Process(target=_lead_a_group, args=(words, folder))
+    context.set_forkserver_preload(["datamodules.ornament"])  # not diffusers: it asks for GPUs, and forks no more
+    begun, evaluating = len(log_of(folder)), folder / "evaluating"
+    evaluating.unlink(missing_ok=True)
+    process = context.Process(target=_lead_a_group, args=(words, folder, dict(os.environ)))
     process.start()
     assert process.pid is not None
     if seconds is not None:
-        while process.is_alive() and len(log_of(folder)) == begun and random.random() > 0.0002:
+        while process.is_alive() and len(log_of(folder)) == begun and not evaluating.exists():
             time.sleep(0.01)
         process.join(seconds)
         if process.is_alive():
-            os.killpg(process.pid, kind)
+            (os.kill if alone else os.killpg)(process.pid, kind)
     process.join(200)
     assert process.exitcode is not None, "it hangs"
-    try:
-        os.killpg(process.pid, signal.SIGKILL)  # what a killed leader leaves behind
-    except ProcessLookupError:
-        pass
     return process.exitcode
 
 
-def _lead_a_group(words: list[str], folder: Path) -> None:
+def end_group(folder: Path) -> int:
+    """Kill what is left of the process group of the last command in a folder; how many processes that were."""
+    leader = int((folder / "leader").read_text())
+    left = [path for path in Path("/proc").glob("[0-9]*") if _group(path) == leader]
+    if left:
+        os.killpg(leader, signal.SIGKILL)
+    return len(left)
+
+
+def _group(process: Path) -> int | None:
+    """The process group of a process that runs."""
+    try:
+        state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+    except OSError:
+        return None
+    return None if state == "Z" else int(group)
+
+
+def _lead_a_group(words: list[str], folder: Path, environment: dict[str, str]) -> None:
     os.setsid()
+    os.environ.update(environment)
+    (folder / "leader").write_text(str(os.getpid()))
     multiprocessing.set_start_method("fork", force=True)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
