@@ -20,10 +20,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, by an exception; a second one ends the process at once.
-
-    Only for commands that are functions: Lightning's trainer has its own answer.
-    """
+    """Let SIGTERM end the block as Ctrl-C does, by an exception; a second one ends the process at once."""
     if current_thread() is not main_thread():
         yield
         return
