@@ -33,7 +33,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(0 if KILLS > 20 else 300)
+@pytest.mark.timeout(900 if KILLS <= 20 else 0)
 @pytest.mark.parametrize(("save_every", "processes"), [(3, 1), (4, 1), (4, 2)])
 def test_random_kills_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_every: int, processes: int
@@ -48,22 +48,19 @@ def test_random_kills_change_nothing(
     straight = tmp_path / "straight"
     assert run_and_stop(words_of(straight, **options), straight, None, signal.SIGKILL) == 0
     logs, learned = [log_of(straight, rank) for rank in range(processes)], weights(straight)
-    seconds = 1.0
-
     rng, kills, runs = random.Random(save_every + processes), 0, 0
     while kills < KILLS:
         folder, ended, runs = tmp_path / f"run-{runs}", False, runs + 1
         words = words_of(folder, **options)
         while not ended:
-            code = run_and_stop(words, folder, rng.random() * seconds, signal.SIGKILL)
+            seconds, steps = rng.choice([0.03, 0.3]) * rng.random(), rng.randint(0, 9)
+            code = run_and_stop(words, folder, seconds, signal.SIGKILL, steps=steps)
             end_group(folder)
             ended, kills = code == 0, kills + (code != 0)
             assert code in (0, -signal.SIGKILL), (folder / "output").read_text()[-3000:]
-            if rng.random() < 0.2:
-                seconds = rng.choice([0.3, 1.0, 3.0])
         for rank, log in enumerate(logs):
             assert {tuple(map(str, step)) for step in log_of(folder, rank)} == {tuple(map(str, step)) for step in log}
         found = weights(folder)
         assert found.keys() == learned.keys() and all(same(found[name], learned[name]) for name in learned)
         assert len(list((folder / "run" / "checkpoints").glob("*.ckpt"))) <= 2
-    print(f"{kills} kills of {runs} runs")
+    print(f"{kills} kills of {runs} runs, all of which ended as the undisturbed one")

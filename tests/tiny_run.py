@@ -114,8 +114,10 @@ def log_of(folder: Path, rank: int = 0) -> list[Step]:
     return [Step(*json.loads(line)) for line in lines if line.endswith("\n")]
 
 
-def run_and_stop(words: list[str], folder: Path, seconds: float | None, kind: int, alone: bool = False) -> int:
-    """Run a command in a process group of its own, and send it a signal some time after its first step.
+def run_and_stop(
+    words: list[str], folder: Path, seconds: float | None, kind: int, alone: bool = False, steps: int = 1
+) -> int:
+    """Run a command in a process group of its own, and send it a signal some time after its first steps.
 
     Args:
         words: What follows ``python -m ornament_lit``.
@@ -123,6 +125,7 @@ def run_and_stop(words: list[str], folder: Path, seconds: float | None, kind: in
         seconds: How long after; None for not at all.
         kind: The signal.
         alone: Send it to the process that was started, not to its group.
+        steps: How many these are, or batches of an evaluation.
 
     Returns:
         The exit code; negative for a process that a signal has ended.
@@ -135,7 +138,7 @@ def run_and_stop(words: list[str], folder: Path, seconds: float | None, kind: in
     process.start()
     assert process.pid is not None
     if seconds is not None:
-        while process.is_alive() and len(log_of(folder)) == begun and not evaluating.exists():
+        while process.is_alive() and len(log_of(folder)) < begun + steps and not evaluating.exists():
             time.sleep(0.01)
         process.join(seconds)
         if process.is_alive():
