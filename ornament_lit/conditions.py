@@ -79,13 +79,18 @@ def encode_images(
     if neutral_background:
         batch = on_neutral_background(batch)
     if "erased_latents" not in encoded or "ornament_latents" not in encoded:
-        both = autoencoder.encode(torch.cat([erase_box(batch), batch["ornament_image"]]))
+        both = encode(autoencoder, torch.cat([erase_box(batch), batch["ornament_image"]]))
         encoded["erased_latents"], encoded["ornament_latents"] = both.chunk(2)
     if "image_features" not in encoded:
         encoded["image_features"] = image_encoder.extract(batch["ornament_image"])
     if whole_person and "person_latents" not in encoded:
-        encoded["person_latents"] = autoencoder.encode(batch["person_image"])
+        encoded["person_latents"] = encode(autoencoder, batch["person_image"])
     return encoded
+
+
+def encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
+    """Latents in the type of the images, (B, 3, H, W): those of autocast are of 16 bits, too coarse to be noised."""
+    return autoencoder.encode(images).to(images.dtype)
 
 
 def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: ImageEncoder) -> Conditions:
@@ -125,7 +130,7 @@ def add_warp(
     output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
     if true_share:
         output = lay_by_truth(output, inputs, warp_truth(batch), true_share)
-    latents = autoencoder.encode(output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
+    latents = encode(autoencoder, output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
     return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
 

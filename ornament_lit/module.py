@@ -41,7 +41,7 @@ from ornament_lit.metrics.mean_losses import MeanLosses
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
-from ornament_lit.noising import check_noise_options, prediction_target
+from ornament_lit.noising import add_noise, check_noise_options, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
 from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
@@ -253,7 +253,7 @@ class TryOnModule(LightningModule):
             },
             draws,
         )
-        noisy_latents = self.noise_scheduler.add_noise(latents, noise, timesteps)
+        noisy_latents = add_noise(self.noise_scheduler, latents, noise, timesteps)
         visible = given if dropout else None
         output = self.denoiser(noisy_latents, timesteps, **seen, mass_layers=self.mass_layers, given=visible)
         target = prediction_target(self.noise_scheduler, latents, noise, timesteps)

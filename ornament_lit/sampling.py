@@ -1,7 +1,8 @@
 """The denoising loop: from noise to the latents of the person wearing the ornament.
 
 Everything that draws uses it: ``predict``, ``test``, the visualizer, the pipeline. A drawing depends on its own
-sample's seed and conditions alone, not on the batch, the rank or global random state.
+sample's seed and conditions alone, not on the batch, the rank or global random state. Between steps latents are float32
+at least, whatever the networks compute in.
 
 Shape legend: B batch, c latent channels, h, w latent size.
 """
@@ -20,7 +21,7 @@ from ornament_lit.conditions import Conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import choose
 from ornament_lit.mask_refinement import MaskRefinement
-from ornament_lit.noising import generators_of
+from ornament_lit.noising import at_least_float32, generators_of
 from ornament_lit.refresh_policies import RefreshOnce, RefreshPolicy
 
 StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
@@ -124,7 +125,7 @@ class Sampler:
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
         like = conditions.erased_latents
         noise: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
-        timesteps, latents = self._begin(scheduler, noise, conditions)
+        timesteps, latents = self._begin(scheduler, at_least_float32(noise), conditions)
         refinements = [refine(conditions)]
         frozen = freeze(denoiser, refinements[0])
         for step, timestep in enumerate(timesteps):
@@ -133,12 +134,12 @@ class Sampler:
                 newest = refine(conditions, refinements[-1].mask)
                 refinements.append(choose(due.to(latents.device), newest, refinements[-1]))
                 frozen = freeze(denoiser, refinements[-1])
-            inputs = scheduler.scale_model_input(latents, timestep)
-            prediction = self._predict(denoiser, inputs, timestep, conditions, frozen)
+            inputs = scheduler.scale_model_input(latents, timestep).to(like.dtype)
+            prediction = at_least_float32(self._predict(denoiser, inputs, timestep, conditions, frozen))
             latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
             replaced = None if on_step is None else on_step(step, timestep, latents)
-            latents = latents if replaced is None else replaced
-        return Drawing(denoiser.known.insert(latents, like, conditions.box_mask), refinements)
+            latents = latents if replaced is None else at_least_float32(replaced)
+        return Drawing(denoiser.known.insert(latents.to(like.dtype), like, conditions.box_mask), refinements)
 
     def _begin(self, scheduler: SchedulerMixin, noise: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor]:
         """Timesteps that are taken, and the latents that they begin with."""
@@ -149,7 +150,7 @@ class Sampler:
                 f"strength={self.strength} begins at a warp's composite, and the model has no warp; set model.warp, "
                 "or strength to 1"
             )
-        composite = conditions.warp_latents[:, :-1]
+        composite = at_least_float32(conditions.warp_latents[:, :-1])
         taken = round(self.strength * self.num_steps)
         if not taken:
             return scheduler.timesteps[:0], composite
