@@ -79,8 +79,9 @@ class TryOnModule(LightningModule):
         lr_scheduler: Learning-rate scheduler, stepped once a training step; none for a constant rate.
         mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
-        condition_dropout: Share of the training samples that are drawn without the ornament's features, in [0, 1), so
-            that the sampler can be guided; 0.1 is usual.
+        condition_dropout: Share of the training samples that are drawn without the reference, in [0, 1), so that the
+            sampler can be guided; 0.1 is usual. They go without the reference net's features of the person, too, since
+            on a canvas these have seen the ornament; the erased person itself and the mask stay inputs.
         worn_weight: How much more than elsewhere the noise loss counts where the ornament is worn; 0 for the paper's
             plain mean. Ornaments cover about a twentieth of a crop, and the rest is mostly given.
         noise_draws: Noises and timesteps that each training sample is denoised from: the reference net runs once for
