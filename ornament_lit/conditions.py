@@ -29,6 +29,7 @@ class Conditions:
         image_tokens: (B, L, D).
         warp: What the warp says; None for a model without.
         warp_latents: Latents of its composite, and its coverage, (B, c + 1, h, w).
+        denoised: How far the denoising is, (B,) in [0, 1]; None before it begins.
     """
 
     erased_image: Tensor
@@ -39,6 +40,7 @@ class Conditions:
     image_tokens: Tensor
     warp: WarpOutput | None = None
     warp_latents: Tensor | None = None
+    denoised: Tensor | None = None
 
 
 def encode_conditions(

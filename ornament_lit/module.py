@@ -3,6 +3,7 @@
 Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, T mask iterations.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -41,7 +42,7 @@ from ornament_lit.metrics.mean_losses import MeanLosses
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
-from ornament_lit.noising import add_noise, check_noise_options, prediction_target
+from ornament_lit.noising import add_noise, check_noise_options, denoised_share, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
 from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
@@ -239,7 +240,8 @@ class TryOnModule(LightningModule):
         timesteps, noise, given = self.diffusion_loss.draw(
             batch["sample_seed"], self.noise_scheduler, latents, *options, training=self.training
         )
-        refinement = self.refine(conditions)
+        denoised = denoised_share(self.noise_scheduler, timesteps).view(draws, -1).mean(0)
+        refinement = self.refine(replace(conditions, denoised=denoised))
         latents, worn = repeat_rows((latents, batch["wearing_mask"]), draws)
         seen = repeat_rows(
             {

@@ -90,6 +90,12 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
+def denoised_share(noise_scheduler: SchedulerMixin, timesteps: Tensor) -> Tensor:
+    """How far the denoising is at timesteps of any shape: 0 at the last one of training, pure noise, and 1 at 0."""
+    last: int = max(noise_scheduler.config.num_train_timesteps - 1, 1)
+    return (1 - timesteps / last).clamp(0, 1)
+
+
 def add_noise(noise_scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
     """Add noise to latents, computed in float32 at least.
 

@@ -9,7 +9,7 @@ Shape legend: B batch, c latent channels, h, w latent size.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -21,7 +21,7 @@ from ornament_lit.conditions import Conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import choose
 from ornament_lit.mask_refinement import MaskRefinement
-from ornament_lit.noising import at_least_float32, generators_of
+from ornament_lit.noising import at_least_float32, denoised_share, generators_of
 from ornament_lit.refresh_policies import RefreshOnce, RefreshPolicy
 
 StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
@@ -126,12 +126,12 @@ class Sampler:
         like = conditions.erased_latents
         noise: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
         timesteps, latents = self._begin(scheduler, at_least_float32(noise), conditions)
-        refinements = [refine(conditions)]
+        refinements = [refine(_at(conditions, noise_scheduler, timesteps[:1]))]
         frozen = freeze(denoiser, refinements[0])
         for step, timestep in enumerate(timesteps):
             due = self._due(step, refinements)
             if due.any():
-                newest = refine(conditions, refinements[-1].mask)
+                newest = refine(_at(conditions, noise_scheduler, timestep), refinements[-1].mask)
                 refinements.append(choose(due.to(latents.device), newest, refinements[-1]))
                 frozen = freeze(denoiser, refinements[-1])
             inputs = scheduler.scale_model_input(latents, timestep).to(like.dtype)
@@ -177,6 +177,14 @@ class Sampler:
             return prediction
         conditional, unconditional = denoiser.guided(*arguments, *rest)
         return torch.lerp(unconditional, conditional, self.guidance_scale)
+
+
+def _at(conditions: Conditions, noise_scheduler: SchedulerMixin, timestep: Tensor) -> Conditions:
+    """The conditions at a timestep of the denoising; as they are where there is none."""
+    if not timestep.numel():
+        return conditions
+    denoised = denoised_share(noise_scheduler, timestep.to(conditions.box_mask.device))
+    return replace(conditions, denoised=denoised.expand(len(conditions.box_mask)))
 
 
 def freeze(denoiser: Denoiser, refinement: MaskRefinement) -> MaskRefinement:

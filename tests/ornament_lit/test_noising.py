@@ -6,6 +6,7 @@ from diffusers.training_utils import compute_snr
 from ornament_lit.noising import (
     add_noise,
     check_noise_options,
+    denoised_share,
     denoising_loss,
     draw_noising,
     min_snr_weights,
@@ -56,6 +57,13 @@ def test_halves_are_noised_in_float32(dtype: torch.dtype) -> None:
     torch.testing.assert_close(noisy.double(), noise_scheduler.add_noise(*doubles), rtol=1.01 * half_a_digit, atol=1e-6)
     velocity = prediction_target(noise_scheduler, latents, noise, timesteps)
     torch.testing.assert_close(velocity.double(), noise_scheduler.get_velocity(*doubles), rtol=1e-5, atol=1e-6)
+
+
+def test_the_share_of_the_denoising_goes_from_noise_to_none() -> None:
+    assert denoised_share(DDPMScheduler(), torch.tensor([999, 500, 0])).tolist() == pytest.approx([0, 499 / 999, 1])
+    assert denoised_share(FlowMatchEulerDiscreteScheduler(), torch.tensor([1000.0, 1.5])).tolist() == pytest.approx(
+        [0, 1 - 1.5 / 999]
+    )
 
 
 def test_several_draws_begin_with_the_single_one() -> None:

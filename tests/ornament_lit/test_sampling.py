@@ -119,6 +119,22 @@ def test_the_reference_is_refreshed_as_the_policy_says(scene, policy: RefreshPol
         assert start is before.mask
 
 
+@pytest.mark.parametrize(("strength", "first"), [(1.0, 800), (0.6, 400)])
+def test_each_refresh_is_told_how_far_the_denoising_is(warm, strength: float, first: int) -> None:
+    module, conditions, seeds = warm
+    told: list[Tensor] = []
+
+    def refine(conditions, start=None):
+        told.append(conditions.denoised)
+        return module.refine(conditions, start)
+
+    noise_scheduler = DDIMScheduler(prediction_type="sample", clip_sample=False)
+    sampler = Sampler(5, refresh=RefreshEverySteps(), strength=strength)
+    sampler(module.denoiser, refine, noise_scheduler, conditions, seeds)
+    expected = [1 - timestep / 999 for timestep in range(first, -1, -200)]
+    assert torch.stack(told).tolist() == [pytest.approx([share] * 3) for share in expected]
+
+
 def test_a_sample_freezes_by_itself(scene) -> None:
     """The mask of sample 0 never changes and that of the others does: only theirs are taken again."""
     module, conditions, seeds = scene
