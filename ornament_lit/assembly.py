@@ -69,5 +69,5 @@ def refine(
         start: The mask to go on from, (B, 1, h, w) in [0, 1]; None for the box alone.
     """
     reference = partial(reference_net, conditions.ornament_latents, conditions.ornament_mask, conditions.erased_latents)
-    refinement: MaskRefinement = mask_head(reference, conditions.box_mask, steps_taken, start)
+    refinement: MaskRefinement = mask_head(reference, conditions.box_mask, steps_taken, start, conditions.denoised)
     return refinement

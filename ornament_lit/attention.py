@@ -105,8 +105,9 @@ class AttentionContext:
         tokens: Tokens appended to the keys and values, by layer name.
         ornament_mask: (B, 1, h, w) in [0, 1]; where the ornament is in its own picture.
         mass_layers: Layers whose attention mass on the ornament is wanted.
-        visible_from: Ablation: (B, 1, h, w); only queries where it exceeds 0.5 may attend to the ornament, and
-            only to its unmasked part. None leaves the attention free, as the paper does.
+        visible_from: Ablation: (B, 1, h, w) in [0, 1], by which the attention of the queries to the ornament is
+            multiplied before it is made to sum to 1; of the ornament they see what is in its mask. None leaves the
+            attention free, as the paper does.
         given: (B,) bool; a sample where it is False attends to itself alone. None where all are given their tokens.
         guided: The UNet's batch is 2B rows: B samples that are given their tokens, and the same B without; everything
             else here has B rows.
@@ -183,8 +184,8 @@ class ReferenceAttnProcessor:
         """Choose the plain, the directly masked or the mass-measuring attention; (B, heads, N, d)."""
         allowed = None if context.given is None else given_keys(context.given, query.shape[2], key.shape[2])
         if context.visible_from is not None:
-            visible = direct_mask(context, query.shape[2], key.shape[2], num_ornament)
-            allowed = visible if allowed is None else visible & allowed
+            bias = direct_mask(context, query.shape[2], key.shape[2], num_ornament).to(query.dtype)
+            allowed = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
         if context.visible_from is None and self.name in context.points:
             self._look(query, key, num_ornament, context)
         if context.visible_from is not None or self.name not in context.mass_layers:
@@ -253,13 +254,18 @@ def given_keys(given: Tensor, num_queries: int, num_keys: int) -> Tensor:
 
 
 def direct_mask(context: AttentionContext, num_queries: int, num_keys: int, num_ornament: int) -> Tensor:
-    """Which query may attend to which key when the attention itself is masked, (B, 1, N, K) bool."""
+    """What is added to the scores of queries and keys when the attention itself is masked, (B, 1, N, K).
+
+    A token counts by the most that a mask has in it, since its mean would hide what is thinner than half a token: keys
+    of the ornament count where its mask touches them, times the wearing mask at the query.
+    """
     assert context.visible_from is not None
-    inside = mask_to_tokens(context.visible_from, num_queries) > 0.5
-    on_ornament = ornament_columns(context, num_queries, num_keys, num_ornament).transpose(1, 2) > 0.5
-    is_ornament = torch.zeros_like(on_ornament)
-    is_ornament[..., num_queries : num_queries + num_ornament] = True
-    return (~is_ornament | (on_ornament & inside))[:, None]
+    inside = F.adaptive_max_pool2d(context.visible_from, grid_size(num_queries, context.visible_from))
+    touched = ornament_columns(context, num_queries, num_keys, num_ornament).transpose(1, 2) > 0
+    weights = inside.flatten(2).transpose(1, 2) * touched
+    place = torch.arange(num_keys, device=weights.device) - num_queries
+    is_ornament = (place >= 0) & (place < num_ornament)
+    return torch.where(is_ornament, weights, 1.0).log()[:, None]
 
 
 def self_attention_layers(unet: UNet2DConditionModel) -> list[str]:

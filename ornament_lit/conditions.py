@@ -29,6 +29,7 @@ class Conditions:
         image_tokens: (B, L, D).
         warp: What the warp says; None for a model without.
         warp_latents: Latents of its composite, and its coverage, (B, c + 1, h, w).
+        denoised: How far the denoising is, (B,) in [0, 1]; None before it begins.
     """
 
     erased_image: Tensor
@@ -39,6 +40,7 @@ class Conditions:
     image_tokens: Tensor
     warp: WarpOutput | None = None
     warp_latents: Tensor | None = None
+    denoised: Tensor | None = None
 
 
 def encode_conditions(
@@ -79,13 +81,18 @@ def encode_images(
     if neutral_background:
         batch = on_neutral_background(batch)
     if "erased_latents" not in encoded or "ornament_latents" not in encoded:
-        both = autoencoder.encode(torch.cat([erase_box(batch), batch["ornament_image"]]))
+        both = encode(autoencoder, torch.cat([erase_box(batch), batch["ornament_image"]]))
         encoded["erased_latents"], encoded["ornament_latents"] = both.chunk(2)
     if "image_features" not in encoded:
         encoded["image_features"] = image_encoder.extract(batch["ornament_image"])
     if whole_person and "person_latents" not in encoded:
-        encoded["person_latents"] = autoencoder.encode(batch["person_image"])
+        encoded["person_latents"] = encode(autoencoder, batch["person_image"])
     return encoded
+
+
+def encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
+    """Latents in the type of the images, (B, 3, H, W): those of autocast are of 16 bits, too coarse to be noised."""
+    return autoencoder.encode(images).to(images.dtype)
 
 
 def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: ImageEncoder) -> Conditions:
@@ -125,7 +132,7 @@ def add_warp(
     output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
     if true_share:
         output = lay_by_truth(output, inputs, warp_truth(batch), true_share)
-    latents = autoencoder.encode(output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
+    latents = encode(autoencoder, output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
     return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
 

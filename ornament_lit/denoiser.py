@@ -61,7 +61,7 @@ class Denoiser(nn.Module):
             fit; XL's is told that there is no text, and the size of the picture.
         gradient_checkpointing: Recompute activations in the backward pass to save memory.
         direct_masking: Ablation that the paper rejects: mask the attention itself, so that only queries inside the
-            current wearing mask attend to the ornament. Not to be used with an attention loss.
+            current wearing mask attend to the ornament, by as much as it says. Not to be used with an attention loss.
         reference_matching: What helps the queries to find their place on the ornament; null for nothing, as in the
             paper.
         known_pixels: Outside of the box stand the clean latents of the erased person in the place of noisy ones, both
@@ -204,8 +204,10 @@ class Denoiser(nn.Module):
             features: Features of the reference net.
             ornament_mask: Where the ornament is in its own picture, (B, 1, h, w) in [0, 1].
             mass_layers: Layers whose attention mass on the ornament is wanted.
-            given: (B,) bool; where it is False, neither tokens nor features of the ornament reach the sample, as in
-                the unconditional half of a guided step. None where all samples are given theirs.
+            given: (B,) bool; where it is False, no token or feature of the reference reaches the sample, as in the
+                unconditional half of a guided step: neither those of the ornament nor those of the person, which have
+                seen the ornament on a canvas. The erased person and the current mask, which was predicted with the
+                ornament, stay inputs. None where all samples are given theirs.
             box_mask: The coarse box, (B, 1, h, w) in [0, 1]; ``known_pixels`` and `PositionalMatching` need it.
             points: By layer, points of the person's picture whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
             warp_latents: Latents of the warp's composite, and its coverage, (B, c + 1, h, w); ``warp_condition`` needs

@@ -50,14 +50,16 @@ class MaskRefinement:
         return torch.stack(masks) if masks else like.new_zeros(0, *like.shape)
 
 
-def blend(prediction: Tensor, box_mask: Tensor, alpha: float) -> Tensor:
+def blend(prediction: Tensor, box_mask: Tensor, alpha: float | Tensor) -> Tensor:
     """Next input mask, alpha M_hat + (1 - alpha) M_box.
 
     Args:
         prediction: M_hat^t, (B, 1, h, w) in [0, 1].
         box_mask: M_box of the same shape.
-        alpha: Trust in the prediction, in [0, 1].
+        alpha: Trust in the prediction, in [0, 1]; a number, or (B,).
     """
+    if isinstance(alpha, Tensor):
+        alpha = alpha.view(-1, 1, 1, 1).to(prediction.dtype)
     return alpha * prediction + (1.0 - alpha) * box_mask
 
 

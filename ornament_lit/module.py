@@ -3,6 +3,7 @@
 Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, T mask iterations.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -42,7 +43,7 @@ from ornament_lit.metrics.mean_losses import MeanLosses
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
-from ornament_lit.noising import check_noise_options, prediction_target
+from ornament_lit.noising import add_noise, check_noise_options, denoised_share, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Sampler
 from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
@@ -81,8 +82,9 @@ class TryOnModule(LightningModule):
             the trainer's length, or a scheduler of torch, stepped once a training step; null for a constant rate.
         mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
-        condition_dropout: Share of the training samples that are drawn without the ornament's features, in [0, 1), so
-            that the sampler can be guided; 0.1 is usual.
+        condition_dropout: Share of the training samples that are drawn without the reference, in [0, 1), so that the
+            sampler can be guided; 0.1 is usual. They go without the reference net's features of the person, too, since
+            on a canvas these have seen the ornament; the erased person itself and the mask stay inputs.
         worn_weight: How much more than elsewhere the noise loss counts where the ornament is worn; 0 for the paper's
             plain mean. Ornaments cover about a twentieth of a crop, and the rest is mostly given.
         noise_draws: Noises and timesteps that each training sample is denoised from: the reference net runs once for
@@ -240,7 +242,8 @@ class TryOnModule(LightningModule):
         timesteps, noise, given = self.diffusion_loss.draw(
             batch["sample_seed"], self.noise_scheduler, latents, *options, training=self.training
         )
-        refinement = self.refine(conditions)
+        denoised = denoised_share(self.noise_scheduler, timesteps).view(draws, -1).mean(0)
+        refinement = self.refine(replace(conditions, denoised=denoised))
         latents, worn = repeat_rows((latents, batch["wearing_mask"]), draws)
         seen = repeat_rows(
             {
@@ -255,7 +258,7 @@ class TryOnModule(LightningModule):
             },
             draws,
         )
-        noisy_latents = self.noise_scheduler.add_noise(latents, noise, timesteps)
+        noisy_latents = add_noise(self.noise_scheduler, latents, noise, timesteps)
         visible = given if dropout else None
         output = self.denoiser(noisy_latents, timesteps, **seen, mass_layers=self.mass_layers, given=visible)
         target = prediction_target(self.noise_scheduler, latents, noise, timesteps)

@@ -1,4 +1,8 @@
-"""Noising of latents: timesteps and noise from each sample's seed, and what the denoiser should predict."""
+"""Noising of latents: timesteps and noise from each sample's seed, and what the denoiser should predict.
+
+Schedulers of diffusers compute in the type of the latents, and in 16 bits the noise of the first timesteps vanishes: so
+latents are noised in float32 at least.
+"""
 
 from typing import NamedTuple
 
@@ -81,6 +85,33 @@ def _draw(
     return Noising(timesteps.to(like.device), noise, (chances >= condition_dropout).to(like.device))
 
 
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The same numbers in float32, or in their own type where that is wider."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def denoised_share(noise_scheduler: SchedulerMixin, timesteps: Tensor) -> Tensor:
+    """How far the denoising is at timesteps of any shape: 0 at the last one of training, pure noise, and 1 at 0."""
+    last: int = max(noise_scheduler.config.num_train_timesteps - 1, 1)
+    return (1 - timesteps / last).clamp(0, 1)
+
+
+def add_noise(noise_scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    """Add noise to latents, computed in float32 at least.
+
+    Args:
+        noise_scheduler: A scheduler of diffusers.
+        latents: (B, c, h, w).
+        noise: (B, c, h, w).
+        timesteps: (B,), or (1,) for all samples.
+
+    Returns:
+        Noisy latents in the type of ``latents``, (B, c, h, w).
+    """
+    noisy: Tensor = noise_scheduler.add_noise(at_least_float32(latents), at_least_float32(noise), timesteps)
+    return noisy.to(latents.dtype)
+
+
 def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
     """Choose what the denoiser should predict, by the scheduler's ``prediction_type``.
 
@@ -98,7 +129,7 @@ def prediction_target(noise_scheduler: SchedulerMixin, latents: Tensor, noise: T
         return noise
     if kind == "sample":
         return latents
-    velocity: Tensor = noise_scheduler.get_velocity(latents, noise, timesteps)
+    velocity: Tensor = noise_scheduler.get_velocity(at_least_float32(latents), at_least_float32(noise), timesteps)
     return velocity
 
 

@@ -1,14 +1,15 @@
 """The denoising loop: from noise to the latents of the person wearing the ornament.
 
 Everything that draws uses it: ``predict``, ``test``, the visualizer, the pipeline. A drawing depends on its own
-sample's seed and conditions alone, not on the batch, the rank or global random state.
+sample's seed and conditions alone, not on the batch, the rank or global random state. Between steps latents are float32
+at least, whatever the networks compute in.
 
 Shape legend: B batch, c latent channels, h, w latent size.
 """
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -20,7 +21,7 @@ from ornament_lit.conditions import Conditions
 from ornament_lit.denoiser import Denoiser
 from ornament_lit.features import choose
 from ornament_lit.mask_refinement import MaskRefinement
-from ornament_lit.noising import generators_of
+from ornament_lit.noising import at_least_float32, denoised_share, generators_of
 from ornament_lit.refresh_policies import RefreshOnce, RefreshPolicy
 
 StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
@@ -124,21 +125,21 @@ class Sampler:
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
         like = conditions.erased_latents
         noise: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
-        timesteps, latents = self._begin(scheduler, noise, conditions)
-        refinements = [refine(conditions)]
+        timesteps, latents = self._begin(scheduler, at_least_float32(noise), conditions)
+        refinements = [refine(_at(conditions, noise_scheduler, timesteps[:1]))]
         frozen = freeze(denoiser, refinements[0])
         for step, timestep in enumerate(timesteps):
             due = self._due(step, refinements)
             if due.any():
-                newest = refine(conditions, refinements[-1].mask)
+                newest = refine(_at(conditions, noise_scheduler, timestep), refinements[-1].mask)
                 refinements.append(choose(due.to(latents.device), newest, refinements[-1]))
                 frozen = freeze(denoiser, refinements[-1])
-            inputs = scheduler.scale_model_input(latents, timestep)
-            prediction = self._predict(denoiser, inputs, timestep, conditions, frozen)
+            inputs = scheduler.scale_model_input(latents, timestep).to(like.dtype)
+            prediction = at_least_float32(self._predict(denoiser, inputs, timestep, conditions, frozen))
             latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
             replaced = None if on_step is None else on_step(step, timestep, latents)
-            latents = latents if replaced is None else replaced
-        return Drawing(denoiser.known.insert(latents, like, conditions.box_mask), refinements)
+            latents = latents if replaced is None else at_least_float32(replaced)
+        return Drawing(denoiser.known.insert(latents.to(like.dtype), like, conditions.box_mask), refinements)
 
     def _begin(self, scheduler: SchedulerMixin, noise: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor]:
         """Timesteps that are taken, and the latents that they begin with."""
@@ -149,7 +150,7 @@ class Sampler:
                 f"strength={self.strength} begins at a warp's composite, and the model has no warp; set model.warp, "
                 "or strength to 1"
             )
-        composite = conditions.warp_latents[:, :-1]
+        composite = at_least_float32(conditions.warp_latents[:, :-1])
         taken = round(self.strength * self.num_steps)
         if not taken:
             return scheduler.timesteps[:0], composite
@@ -176,6 +177,14 @@ class Sampler:
             return prediction
         conditional, unconditional = denoiser.guided(*arguments, *rest)
         return torch.lerp(unconditional, conditional, self.guidance_scale)
+
+
+def _at(conditions: Conditions, noise_scheduler: SchedulerMixin, timestep: Tensor) -> Conditions:
+    """The conditions at a timestep of the denoising; as they are where there is none."""
+    if not timestep.numel():
+        return conditions
+    denoised = denoised_share(noise_scheduler, timestep.to(conditions.box_mask.device))
+    return replace(conditions, denoised=denoised.expand(len(conditions.box_mask)))
 
 
 def freeze(denoiser: Denoiser, refinement: MaskRefinement) -> MaskRefinement:

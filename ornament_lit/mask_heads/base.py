@@ -31,7 +31,12 @@ class MaskHead(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, reference: ReferenceFunction, box_mask: Tensor, step: int, start: Tensor | None = None
+        self,
+        reference: ReferenceFunction,
+        box_mask: Tensor,
+        step: int,
+        start: Tensor | None = None,
+        denoised: Tensor | None = None,
     ) -> MaskRefinement:
         """Refine the mask from the box alone, or go on from a mask.
 
@@ -40,6 +45,8 @@ class MaskHead(nn.Module, ABC):
             box_mask: (B, 1, h, w) in [0, 1], at the size of the latents.
             step: Training steps taken so far, for a head whose trust in itself grows with training.
             start: The mask to go on from, (B, 1, h, w) in [0, 1]; None for the box.
+            denoised: How far the denoising is, (B,) in [0, 1], for a head whose trust in itself grows with it; None for
+                its beginning.
 
         Returns:
             The refinement; logits are differentiable in the head's and the reference net's parameters, the mask

@@ -15,7 +15,12 @@ class BoxMaskHead(MaskHead):
         """Need nothing from the reference net."""
 
     def forward(
-        self, reference: ReferenceFunction, box_mask: Tensor, step: int, start: Tensor | None = None
+        self,
+        reference: ReferenceFunction,
+        box_mask: Tensor,
+        step: int,
+        start: Tensor | None = None,
+        denoised: Tensor | None = None,
     ) -> MaskRefinement:
         """Return the box itself, without predictions."""
         return MaskRefinement(logits=(), mask=box_mask, features=reference(box_mask))

@@ -5,7 +5,7 @@ Shape legend: B batch, C feature channels, h, w size of the feature maps, u up-s
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,9 @@ def start_at_prior(output: nn.Conv2d) -> None:
     nn.init.constant_(output.bias, math.log(PRIOR / (1 - PRIOR)))
 
 
+AlphaOver = Literal["training", "iterations", "denoising"]
+
+
 class PoseAwareMaskHead(MaskHead):
     """Predict M_hat^t = MLP([f_m * M^(t-1), f_o]) T times, with M^t = alpha M_hat^t + (1 - alpha) M_box between.
 
@@ -41,7 +44,9 @@ class PoseAwareMaskHead(MaskHead):
         upscale: u, predicted mask pixels per token along a side.
         alpha_start: Alpha at the beginning, in [0, 1]; it grows linearly to 1.
         alpha_over: ``training``: alpha grows with the training step, within ``alpha_steps``; ``iterations``: it
-            grows from the first iteration to the last.
+            grows from the first iteration to the last; ``denoising``: with the stage of the denoising, from pure noise
+            to none, in training by the sample's timestep, and in drawing if the sampler refreshes the mask
+            (`RefreshEverySteps`). The paper has the first, a published summary of it the last.
         alpha_steps: Training steps until alpha is 1, for ``training``; 0 for alpha = 1 from the start.
         rerun_reference: Run the reference net again with every new mask, instead of the head alone.
         criterion: ``mse``, the paper's, or ``bce_dice``, which learns thin masks in fewer steps.
@@ -56,7 +61,7 @@ class PoseAwareMaskHead(MaskHead):
         kernel_size: int = 1,
         upscale: int = 1,
         alpha_start: float = 0.1,
-        alpha_over: Literal["training", "iterations"] = "training",
+        alpha_over: AlphaOver = "training",
         alpha_steps: int = 0,
         rerun_reference: bool = False,
         criterion: CriterionName = "mse",
@@ -68,6 +73,8 @@ class PoseAwareMaskHead(MaskHead):
             raise ValueError(f"kernel_size must be odd, got {kernel_size}")
         if criterion not in CRITERIA:
             raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, got {criterion!r}")
+        if alpha_over not in get_args(AlphaOver):
+            raise ValueError(f"alpha_over is one of {', '.join(get_args(AlphaOver))}, got {alpha_over!r}")
         if not 0 <= alpha_start <= 1:
             raise ValueError(f"alpha_start must lie in [0, 1], got {alpha_start}")
         self.num_iterations = num_iterations
@@ -95,14 +102,21 @@ class PoseAwareMaskHead(MaskHead):
         start_at_prior([first, *rest][-1])
         self.mlp = nn.Sequential(first, *(layer for convolution in rest for layer in (nn.SiLU(), convolution)))
 
-    def alpha(self, iteration: int, step: int) -> float:
-        """Trust in the prediction of an iteration (from 1) at a training step."""
+    def alpha(self, iteration: int, step: int, denoised: Tensor | None = None) -> float | Tensor:
+        """Trust in the prediction of an iteration (from 1) at a training step, or at a stage of the denoising, (B,)."""
         if self.alpha_over == "iterations":
             return ramp(self.alpha_start, iteration - 1, self.num_iterations - 1)
-        return ramp(self.alpha_start, step, self.alpha_steps)
+        if self.alpha_over == "training":
+            return ramp(self.alpha_start, step, self.alpha_steps)
+        return self.alpha_start if denoised is None else self.alpha_start + (1 - self.alpha_start) * denoised
 
     def forward(
-        self, reference: ReferenceFunction, box_mask: Tensor, step: int, start: Tensor | None = None
+        self,
+        reference: ReferenceFunction,
+        box_mask: Tensor,
+        step: int,
+        start: Tensor | None = None,
+        denoised: Tensor | None = None,
     ) -> MaskRefinement:
         """Iterate from the box, (B, 1, h, w), or from another mask of that size."""
         first = box_mask if start is None else start
@@ -113,7 +127,7 @@ class PoseAwareMaskHead(MaskHead):
             if self.rerun_reference and iteration > 1:
                 features = reference(resize_mask(mask, like=box_mask).detach())
             logits.append(self.predict(features, mask))
-            mask = blend(logits[-1].sigmoid(), fine_box, self.alpha(iteration, step))
+            mask = blend(logits[-1].sigmoid(), fine_box, self.alpha(iteration, step, denoised))
         return MaskRefinement(tuple(logits), resize_mask(mask, like=box_mask).detach(), features)
 
     def predict(self, features: ReferenceFeatures, mask: Tensor) -> Tensor:

@@ -1,13 +1,17 @@
-"""Intervals of confidence by resampling: pure functions of the values and a seed.
+"""Intervals of confidence, by resampling where samples are many and by Student's t where runs are few.
 
-Shape legend: n samples, R resamples.
+Pure functions of the values and a seed.
+
+Shape legend: n samples, S runs, R resamples.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
@@ -82,29 +86,31 @@ def mean_interval(values: Floats, resampling: Resampling = DEFAULT) -> Interval:
 
 
 def two_level_interval(values: Floats, resampling: Resampling = DEFAULT) -> Interval:
-    """Mean over runs and samples, with an interval from runs and samples drawn anew.
+    """Mean over runs and samples, with an interval that holds for other runs and other samples.
+
+    Runs are few, and few runs drawn anew spread less than runs do: with three of them the percentiles of resamples left
+    the truth out in 18 to 28 % of the cases instead of 5 %. So it is Student's t: the interval's half is
+    ``sqrt(a^2 + b^2)``, with ``a`` that of the mean of the S runs' means, and ``b`` that of the mean of the n samples'
+    means. Where either runs or samples are all that differs, it leaves the truth out as often as it says; where
+    both do, less often (MOVER, Zou and Donner, 2008, adds intervals of components in that way).
 
     Args:
         values: (S, n): the same n samples in S runs, such as trainings with other seeds; those that are not numbers do
             not count.
-        resampling: How the interval is made. Each time S runs and n samples are drawn with replacement; with one run,
-            the interval tells of the samples alone.
+        resampling: Its ``confidence``; with one run, how the interval of the samples alone is made.
 
     Returns:
         The mean; without an interval where there are fewer than two samples.
     """
     check_resampling(resampling)
-    known = values[:, ~np.isnan(values).all(axis=0)]
+    measured = ~np.isnan(values)
+    known = values[measured.any(axis=1)][:, measured.any(axis=0)]
     runs, n = known.shape
-    if n < 2:
-        return Interval(float(known.mean()) if n else np.nan, np.nan, np.nan, n)
-    generator = np.random.default_rng(resampling.seed)
-    picked = (
-        known[generator.integers(runs, size=runs)][:, generator.integers(n, size=n)]
-        for _ in range(resampling.resamples)
-    )
-    means = np.array([np.nanmean(one) for one in picked])
-    return Interval(float(np.nanmean(known)), *_percentiles(means, resampling), n)
+    if runs < 2 or n < 2:
+        return mean_interval(known.reshape(-1), resampling)
+    mean = float(np.nanmean(known))
+    half = math.hypot(*(_t_half(np.nanmean(known, axis=axis), resampling.confidence) for axis in (0, 1)))
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def half_sample_interval(
@@ -135,6 +141,12 @@ def half_sample_interval(
     generator = np.random.default_rng(resampling.seed)
     halves = np.array([statistic(generator.permutation(n)[: n // 2]) for _ in range(resampling.halves)])
     return Interval(value, *_percentiles(halves - halves.mean() + value, resampling), n)
+
+
+def _t_half(values: Floats, confidence: float) -> float:
+    """Half of Student's interval of the mean of values, (n,) with n at least 2."""
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return float(stdtrit(len(values) - 1, (1 + confidence) / 2) * error)
 
 
 def _resampled_means(values: Floats, resampling: Resampling) -> Floats:

@@ -30,7 +30,8 @@ class UNetReferenceNet(ReferenceNet):
     Args:
         layout: ``canvas``: ornament and person side by side in one wide picture, so that they see each other in the
             self-attention; ``rows``: two rows of the batch, which is cheaper, and they do not.
-        gradient_checkpointing: Recompute activations in the backward pass to save memory.
+        gradient_checkpointing: Recompute activations in the backward pass to save memory, whether or not the denoiser
+            does.
     """
 
     unet: UNet2DConditionModel
@@ -62,6 +63,8 @@ class UNetReferenceNet(ReferenceNet):
         install_processors(self.unet)
         if self.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
+        else:  # the copy has that of the denoiser
+            self.unet.disable_gradient_checkpointing()
         self.feature_channels = self.unet.get_submodule(last_block).norm1.normalized_shape[0]
 
     def forward(

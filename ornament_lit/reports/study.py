@@ -15,6 +15,11 @@ from ornament_lit.reports.markdown import markdown_table
 from ornament_lit.reports.numbers import ABSENT, format_interval, format_number
 from ornament_lit.reports.report import Report
 
+INTERVALS = (
+    "In brackets intervals of confidence, for other seeds and other samples (Student's t, see docs/evaluation.md); "
+    "with one seed, for other samples alone."
+)
+
 
 class StudyCell(NamedTuple):
     """A figure of a variant.
@@ -44,7 +49,7 @@ def tabulate_study(
     Args:
         reports: For each variant the reports of its seeds, in one order of seeds; all of the same test data.
         figures: Names of figures that have a value for each sample.
-        resampling: How the intervals are made; seeds and samples are drawn anew, see :func:`two_level_interval`.
+        resampling: How the intervals of seeds and samples are made, see :func:`two_level_interval`.
     """
     first = next(iter(reports))
     table: StudyTable = {variant: {} for variant in reports}
@@ -64,7 +69,7 @@ def markdown_study(title: str, table: StudyTable, figures: Sequence[str]) -> str
     values = [[variant, *(_value(cells.get(name)) for name in known)] for variant, cells in table.items()]
     changes = [[v, *(_change(cells.get(name)) for name in known)] for v, cells in table.items() if v != first]
     seeds = [[variant, *(_seeds(cells.get(name)) for name in known)] for variant, cells in table.items()]
-    parts = [f"# {title}", "In brackets intervals of confidence, from seeds and samples drawn anew."]
+    parts = [f"# {title}", INTERVALS]
     parts += [markdown_table(header, values)]
     if changes:
         note = f"Differences to *{first}*, of the same samples; **bold** where the interval leaves 0 out."

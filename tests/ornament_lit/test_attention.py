@@ -17,6 +17,7 @@ from ornament_lit.attention import (
     self_attention_layers,
 )
 from ornament_lit.features import LayerTokens
+from ornament_lit.mask_refinement import resize_mask
 
 
 def explicit(query: Tensor, key: Tensor, value: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,11 +199,38 @@ def test_projected_tokens_give_the_same_as_tokens(build_unet) -> None:
 def test_direct_mask_lets_only_inner_queries_see_the_masked_ornament() -> None:
     ornament = torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2)
     wearing = torch.tensor([0.0, 1, 0, 0]).view(1, 1, 2, 2)
-    allowed = direct_mask(AttentionContext(ornament_mask=ornament, visible_from=wearing), 4, 12, 4)[0, 0]
-    expected = torch.ones(4, 12, dtype=torch.bool)
-    expected[:, 4:8] = False
-    expected[1, 4] = True
-    assert torch.equal(allowed, expected)
+    weights = direct_mask(AttentionContext(ornament_mask=ornament, visible_from=wearing), 4, 12, 4)[0, 0].exp()
+    expected = torch.ones(4, 12)
+    expected[:, 4:8] = 0
+    expected[1, 4] = 1
+    assert torch.equal(weights, expected)
+
+
+def test_direct_mask_keeps_a_line_of_one_pixel_at_the_lowest_resolution() -> None:
+    """At 64 pixels, latents of 16 x 16 and layers of 4 x 4 tokens: column 2 of the ornament, row 1 of the person."""
+    picture = torch.zeros(2, 1, 1, 64, 64)
+    picture[0, ..., 37] = picture[1, ..., 25, :] = 1
+    ornament, wearing = (resize_mask(each, like=torch.empty(16, 16)) for each in picture)
+    assert mask_to_tokens(ornament, 16).max() < 0.1, "by its mean it is not there"
+    weights = direct_mask(AttentionContext(ornament_mask=ornament, visible_from=wearing), 16, 48, 16)[0, 0].exp()
+    rows, columns = torch.arange(16) // 4, torch.arange(16) % 4
+    expected = ((rows == 1)[:, None] & (columns == 2)[None]) * 0.25
+    torch.testing.assert_close(weights[:, 16:32], expected)
+    assert weights[:, :16].eq(1).all() and weights[:, 32:].eq(1).all()
+
+
+@pytest.mark.parametrize("seen", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("given", [None, torch.tensor([True, False])])
+def test_direct_masking_multiplies_the_attention_by_the_mask(build_unet, seen: float, given: Tensor | None) -> None:
+    unet = build_unet()
+    install_processors(unet)
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+    hidden, person = torch.randn(2, 16, 16), torch.randn(2, 1, 16)
+    alike = LayerTokens(torch.zeros(2, 16, 16), person)  # all that matters is how many of them count
+    mask, wearing = torch.ones(2, 1, 4, 4), torch.full((2, 1, 4, 4), seen)
+    masked = run_layer(unet, AttentionContext({name: alike}, mask, visible_from=wearing, given=given), hidden)
+    fewer = LayerTokens(torch.zeros(2, int(16 * seen), 16), person)
+    torch.testing.assert_close(masked, run_layer(unet, AttentionContext({name: fewer}, mask, given=given), hidden))
 
 
 def test_nothing_is_left_on_the_modules(build_unet) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ornament_lit.autoencoders import SpaceToDepthAutoencoder
+from ornament_lit.autoencoders import KLAutoencoder, SpaceToDepthAutoencoder
 from ornament_lit.conditions import add_warp, encode_conditions, encode_images, predicted_masks
 from ornament_lit.features import ReferenceFeatures
 from ornament_lit.image_encoders import CLIPImageEncoder, NoImageEncoder
@@ -148,3 +148,14 @@ def test_the_mask_of_the_warp_is_the_last(worn_batch, build_warp) -> None:
     assert torch.equal(masks[:2], before) and torch.equal(masks[2], conditions.warp.coverage)
     alone = MaskRefinement((), plain.box_mask, refinement.features)
     assert torch.equal(predicted_masks(conditions, alone, like), masks[2:])
+
+
+def test_autocast_leaves_encodings_in_the_type_of_the_pictures(tiny_batch, worn_batch, build_warp, vae_folder) -> None:
+    autoencoder, batch = KLAutoencoder(str(vae_folder)), worn_batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert autoencoder.encode(batch["person_image"]).dtype == torch.bfloat16, "what would be noised"
+        encoded = encode_images(batch, autoencoder, NoImageEncoder())
+        conditions = encode_conditions(batch, autoencoder, NoImageEncoder())
+        warped = add_warp(conditions, build_warp(), batch, autoencoder)
+    latents = [value for name, value in encoded.items() if name.endswith("latents")]
+    assert [each.dtype for each in [*latents, warped.warp_latents]] == [torch.float32] * 4

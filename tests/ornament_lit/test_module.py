@@ -14,12 +14,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules import OrnamentDataModule
 from ornament_lit.attention_losses import ZeroAttentionLoss
+from ornament_lit.autoencoders import KLAutoencoder
 from ornament_lit.batch import TryOnBatch, select_rows, with_other_ornament
 from ornament_lit.conditions import encode_conditions
 from ornament_lit.denoiser import Denoiser
-from ornament_lit.mask_heads import BoxMaskHead
+from ornament_lit.mask_heads import BoxMaskHead, PoseAwareMaskHead
+from ornament_lit.mask_refinement import resize_mask
 from ornament_lit.module import TryOnModule
-from ornament_lit.noising import draw_noising, min_snr_weights
+from ornament_lit.noising import Noising, draw_noising, min_snr_weights
 from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
 from ornament_lit.sampling import Sampler
 
@@ -290,6 +292,50 @@ def test_two_noises_a_pair_are_the_mean_of_each_alone(build_module, tiny_batch) 
         masses.append(module.attention_loss(output.mass, batch["wearing_mask"])[0])
     torch.testing.assert_close(both["noise"], torch.stack(errors).mean())
     torch.testing.assert_close(both["attention"], torch.stack(masses).mean())
+
+
+def test_autocast_does_not_round_the_noise_of_training(build_module, build_unet, tiny_batch, vae_folder) -> None:
+    """At every timestep the noise in what the denoiser sees is that of float32, whatever the VAE computes in."""
+    module = build_module(
+        autoencoder=KLAutoencoder(str(vae_folder)),
+        denoiser=Denoiser(build_unet(channels=4)),
+        reference_net=NoReferenceNet(),
+        mask_head=BoxMaskHead(),
+        attention_loss=ZeroAttentionLoss(),
+        noise_draws=1000,
+    )
+    batch, seen = tiny_batch(1), []
+
+    class Looked(Exception):
+        """What was to be seen was seen."""
+
+    def draw(seeds: Tensor, noise_scheduler: DDPMScheduler, like: Tensor, *_: object, **__: object) -> Noising:
+        return Noising(torch.arange(1000), torch.ones(1000, *like.shape[1:]), torch.ones(1000, dtype=torch.bool))
+
+    def look(noisy: Tensor, *_: object, **__: object) -> None:
+        seen.append(noisy)
+        raise Looked
+
+    module.diffusion_loss.draw, module.denoiser.forward = draw, look
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = module.autoencoder.encode(batch["person_image"]).double()
+        with pytest.raises(Looked):
+            module.losses(batch)
+    alphas = module.noise_scheduler.alphas_cumprod.double().view(-1, 1, 1, 1)
+    sigmas = seen[0].double() - alphas.sqrt() * latents
+    torch.testing.assert_close(sigmas, (1 - alphas).sqrt().expand_as(sigmas), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_the_mask_of_training_is_trusted_by_the_timestep(build_module, tiny_batch, draws: int) -> None:
+    head = PoseAwareMaskHead(1, 8, upscale=2, alpha_start=0.0, alpha_over="denoising")
+    module, batch = build_module(mask_head=head, noise_draws=draws), tiny_batch(3)
+    timesteps = draw_noising(batch["sample_seed"], 1000, torch.zeros(3, 48, 8, 8), draws=draws).timesteps
+    _, seen = module.losses(batch)
+    alpha = (1 - timesteps.view(draws, 3).float().mean(0) / 999).view(3, 1, 1, 1)
+    prediction = resize_mask(seen.refinement.predictions[0], like=seen.conditions.box_mask)
+    expected = alpha * prediction + (1 - alpha) * seen.conditions.box_mask
+    torch.testing.assert_close(seen.refinement.mask, expected.detach())
 
 
 def test_evaluation_draws_one_noise(build_module, tiny_batch) -> None:

@@ -4,7 +4,9 @@ from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 from diffusers.training_utils import compute_snr
 
 from ornament_lit.noising import (
+    add_noise,
     check_noise_options,
+    denoised_share,
     denoising_loss,
     draw_noising,
     min_snr_weights,
@@ -42,6 +44,26 @@ def test_the_target_is_what_the_scheduler_predicts(prediction_type: str) -> None
         "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * latents,
     }[prediction_type]
     torch.testing.assert_close(prediction_target(noise_scheduler, latents, noise, timesteps), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_halves_are_noised_in_float32(dtype: torch.dtype) -> None:
+    noise_scheduler, timesteps = DDPMScheduler(prediction_type="v_prediction"), torch.arange(1000)
+    latents, noise = torch.randn(2, 1000, 1, 2, 2, generator=torch.Generator().manual_seed(0)).to(dtype)
+    noisy = add_noise(noise_scheduler, latents, noise, timesteps)
+    assert noisy.dtype == dtype
+    doubles = (latents.double(), noise.double(), timesteps)
+    half_a_digit = torch.finfo(dtype).eps / 2
+    torch.testing.assert_close(noisy.double(), noise_scheduler.add_noise(*doubles), rtol=1.01 * half_a_digit, atol=1e-6)
+    velocity = prediction_target(noise_scheduler, latents, noise, timesteps)
+    torch.testing.assert_close(velocity.double(), noise_scheduler.get_velocity(*doubles), rtol=1e-5, atol=1e-6)
+
+
+def test_the_share_of_the_denoising_goes_from_noise_to_none() -> None:
+    assert denoised_share(DDPMScheduler(), torch.tensor([999, 500, 0])).tolist() == pytest.approx([0, 499 / 999, 1])
+    assert denoised_share(FlowMatchEulerDiscreteScheduler(), torch.tensor([1000.0, 1.5])).tolist() == pytest.approx(
+        [0, 1 - 1.5 / 999]
+    )
 
 
 def test_several_draws_begin_with_the_single_one() -> None:

@@ -55,9 +55,9 @@ def scene(build_module, tiny_batch):
         return module, encode_conditions(batch, module.autoencoder, module.image_encoder), batch["sample_seed"]
 
 
-def select(conditions, rows: slice):
+def select(conditions, rows: slice, dtype: torch.dtype = torch.float32):
     tensors = {name: value for name, value in vars(conditions).items() if isinstance(value, Tensor)}
-    return replace(conditions, **{name: value[rows] for name, value in tensors.items()})
+    return replace(conditions, **{name: value[rows].to(dtype) for name, value in tensors.items()})
 
 
 @pytest.mark.parametrize("scheduler", [DDIMScheduler, DDPMScheduler])
@@ -117,6 +117,22 @@ def test_the_reference_is_refreshed_as_the_policy_says(scene, policy: RefreshPol
     assert starts[0] is None
     for start, before in zip(starts[1:], drawn.refinements, strict=False):
         assert start is before.mask
+
+
+@pytest.mark.parametrize(("strength", "first"), [(1.0, 800), (0.6, 400)])
+def test_each_refresh_is_told_how_far_the_denoising_is(warm, strength: float, first: int) -> None:
+    module, conditions, seeds = warm
+    told: list[Tensor] = []
+
+    def refine(conditions, start=None):
+        told.append(conditions.denoised)
+        return module.refine(conditions, start)
+
+    noise_scheduler = DDIMScheduler(prediction_type="sample", clip_sample=False)
+    sampler = Sampler(5, refresh=RefreshEverySteps(), strength=strength)
+    sampler(module.denoiser, refine, noise_scheduler, conditions, seeds)
+    expected = [1 - timestep / 999 for timestep in range(first, -1, -200)]
+    assert torch.stack(told).tolist() == [pytest.approx([share] * 3) for share in expected]
 
 
 def test_a_sample_freezes_by_itself(scene) -> None:
@@ -291,3 +307,35 @@ def test_a_scheduler_of_the_second_order_begins_with_a_whole_step(warm) -> None:
 def test_a_strength_out_of_range_is_refused(strength: float) -> None:
     with pytest.raises(ValueError, match="strength must be a share of the steps"):
         Sampler(strength=strength)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+@pytest.mark.parametrize("replace_latents", [False, True])
+def test_halves_do_not_blur_the_drawing(warm, strength: float, replace_latents: bool) -> None:
+    """A denoiser that always knows the noise, in bfloat16 as autocast has it: what is left is its rounding alone."""
+    module, conditions, seeds = warm
+    truth = conditions.erased_latents
+    conditions = replace(conditions, warp_latents=torch.cat([truth, conditions.box_mask], dim=1))
+    noise_scheduler = DDIMScheduler(prediction_type="epsilon", clip_sample=False)
+
+    class Exact(Oracle):
+        def __call__(self, latents, timesteps, *_: object, **__: object) -> DenoiserOutput:
+            alpha = noise_scheduler.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+            return DenoiserOutput(((latents - alpha.sqrt() * truth) / (1 - alpha).sqrt()).bfloat16(), {})
+
+    def on_step(step: int, timestep: Tensor, latents: Tensor) -> Tensor | None:
+        assert latents.dtype == torch.float32
+        return latents.bfloat16() if replace_latents and step == 0 else None
+
+    sampler = Sampler(50, strength=strength)
+    with torch.autocast("cpu", torch.bfloat16):
+        drawn = sampler(Exact(truth), module.refine, noise_scheduler, conditions, seeds, on_step).latents
+    assert drawn.dtype == torch.float32
+    assert (drawn - truth).square().mean().sqrt() < 0.003
+
+
+def test_a_model_of_halves_is_given_halves_and_draws_them(scene) -> None:
+    module, conditions, seeds = scene
+    module, conditions = module.bfloat16(), select(conditions, slice(None), torch.bfloat16)
+    drawn = Sampler(3)(module.denoiser, module.refine, module.noise_scheduler, conditions, seeds)
+    assert drawn.latents.dtype == torch.bfloat16 and drawn.latents.isfinite().all()

@@ -50,6 +50,19 @@ def test_alpha_grows_over_training_or_over_iterations() -> None:
     assert [round(over_iterations.alpha(iteration, 0), 3) for iteration in (1, 2, 3)] == [0.2, 0.6, 1.0]
 
 
+def test_alpha_grows_over_the_denoising_for_each_sample_by_itself() -> None:
+    head = linear_head(num_iterations=1, alpha_start=0.2, alpha_over="denoising", alpha_steps=10)
+    box, denoised = BOX.expand(3, -1, -1, -1), torch.tensor([0.0, 0.5, 1.0])
+    prediction = torch.tensor([[2.0, 1.0], [0.0, -1.0]]).sigmoid()
+    masks = head(reference, box, step=10, denoised=denoised).mask
+    for mask, alpha in zip(masks, (0.2, 0.6, 1.0), strict=True):
+        torch.testing.assert_close(mask[0], alpha * prediction + (1 - alpha) * BOX[0, 0])
+    assert torch.equal(head(reference, box, step=10).mask, masks[:1].expand(3, -1, -1, -1)), "before it begins"
+    assert torch.equal(
+        linear_head(num_iterations=1)(reference, box, step=0, denoised=denoised).mask, masks[2:].repeat(3, 1, 1, 1)
+    )
+
+
 @pytest.mark.parametrize(("rerun", "calls"), [(False, 1), (True, 3)])
 def test_the_reference_net_runs_once_or_once_an_iteration(rerun: bool, calls: int) -> None:
     masks = []
@@ -99,6 +112,7 @@ def test_the_mask_for_the_denoiser_has_no_gradient() -> None:
         ({"num_iterations": 0}, "at least 1, got 0; use BoxMaskHead"),
         ({"kernel_size": 2}, "must be odd, got 2"),
         ({"alpha_start": 1.5}, r"must lie in \[0, 1\], got 1.5"),
+        ({"alpha_over": "drawing"}, "training, iterations, denoising, got 'drawing'"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, float], message: str) -> None:

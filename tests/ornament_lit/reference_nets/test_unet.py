@@ -102,6 +102,18 @@ def test_gradients_are_equal_with_gradient_checkpointing(build_unet) -> None:
         torch.testing.assert_close(gradient, gradients[1][name], msg=name)
 
 
+@pytest.mark.parametrize("of_denoiser", [False, True])
+@pytest.mark.parametrize("of_reference", [False, True])
+def test_gradient_checkpointing_is_that_of_the_net_and_not_of_the_denoiser(
+    build_unet, of_denoiser: bool, of_reference: bool
+) -> None:
+    denoiser = Denoiser(build_unet(channels=4), gradient_checkpointing=of_denoiser)
+    net = UNetReferenceNet(gradient_checkpointing=of_reference)
+    net.attach(denoiser.unet)
+    assert net.unet.is_gradient_checkpointing is of_reference
+    assert denoiser.unet.is_gradient_checkpointing is of_denoiser
+
+
 def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(ValueError, match="rows or canvas, got 'both'"):
         UNetReferenceNet(layout="both")

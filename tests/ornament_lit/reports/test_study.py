@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ornament_lit.metrics.bootstrap import Resampling, two_level_interval
+from ornament_lit.metrics.bootstrap import Resampling, mean_interval, two_level_interval
 from ornament_lit.metrics.measured import SampleScores
 from ornament_lit.reports import Report
 from ornament_lit.reports.study import latex_study, markdown_study, tabulate_study
@@ -50,6 +50,34 @@ def test_runs_that_differ_widen_the_interval() -> None:
     assert narrow.value == pytest.approx(wide.value)
     assert narrow.high - narrow.low == pytest.approx(2 * 1.96 * samples.std() / np.sqrt(200), rel=0.15)
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+EFFECTS = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.3, 0.0, 1.0), (0.5, 1.0, 1.0), (0.1, 1.0, 1.0), (0.0, 0.0, 1.0)]
+
+
+@pytest.mark.parametrize(("of_runs", "of_samples", "of_both"), EFFECTS)
+def test_nothing_is_found_where_nothing_is(of_runs: float, of_samples: float, of_both: float) -> None:
+    """Three seeds whose true difference is 0: an interval of 95 % leaves it out in at most 5 % of the studies."""
+    generator = np.random.default_rng(3)
+    shapes = ((2000, 3, 1), (2000, 1, 64), (2000, 3, 64))
+    effects = zip((of_runs, of_samples, of_both), shapes, strict=True)
+    studies = sum(size * generator.normal(size=shape) for size, shape in effects)
+    intervals = [two_level_interval(study) for study in studies]
+    found = np.mean([interval.low > 0 or interval.high < 0 for interval in intervals])
+    assert found < 0.065
+    if of_both == 0:
+        assert found > 0.035, "and not in fewer, where one thing alone differs"
+
+
+def test_an_interval_of_two_seeds_by_hand() -> None:
+    """Seeds' means 1 and 3: 2 +- 12.706 x 1, their standard error; each sample has the mean 2."""
+    interval = two_level_interval(np.array([[1.0, 1.0, 1.0], [3.0, 3.0, 3.0]]))
+    assert interval == pytest.approx((2.0, 2 - 12.7062, 2 + 12.7062, 3), abs=1e-3)
+
+
+def test_one_seed_is_as_its_samples() -> None:
+    values = np.random.default_rng(2).normal(size=50)
+    assert two_level_interval(values[None]) == mean_interval(values)
 
 
 def test_unknown_values_do_not_count() -> None:
