@@ -31,10 +31,10 @@ from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import split_rows
-from ornament_lit.pipeline_detail import paste_detail
+from ornament_lit.pasting import Detail, paste_drawing
 from ornament_lit.pipeline_folder import Settings, load_folder, save_folder
 from ornament_lit.pipeline_inputs import align, check_choice, choose_seeds, make_batch
-from ornament_lit.pipeline_output import OutputType, TryOnOutput, convert, paste
+from ornament_lit.pipeline_output import OutputType, TryOnOutput, convert
 from ornament_lit.reference_nets import ReferenceNet
 from ornament_lit.sampling import Drawing, Sampler
 from ornament_lit.windows import PictureLike, ornament_window, person_window
@@ -86,7 +86,7 @@ class OrnamentTryOnPipeline:
         self.mask_head = mask_head
         self.settings = settings
         self.warp = warp or NoWarp()
-        self.paste_back = PasteBack(threshold=settings.mask_threshold)
+        self.paste_back = PasteBack()
         self._progress_bar: dict[str, Any] = {}
         self._offload_to: torch.device | None = None
         self._check_resolution()
@@ -243,11 +243,14 @@ class OrnamentTryOnPipeline:
         with self._at_work(self.autoencoder):
             pictures = self.autoencoder.decode(drawing.latents).float().clamp(-1, 1).cpu()
         refined = [predicted_masks(conditions, each, like=batch["box_mask"]).cpu() for each in drawing.refinements]
+        masks = list(refined[-1][-1]) if len(refined[-1]) else [None] * len(rows)
+        details: list[Detail | None] = [None] * len(rows)
         if conditions.warp is not None and detail is not False:
-            each = zip(split_rows(conditions.warp), pictures, ornaments, persons, strict=True)
-            pasted = [paste_detail(*entries, whole_box=region == "box") for entries in each]
-        else:
-            pasted = paste(self.paste_back, pictures, persons, refined[-1][-1:] if region == "mask" else pictures[:0])
+            details = [Detail(*pair) for pair in zip(split_rows(conditions.warp), ornaments, strict=True)]
+        pasted = [
+            paste_drawing(self.paste_back, *entries, whole_box=region == "box")
+            for entries in zip(pictures, persons, masks, details, strict=True)
+        ]
         return TryOnOutput(
             images=[convert(composite.picture, output_type) for composite in pasted],
             masks=[composite.mask for composite in pasted],

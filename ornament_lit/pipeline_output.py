@@ -3,8 +3,6 @@
 Shape legend: B batch, r resolution of a window in pixels, T mask iterations.
 """
 
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ornament_lit.compositing import Composite, PasteBack
 from ornament_lit.geometry import Crop, uncrop, visible_part
 from ornament_lit.photographs import as_rgb
-from ornament_lit.windows import PersonWindow, tensor_to_image, tensor_to_mask
+from ornament_lit.windows import tensor_to_mask
 
 OutputType = Literal["pil", "np", "pt"]
 
@@ -68,23 +65,3 @@ def convert(picture: Image.Image, output_type: OutputType) -> Image.Image | NDAr
         return picture
     pixels = np.asarray(as_rgb(picture), dtype=np.float32) / 255.0
     return pixels if output_type == "np" else torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def paste(paste_back: PasteBack, pictures: Tensor, persons: Sequence[PersonWindow], masks: Tensor) -> list[Composite]:
-    """Put drawn windows back into their photographs.
-
-    Args:
-        paste_back: How.
-        pictures: (B, 3, r, r) in [-1, 1].
-        persons: B persons.
-        masks: The masks to paste in, (1, B, 1, r, r) in [0, 1]; none, (0, ...), for the whole boxes. An empty mask
-            stands for its box, with a warning.
-    """
-    pasted = []
-    for index, (picture, person) in enumerate(zip(pictures, persons, strict=True)):
-        mask = masks[0][index] if len(masks) else None
-        if mask is not None and not bool((mask > paste_back.threshold).any()):
-            warnings.warn("the predicted mask is empty: the whole box is pasted", stacklevel=4)
-            mask = None
-        pasted.append(paste_back(person.photograph, tensor_to_image(picture), person.crop, person.box, mask))
-    return pasted
