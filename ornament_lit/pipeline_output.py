@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from diffusers.utils import BaseOutput
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -16,15 +17,16 @@ from ornament_lit.geometry import Crop, uncrop, visible_part
 from ornament_lit.photographs import as_rgb
 from ornament_lit.windows import tensor_to_mask
 
-OutputType = Literal["pil", "np", "pt"]
+OutputType = Literal["pil", "np", "pt", "latent"]
 
 
-@dataclass(frozen=True)
-class TryOnOutput:
-    """Persons with ornaments, and how that came about.
+@dataclass
+class TryOnOutput(BaseOutput):  # type: ignore[misc]
+    """Persons with ornaments, and how that came about; as outputs of diffusers, ``output[0]`` are the images.
 
     Attributes:
-        images: The photographs with the ornament, one a person, of their own sizes.
+        images: The photographs with the ornament, one a drawing, of their own sizes: a list also of arrays and tensors;
+            for ``latent`` the latents as they were drawn, (B, c, h, w).
         masks: Where each was changed, ``L``, of the photograph's size: the share of the drawing in 255ths. Where it is
             0, the pixel is that of the photograph.
         drawings: The windows as they were drawn, (B, 3, r, r) in [0, 1].
@@ -35,7 +37,7 @@ class TryOnOutput:
         seeds: What each was drawn from.
     """
 
-    images: list[Any]
+    images: Any
     masks: list[Image.Image]
     drawings: Tensor
     refined_masks: list[Tensor]

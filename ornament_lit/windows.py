@@ -4,10 +4,11 @@ Shape legend: r resolution of a window in pixels.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -27,13 +28,13 @@ from ornament_lit.geometry import (
     widen_crop,
 )
 from ornament_lit.ornament_masks import find_ornament, on_white
-from ornament_lit.photographs import as_photograph, as_rgb, open_photograph
+from ornament_lit.photographs import as_photograph, as_rgb, image_of_pixels, open_photograph
 
 ORNAMENT_FACTOR = 1.2
 """Side of the ornament's window over the longer side of its mask's box."""
 
-PictureLike = Image.Image | str | Path
-"""A picture of Pillow, or the path of a file."""
+PictureLike = Image.Image | str | Path | NDArray[Any] | Tensor
+"""A picture of Pillow, the path of a file, or pixels: see :func:`ornament_lit.photographs.image_of_pixels`."""
 
 
 class OrnamentWindow(NamedTuple):
@@ -138,6 +139,8 @@ def wide_window(person: PersonWindow, factor: float) -> WideView:
 
 def open_picture(picture: PictureLike, name: str) -> Image.Image:
     """Pixels of a user's picture, upright and with their alpha and depth, see :mod:`ornament_lit.photographs`."""
+    if isinstance(picture, np.ndarray | Tensor):
+        picture = image_of_pixels(picture, name)
     if isinstance(picture, Image.Image):
         return as_photograph(picture, name).pixels
     return open_photograph(picture).pixels
