@@ -1,8 +1,11 @@
 """Drawings of a batch, and beside them what metrics compare them with."""
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ornament_lit.batch import TryOnBatch, with_other_ornament
@@ -11,7 +14,9 @@ from ornament_lit.geometry import Crop
 from ornament_lit.metrics import DrawnBatch
 from ornament_lit.metrics.base import Bound, Drawing
 from ornament_lit.metrics.bounds import ceiling_of, floor_of
-from ornament_lit.windows import tensor_to_image
+from ornament_lit.models.warps.base import split_rows
+from ornament_lit.pasting import Detail, paste_drawing
+from ornament_lit.windows import OrnamentWindow, PersonWindow, tensor_to_image, tensor_to_mask
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
@@ -49,9 +54,7 @@ def _drawing(module: "TryOnModule", batch: TryOnBatch) -> Drawing:
     if "correspondence" in prediction:
         drawing["drawn_correspondence"] = prediction["correspondence"]
     if "photograph" in batch:
-        masks = prediction["mask"] if len(prediction["mask_predictions"]) else [None] * len(image)
-        pasted = zip(batch["photograph"], image, batch["window"].tolist(), batch["box"].tolist(), masks, strict=True)
-        drawing["drawn_photograph"] = [_paste(*entries) for entries in pasted]
+        drawing["drawn_photograph"] = pasted_photographs(batch, prediction)
     return drawing
 
 
@@ -67,12 +70,50 @@ def to_8_bits(pictures: Tensor) -> Tensor:
     return pictures.float().add(1).mul(127.5).round().div(127.5).sub(1)
 
 
-def _paste(photograph: Tensor, image: Tensor, window: list[int], box: list[float], mask: Tensor | None) -> Tensor:
-    whole = tensor_to_image(_as_picture(photograph))
-    x0, y0, x1, y1 = box
-    composite = PasteBack()(whole, tensor_to_image(image), Crop(*window), (x0, y0, x1, y1), mask)
-    pixels = torch.frombuffer(bytearray(composite.picture.tobytes()), dtype=torch.uint8)
-    return _as_picture(pixels.view(*photograph.shape[1:], 3).permute(2, 0, 1)).to(image.device)
+def pasted_photographs(batch: TryOnBatch, prediction: Mapping[str, Any]) -> list[Tensor]:
+    """Whole photographs with drawings in them, as :class:`ornament_lit.pipeline.OrnamentTryOnPipeline` pastes them.
+
+    Where there is a warp, the ornament's own picture is laid over the photograph, in the resolution that the data bring
+    along (``data.detail``).
+
+    Args:
+        batch: With ``photograph``, ``window`` and ``box``.
+        prediction: What the module drew for it.
+
+    Returns:
+        B pictures (3, height, width) in [-1, 1], each of its own size.
+    """
+    rows = range(len(batch["key"]))
+    masks = prediction["mask"] if len(prediction["mask_predictions"]) else [None for _ in rows]
+    details: list[Detail | None] = [None for _ in rows]
+    if "warp" in prediction:
+        details = [Detail(warp, _ornament(batch, row)) for row, warp in enumerate(split_rows(prediction["warp"]))]
+    paste_back = PasteBack()
+    pasted = (
+        paste_drawing(paste_back, prediction["image"][row].float().cpu(), _person(batch, row), masks[row], details[row])
+        for row in rows
+    )
+    return [_as_tensor(composite.picture).to(prediction["image"].device) for composite in pasted]
+
+
+def _person(batch: TryOnBatch, row: int) -> PersonWindow:
+    x0, y0, x1, y1 = batch["box"][row].tolist()
+    photograph = tensor_to_image(_as_picture(batch["photograph"][row]))
+    crop = Crop(*batch["window"][row].tolist())
+    return PersonWindow(photograph, (x0, y0, x1, y1), crop, batch["person_image"][row], batch["box_mask"][row])
+
+
+def _ornament(batch: TryOnBatch, row: int) -> OrnamentWindow:
+    image, mask = batch["ornament_image"][row], batch["ornament_mask"][row]
+    finest, where = image, mask
+    if "ornament_detail" in batch:
+        finest, where = batch["ornament_detail"]["image"][row], batch["ornament_detail"]["mask"][row]
+    return OrnamentWindow(image, mask, tensor_to_image(finest), tensor_to_mask(where), Crop(0, 0, finest.shape[-1]))
+
+
+def _as_tensor(picture: Image.Image) -> Tensor:
+    """An ``RGB`` picture, (3, height, width) in [-1, 1]."""
+    return _as_picture(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
 
 
 def _as_picture(pixels: Tensor) -> Tensor:

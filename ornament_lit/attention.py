@@ -3,7 +3,9 @@
 Shape legend: B batch, Q queries, K keys, N tokens of a layer, C channels, heads x d = C, m value columns.
 """
 
+import inspect
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -300,3 +302,17 @@ def install_processors(unet: UNet2DConditionModel) -> None:
             for name in unet.attn_processors
         }
     )
+
+
+def keep_processors(unet: UNet2DConditionModel) -> None:
+    """Install our processors again, with a warning, where others that know no context have taken their places.
+
+    ``set_attention_slice`` and its like put such in; with them the UNet would not look at the reference.
+    """
+    if any("context" not in inspect.signature(used.__call__).parameters for used in unet.attn_processors.values()):
+        warnings.warn(
+            "the attention was given processors that do not look at the ornament (by slicing, xformers or fused "
+            "projections), and is given back its own, which need no more memory",
+            stacklevel=2,
+        )
+        install_processors(unet)

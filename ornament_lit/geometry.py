@@ -23,6 +23,8 @@ Points = NDArray[np.float64]
 
 MID_GREY = 128
 THRESHOLD = 128
+LARGEST_WINDOW = 8192
+"""Side of a window in pixels from which on a picture is averaged in blocks before it is cut out."""
 
 
 class Crop(NamedTuple):
@@ -253,6 +255,9 @@ def crop_and_resize(
     Returns:
         A square image of the same mode.
     """
+    factor = math.ceil(crop.size / LARGEST_WINDOW)
+    if factor > 1:
+        image, crop = image.reduce(factor), Crop(*(round(edge / factor) for edge in crop))
     bands = len(image.getbands())
     window = Image.new(image.mode, (crop.size, crop.size), (fill,) * bands)
     window.paste(image, (-crop.left, -crop.top))
@@ -299,7 +304,8 @@ def uncrop(
     columns = _nearest_inside(part[0], part[2], crop.size, square.width)
     rows = _nearest_inside(part[1], part[3], crop.size, square.width)
     extended = Image.fromarray(np.asarray(square)[rows[:, None], columns])
-    return extended.resize((crop.size, crop.size), resample).crop(part)
+    shown = [edge * square.width / crop.size for edge in part]
+    return extended.resize((x1 - x0, y1 - y0), resample, box=(shown[0], shown[1], shown[2], shown[3]))
 
 
 def _nearest_inside(start: int, stop: int, size: int, resolution: int) -> NDArray[np.int64]:

@@ -398,7 +398,8 @@ class TryOnModule(LightningModule):
         mask = masks[-1] if len(masks) else batch["box_mask"]
         image = self.autoencoder.decode(drawing.latents).clamp(-1, 1)
         output = {"key": batch["key"], "image": image, "mask": mask, "mask_predictions": masks}
-        return output if conditions.warp is None else {**output, "correspondence": conditions.warp.uv}
+        said = {} if conditions.warp is None else {"correspondence": conditions.warp.uv, "warp": conditions.warp}
+        return output | said
 
     def conditions(self, batch: TryOnBatch) -> Conditions:
         """Encode what may be looked at, and ask the warp."""

@@ -3,6 +3,7 @@
 Shape legend: h, w size of the picture.
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -16,6 +17,7 @@ LEAST_CONTRAST = 24.0
 GREATEST_NOISE = 40.0
 LEAST_SHARE = 0.002
 MOST_OF_BORDER = 0.5
+LARGEST_SIDE = 2048
 
 
 def find_ornament(picture: Image.Image) -> Image.Image:
@@ -33,21 +35,23 @@ def find_ornament(picture: Image.Image) -> Image.Image:
         picture: An upright photograph of mode ``L``, ``LA``, ``RGB`` or ``RGBA``.
 
     Returns:
-        The mask, ``L``, 0 or 255 (or the opacity).
+        The mask, ``L``, 0 or 255 (or the opacity). A picture of more than :data:`LARGEST_SIDE` pixels a side is looked
+        at in blocks, so that memory is bounded; its mask has soft edges.
     """
     if picture.mode in ("LA", "RGBA"):
         opacity = picture.getchannel("A")
         least, most = opacity.getextrema()
         if least < 255 and most >= THRESHOLD:  # type: ignore[operator]
             return opacity
-    mask = differing_from_border(np.asarray(picture.convert("RGB"), dtype=np.float32))
+    seen = picture.convert("RGB").reduce(math.ceil(max(picture.size) / LARGEST_SIDE))
+    mask = differing_from_border(np.asarray(seen, dtype=np.float32))
     if mask is None:
         warnings.warn(
             "no ornament mask was given, and the background is not plain: the whole picture counts as ornament",
             stacklevel=2,
         )
         return Image.new("L", picture.size, 255)
-    return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0)))
+    return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).resize(picture.size, Image.Resampling.BILINEAR)
 
 
 def on_white(picture: Image.Image) -> Image.Image:

@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
+from torch import Tensor
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 MIN_SIDE = 16
@@ -52,6 +54,8 @@ _TURNS = {
     7: (Image.Transpose.TRANSVERSE, Image.Transpose.TRANSVERSE),
     8: (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270),
 }
+
+BANDS = (1, 2, 3, 4)
 
 T = TypeVar("T")
 
@@ -122,6 +126,37 @@ def as_photograph(image: Image.Image, name: str = "the photograph") -> Photograp
     profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
     pixels.info = {"icc_profile": profile} if profile else {}
     return Photograph(pixels, orientation)
+
+
+def image_of_pixels(pixels: NDArray[Any] | Tensor, name: str = "the photograph") -> Image.Image:
+    """Make an image of Pillow of an array or a tensor.
+
+    Args:
+        pixels: An array (H, W) or (H, W, bands) or a tensor (H, W) or (bands, H, W) with 1 (grey), 2, 3 (RGB) or 4
+            bands, the second or fourth being the alpha; uint8, bool, or floats in [0, 1], which are rounded to 8 bits.
+        name: What errors call it.
+
+    Raises:
+        ValueError: If it has another shape, type or range.
+    """
+    if isinstance(pixels, Tensor):
+        tensor = pixels.detach().cpu()
+        tensor = tensor.float() if tensor.is_floating_point() else tensor
+        values = (tensor.movedim(0, -1) if tensor.ndim == 3 else tensor).numpy()
+    else:
+        values = pixels
+    values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * np.uint8(255)
+    elif np.issubdtype(values.dtype, np.floating) and values.size and 0 <= values.min() and values.max() <= 1:
+        values = np.rint(values * 255.0).astype(np.uint8)
+    bands = values.shape[2] if values.ndim == 3 else 1
+    if values.dtype != np.uint8 or values.ndim not in (2, 3) or bands not in BANDS or not values.size:
+        raise ValueError(
+            f"{name} must be an array (H, W, 1 to 4) or a tensor (1 to 4, H, W) of uint8 or of floats in [0, 1], got "
+            f"{tuple(pixels.shape)} of {pixels.dtype}; bring it into that range"
+        )
+    return Image.fromarray(np.ascontiguousarray(values))
 
 
 def as_rgb(pixels: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ with stock layers that compute the same.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -95,7 +96,9 @@ class Settings:
     source: Mapping[str, str] = field(default_factory=dict)
 
 
-def save_folder(folder: Path, components: Mapping[str, Any], settings: Settings, half: bool = False) -> None:
+def save_folder(
+    folder: Path, components: Mapping[str, Any], settings: Settings, half: bool = False, variant: str | None = None
+) -> None:
     """Write a pipeline; the folder appears complete or not at all.
 
     Args:
@@ -103,18 +106,20 @@ def save_folder(folder: Path, components: Mapping[str, Any], settings: Settings,
         components: Parts by name, see :class:`ornament_lit.pipeline.OrnamentTryOnPipeline`.
         settings: What they were trained with.
         half: Write the weights as float16, in half the space; :func:`load_folder` reads them as float32.
+        variant: Word in the names of all files with weights; None for none.
 
     Raises:
         FileExistsError: If there is something else.
-        ValueError: If a part cannot be written down.
+        ValueError: If a part cannot be written down, or the variant is no word.
     """
+    _weights_name(variant)
     check_replaceable(folder)
     parts = {name: components[name] for name in FAMILIES}
     index = _index(components, parts, settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.part")
     try:
-        _write(aside, index, components, parts)
+        _write(aside, index, components, parts, variant)
         if half:
             _halve(aside)
         _let_read(aside)
@@ -135,24 +140,29 @@ def check_replaceable(folder: Path) -> None:
         raise FileExistsError(f"{folder} is a file; choose a new folder")
 
 
-def load_folder(folder: Path) -> dict[str, Any]:
+def load_folder(folder: Path, variant: str | None = None) -> dict[str, Any]:
     """Load the parts and settings of a pipeline: the arguments of its class.
 
     Args:
         folder: What :func:`save_folder` wrote.
+        variant: What it was told.
 
     Raises:
         FileNotFoundError: If the folder or a file of it is absent.
         ValueError: If it is no pipeline of this package, or cannot be built here.
     """
     index = read_index(folder)
+    path = folder / _weights_name(variant)
+    if not path.is_file():
+        remedy = "export it again" if variant is None else "leave the variant out, or write it by save_pretrained"
+        raise FileNotFoundError(f"the pipeline in {folder} lacks {path.name}; {remedy}")
     refresh = build(index["settings"], {"refresh": RefreshPolicy}, folder)["refresh"]
     known = {entry.name for entry in fields(Settings)}
     settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
-    parts = build({"warp": describe(NoWarp()), **index["parts"]}, FAMILIES, folder)
-    denoiser = _load_denoiser(index["denoiser"], folder) if index["denoiser"] else NoDenoiser()
+    parts = build({"warp": describe(NoWarp()), **index["parts"]}, FAMILIES, folder, variant)
+    denoiser = _load_denoiser(index["denoiser"], folder, variant) if index["denoiser"] else NoDenoiser()
     assemble(denoiser=denoiser, **{name: part for name, part in parts.items() if name != "warp"})
-    _load_weights(folder, _with_denoiser(parts, denoiser))
+    _load_weights(path, _with_denoiser(parts, denoiser))
     return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
 
 
@@ -213,18 +223,33 @@ def _describe_denoiser(denoiser: Denoiser) -> dict[str, Any] | None:
     return {**options, "reference_matching": describe(denoiser.reference_matching)}
 
 
-def _write(folder: Path, index: Mapping[str, Any], components: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+def _weights_name(variant: str | None) -> str:
+    """Name of the file that holds the weights of our own parts."""
+    if variant is None:
+        return WEIGHTS
+    if not re.fullmatch(r"\w[\w-]*", variant):
+        raise ValueError(f"a variant must be a word, such as fp16, got {variant!r}")
+    return f"{Path(WEIGHTS).stem}.{variant}{Path(WEIGHTS).suffix}"
+
+
+def _write(
+    folder: Path,
+    index: Mapping[str, Any],
+    components: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    variant: str | None,
+) -> None:
     folder.mkdir()
     if index["denoiser"] is not None:
-        unfolded(components["denoiser"].unet).save_pretrained(folder / "unet")
+        unfolded(components["denoiser"].unet).save_pretrained(folder / "unet", variant=variant)
     components["scheduler"].save_pretrained(folder / "scheduler")
     for name, part in parts.items():
         child = pretrained_child(part)
         if child is not None:
-            getattr(part, child).save_pretrained(folder / PRETRAINED[name])
+            getattr(part, child).save_pretrained(folder / PRETRAINED[name], variant=variant)
     own = _with_denoiser(parts, components["denoiser"])
     weights = {f"{name}.{key}": tensor for name, part in own.items() for key, tensor in own_weights(part)}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(weights, folder / _weights_name(variant), metadata={"format": "pt"})
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
@@ -249,9 +274,9 @@ def _with_denoiser(parts: Mapping[str, nn.Module], denoiser: Denoiser) -> dict[s
     return {**parts, "denoiser.reference_matching": denoiser.reference_matching, "denoiser.skip": denoiser.skip}
 
 
-def _load_denoiser(index: Mapping[str, Any], folder: Path) -> Denoiser:
+def _load_denoiser(index: Mapping[str, Any], folder: Path, variant: str | None) -> Denoiser:
     """Build the denoiser around its UNet; what else trains in it is loaded with the other parts."""
-    unet = load_pretrained(UNet2DConditionModel, str(folder), "unet")
+    unet = load_pretrained(UNet2DConditionModel, str(folder), "unet", variant=variant)
     described = {"reference_matching": index.get("reference_matching", describe(NoReferenceMatching()))}
     options: dict[str, Any] = {name: bool(index.get(name, False)) for name in DENOISER_OPTIONS}
     options |= build(described, {"reference_matching": ReferenceMatching}, folder)
@@ -269,10 +294,7 @@ def _replace(aside: Path, folder: Path) -> None:
     shutil.rmtree(old)
 
 
-def _load_weights(folder: Path, parts: Mapping[str, nn.Module]) -> None:
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise FileNotFoundError(f"the pipeline in {folder} lacks {WEIGHTS}; export it again")
+def _load_weights(path: Path, parts: Mapping[str, nn.Module]) -> None:
     try:
         weights = load_file(path)
     except SafetensorError as error:

@@ -6,8 +6,9 @@ Shape legend: B batch, r resolution of a window in pixels.
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -17,6 +18,8 @@ from ornament_lit.geometry import read_box
 from ornament_lit.windows import OrnamentWindow, PersonWindow, wide_window
 
 MAX_SEED = 2**63 - 1
+
+T = TypeVar("T")
 
 
 def check_choice(name: str, value: str, choices: object) -> None:
@@ -38,7 +41,8 @@ def align(**columns: object) -> list[dict[str, Any]]:
     """Bring single values and lists to rows; a single value serves for all rows.
 
     Args:
-        columns: Values by name; a box may be a tuple of numbers.
+        columns: Values by name; a box may be a tuple of numbers or an array. An array or a tensor of four dimensions is
+            a list of pictures.
 
     Returns:
         One dictionary a row.
@@ -46,6 +50,7 @@ def align(**columns: object) -> list[dict[str, Any]]:
     Raises:
         ValueError: If the lists differ in length, or there is no row.
     """
+    columns = {name: _as_list(value) if name == "box" else value for name, value in columns.items()}
     lists = {name: value for name, value in columns.items() if _is_list(value)}
     lengths = {name: len(cast("Sequence[Any]", value)) for name, value in lists.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -60,8 +65,20 @@ def align(**columns: object) -> list[dict[str, Any]]:
     return rows
 
 
+def repeat(values: Sequence[T], times: int) -> list[T]:
+    """Each value so many times, one after the other."""
+    return [value for value in values for _ in range(times)]
+
+
+def _as_list(box: object) -> object:
+    """Numbers of an array or a tensor as lists; all else as it is."""
+    return box.tolist() if isinstance(box, np.ndarray | Tensor) else box
+
+
 def _is_list(value: object) -> bool:
     """Whether there is one value a row; a box is four or five numbers."""
+    if isinstance(value, np.ndarray | Tensor):
+        return value.ndim == 4
     if value is None or isinstance(value, Image.Image | str | Path) or not isinstance(value, Sequence):
         return False
     return not value or not all(isinstance(entry, Real) for entry in value)
@@ -74,33 +91,47 @@ def _check_box(box: object) -> None:
 
 
 def choose_seeds(
-    count: int, seed: int | Sequence[int] | None, generator: torch.Generator | Sequence[torch.Generator] | None
+    count: int,
+    seed: int | Sequence[int] | None,
+    generator: torch.Generator | Sequence[torch.Generator] | None,
+    times: int = 1,
 ) -> list[int]:
     """Seeds of a batch.
 
     Args:
-        count: B.
-        seed: One for each, or one for all.
-        generator: One for each, or one for all; the next number of it is the seed.
+        count: Rows.
+        seed: One for each drawing, or one for all rows, whose further drawings take the numbers that follow it.
+        generator: One for each drawing, or one for all; the next number of it is the seed. Where there is neither seed
+            nor generator, torch's global one.
+        times: Drawings of each row.
 
     Returns:
-        B seeds.
+        ``count * times`` seeds.
 
     Raises:
-        ValueError: If both are given, one is out of range, or there are not B of them.
+        ValueError: If both are given, one is out of range, there are not as many as drawings, or no drawing is wanted.
     """
     if seed is not None and generator is not None:
         raise ValueError("seed and generator cannot both be given; leave one out")
-    if generator is not None:
-        generators = [generator] * count if isinstance(generator, torch.Generator) else list(generator)
-        seeds = [int(torch.randint(2**62, (), generator=each, device=each.device)) for each in generators]
-    elif seed is None:
-        seeds = [int(torch.seed() % 2**62) for _ in range(count)]
+    if times < 1:
+        raise ValueError(f"num_images_per_prompt must be at least 1, got {times}")
+    total = count * times
+    if isinstance(seed, Sequence):
+        seeds = list(seed)
+    elif seed is not None:
+        seeds = [int(seed) + number for _ in range(count) for number in range(times)]
     else:
-        seeds = [seed] * count if isinstance(seed, int) else list(seed)
-    if len(seeds) != count or not all(0 <= each <= MAX_SEED for each in seeds):
-        raise ValueError(f"there must be one seed, or one each ({count}), from 0 to 2**63 - 1, got {seeds}")
+        generators = list(generator) if isinstance(generator, Sequence) else [generator] * total
+        seeds = [_next_number(each) for each in generators]
+    if len(seeds) != total or not all(0 <= each <= MAX_SEED for each in seeds):
+        raise ValueError(f"there must be one seed, or one each ({total}), from 0 to 2**63 - 1, got {seeds}")
     return seeds
+
+
+def _next_number(generator: torch.Generator | None) -> int:
+    """The next number of a generator, or of torch's global one."""
+    device = "cpu" if generator is None else generator.device
+    return int(torch.randint(2**62, (), generator=generator, device=device))
 
 
 def make_batch(

@@ -3,31 +3,30 @@
 Shape legend: B batch, r resolution of a window in pixels, T mask iterations.
 """
 
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from diffusers.utils import BaseOutput
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ornament_lit.compositing import Composite, PasteBack
 from ornament_lit.geometry import Crop, uncrop, visible_part
 from ornament_lit.photographs import as_rgb
-from ornament_lit.windows import PersonWindow, tensor_to_image, tensor_to_mask
+from ornament_lit.windows import tensor_to_mask
 
-OutputType = Literal["pil", "np", "pt"]
+OutputType = Literal["pil", "np", "pt", "latent"]
 
 
-@dataclass(frozen=True)
-class TryOnOutput:
-    """Persons with ornaments, and how that came about.
+@dataclass
+class TryOnOutput(BaseOutput):  # type: ignore[misc]
+    """Persons with ornaments, and how that came about; as outputs of diffusers, ``output[0]`` are the images.
 
     Attributes:
-        images: The photographs with the ornament, one a person, of their own sizes.
+        images: The photographs with the ornament, one a drawing, of their own sizes: a list also of arrays and tensors;
+            for ``latent`` the latents as they were drawn, (B, c, h, w).
         masks: Where each was changed, ``L``, of the photograph's size: the share of the drawing in 255ths. Where it is
             0, the pixel is that of the photograph.
         drawings: The windows as they were drawn, (B, 3, r, r) in [0, 1].
@@ -38,7 +37,7 @@ class TryOnOutput:
         seeds: What each was drawn from.
     """
 
-    images: list[Any]
+    images: Any
     masks: list[Image.Image]
     drawings: Tensor
     refined_masks: list[Tensor]
@@ -68,23 +67,3 @@ def convert(picture: Image.Image, output_type: OutputType) -> Image.Image | NDAr
         return picture
     pixels = np.asarray(as_rgb(picture), dtype=np.float32) / 255.0
     return pixels if output_type == "np" else torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def paste(paste_back: PasteBack, pictures: Tensor, persons: Sequence[PersonWindow], masks: Tensor) -> list[Composite]:
-    """Put drawn windows back into their photographs.
-
-    Args:
-        paste_back: How.
-        pictures: (B, 3, r, r) in [-1, 1].
-        persons: B persons.
-        masks: The masks to paste in, (1, B, 1, r, r) in [0, 1]; none, (0, ...), for the whole boxes. An empty mask
-            stands for its box, with a warning.
-    """
-    pasted = []
-    for index, (picture, person) in enumerate(zip(pictures, persons, strict=True)):
-        mask = masks[0][index] if len(masks) else None
-        if mask is not None and not bool((mask > paste_back.threshold).any()):
-            warnings.warn("the predicted mask is empty: the whole box is pasted", stacklevel=4)
-            mask = None
-        pasted.append(paste_back(person.photograph, tensor_to_image(picture), person.crop, person.box, mask))
-    return pasted

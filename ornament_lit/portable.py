@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ornament_lit.imports import import_plugins, restrict_imports
 
+FOUND_BY = ("path", "subfolder", "variant")
 HERE = "{folder}"
 """Stands for the folder that is being loaded."""
 
@@ -45,7 +46,7 @@ def describe_pretrained(part: nn.Module, subfolder: str) -> dict[str, Any]:
         part: A part with the arguments ``path`` and ``subfolder``.
         subfolder: Where its model will be.
     """
-    others = {name: _plain(getattr(part, name)) for name in _arguments(part) if name not in ("path", "subfolder")}
+    others = {name: _plain(getattr(part, name)) for name in _arguments(part) if name not in FOUND_BY}
     return {"class_path": _path(type(part)), "init_args": {"path": HERE, "subfolder": subfolder, **others}}
 
 
@@ -74,13 +75,16 @@ def own_weights(part: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor.detach().cpu().contiguous()
 
 
-def build(descriptions: Mapping[str, Mapping[str, Any]], types: Mapping[str, type], folder: Path) -> dict[str, Any]:
+def build(
+    descriptions: Mapping[str, Mapping[str, Any]], types: Mapping[str, type], folder: Path, variant: str | None = None
+) -> dict[str, Any]:
     """Build parts from their descriptions. Only packages that :func:`restrict_imports` allows are imported.
 
     Args:
         descriptions: What :func:`describe` returned, by the name of the part.
         types: The base class of each part, by the same names.
         folder: The folder that pretrained models are in.
+        variant: Word in the names of their files; None for none.
 
     Returns:
         The parts by name.
@@ -96,7 +100,7 @@ def build(descriptions: Mapping[str, Mapping[str, Any]], types: Mapping[str, typ
     parser = ArgumentParser(exit_on_error=False)
     for name, base in types.items():
         parser.add_argument(f"--{name}", type=base)
-    found = {name: _resolve(descriptions[name], folder) for name in types}
+    found = {name: _resolve(descriptions[name], folder, variant) for name in types}
     try:
         built = parser.instantiate(parser.parse_object(found))
     except Exception as error:
@@ -128,7 +132,9 @@ def _plain(value: object) -> Any:  # noqa: ANN401
     return _path(value) if isinstance(value, type) else describe(value)
 
 
-def _resolve(description: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _resolve(description: Mapping[str, Any], folder: Path, variant: str | None) -> dict[str, Any]:
     arguments = description.get("init_args", {})
+    if variant is not None and HERE in arguments.values():
+        arguments = {**arguments, "variant": variant}
     known = {name: str(folder) if value == HERE else value for name, value in arguments.items()}
     return {"class_path": description.get("class_path"), "init_args": known}

@@ -105,6 +105,8 @@ class Sampler:
         conditions: Conditions,
         sample_seed: Tensor,
         on_step: StepCallback | None = None,
+        latents: Tensor | None = None,
+        interrupted: Callable[[], bool] | None = None,
     ) -> Drawing:
         """Draw a batch from noise.
 
@@ -115,20 +117,26 @@ class Sampler:
             conditions: Encoded conditions of the batch.
             sample_seed: (B,) int64; all noise of a sample comes from its own seed.
             on_step: Called after each step.
+            latents: Standard normal noise to begin with, (B, c, h, w); None to draw it from the seeds.
+            interrupted: Asked before each step; once it says yes, no more steps are taken.
 
         Returns:
             The drawing.
+
+        Raises:
+            ValueError: If ``latents`` have another shape.
         """
-        scheduler = self.scheduler_for(noise_scheduler)
-        scheduler.set_timesteps(self.num_steps, device=conditions.erased_latents.device)
+        scheduler, timesteps = self.timesteps(noise_scheduler, conditions.erased_latents.device)
         generators = generators_of(sample_seed)
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
         like = conditions.erased_latents
-        noise: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
-        timesteps, latents = self._begin(scheduler, at_least_float32(noise), conditions)
+        noise = at_least_float32(_noise(like, generators, latents))
+        latents = self._begin(scheduler, timesteps, noise, conditions)
         refinements = [refine(_at(conditions, noise_scheduler, timesteps[:1]))]
         frozen = freeze(denoiser, refinements[0])
         for step, timestep in enumerate(timesteps):
+            if interrupted is not None and interrupted():
+                break
             due = self._due(step, refinements)
             if due.any():
                 newest = refine(_at(conditions, noise_scheduler, timestep), refinements[-1].mask)
@@ -141,24 +149,31 @@ class Sampler:
             latents = latents if replaced is None else at_least_float32(replaced)
         return Drawing(denoiser.known.insert(latents.to(like.dtype), like, conditions.box_mask), refinements)
 
-    def _begin(self, scheduler: SchedulerMixin, noise: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor]:
-        """Timesteps that are taken, and the latents that they begin with."""
+    def timesteps(self, noise_scheduler: SchedulerMixin, device: torch.device) -> tuple[SchedulerMixin, Tensor]:
+        """The scheduler to draw with, set up for it, and the timesteps that are taken."""
+        scheduler = self.scheduler_for(noise_scheduler)
+        scheduler.set_timesteps(self.num_steps, device=device)
+        taken = round(self.strength * self.num_steps)
+        if not taken:
+            return scheduler, scheduler.timesteps[:0]
+        skipped = (self.num_steps - taken) * getattr(scheduler, "order", 1)
+        if self.strength < 1.0 and hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(skipped)
+        return scheduler, scheduler.timesteps[skipped:]
+
+    def _begin(self, scheduler: SchedulerMixin, timesteps: Tensor, noise: Tensor, conditions: Conditions) -> Tensor:
+        """The latents that the drawing begins with."""
         if self.strength == 1.0:
-            return scheduler.timesteps, noise * scheduler.init_noise_sigma
+            scaled: Tensor = noise * scheduler.init_noise_sigma
+            return scaled
         if conditions.warp_latents is None:
             raise ValueError(
                 f"strength={self.strength} begins at a warp's composite, and the model has no warp; set model.warp, "
                 "or strength to 1"
             )
         composite = at_least_float32(conditions.warp_latents[:, :-1])
-        taken = round(self.strength * self.num_steps)
-        if not taken:
-            return scheduler.timesteps[:0], composite
-        skipped = (self.num_steps - taken) * getattr(scheduler, "order", 1)
-        timesteps: Tensor = scheduler.timesteps[skipped:]
-        if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(skipped)
-        return timesteps, scheduler.add_noise(composite, noise, timesteps[:1])
+        noised: Tensor = scheduler.add_noise(composite, noise, timesteps[:1]) if len(timesteps) else composite
+        return noised
 
     def _due(self, step: int, refinements: list[MaskRefinement]) -> Tensor:
         masks = [refinement.mask for refinement in refinements]
@@ -190,6 +205,16 @@ def _at(conditions: Conditions, noise_scheduler: SchedulerMixin, timestep: Tenso
 def freeze(denoiser: Denoiser, refinement: MaskRefinement) -> MaskRefinement:
     """Project the features of a refinement once for all steps until the next."""
     return MaskRefinement(refinement.logits, refinement.mask, denoiser.project(refinement.features))
+
+
+def _noise(like: Tensor, generators: list[torch.Generator], given: Tensor | None) -> Tensor:
+    """The given noise, or one that each sample's generator draws, of the shape and type of ``like``."""
+    if given is None:
+        drawn: Tensor = randn_tensor(tuple(like.shape), generators, like.device, like.dtype)
+        return drawn
+    if given.shape != like.shape:
+        raise ValueError(f"latents must be noise of the shape {tuple(like.shape)}, got {tuple(given.shape)}")
+    return given.to(like.device, like.dtype)
 
 
 def _takes_generator(scheduler: SchedulerMixin) -> bool:

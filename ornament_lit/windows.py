@@ -4,10 +4,11 @@ Shape legend: r resolution of a window in pixels.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -27,13 +28,16 @@ from ornament_lit.geometry import (
     widen_crop,
 )
 from ornament_lit.ornament_masks import find_ornament, on_white
-from ornament_lit.photographs import as_photograph, as_rgb, open_photograph
+from ornament_lit.photographs import as_photograph, as_rgb, image_of_pixels, open_photograph
 
 ORNAMENT_FACTOR = 1.2
 """Side of the ornament's window over the longer side of its mask's box."""
 
-PictureLike = Image.Image | str | Path
-"""A picture of Pillow, or the path of a file."""
+LONGEST_SIDE = 32768
+"""Of a window, in pixels of its picture: with more of them, memory would not do."""
+
+PictureLike = Image.Image | str | Path | NDArray[Any] | Tensor
+"""A picture of Pillow, the path of a file, or pixels: see :func:`ornament_lit.photographs.image_of_pixels`."""
 
 
 class OrnamentWindow(NamedTuple):
@@ -98,7 +102,7 @@ def ornament_window(picture: PictureLike, mask: PictureLike | None, resolution: 
     box = mask_to_box(grey)
     if box is None:
         raise ValueError("an ornament mask must have a pixel above 127, got none; white is the ornament")
-    crop = square_crop(box, ORNAMENT_FACTOR)
+    crop = _checked(square_crop(box, ORNAMENT_FACTOR), "the ornament's picture")
     image, window_mask = image_to_tensor(seen, crop, resolution), mask_to_tensor(grey, crop, resolution)
     return OrnamentWindow(image, window_mask, seen, grey, crop)
 
@@ -119,7 +123,7 @@ def person_window(picture: PictureLike, box: AnyBox, resolution: int, factor: fl
     """
     photograph = open_picture(picture, "the person's picture")
     inside = check_box(box, *photograph.size)
-    crop = square_crop(inside, factor)
+    crop = _checked(square_crop(inside, factor), "the person's picture")
     image = image_to_tensor(as_rgb(photograph), crop, resolution)
     box_mask = draw_box(inside, crop, resolution)
     return PersonWindow(photograph, inside, crop, image, box_mask, _oriented_mask(box, crop, box_mask))
@@ -138,6 +142,8 @@ def wide_window(person: PersonWindow, factor: float) -> WideView:
 
 def open_picture(picture: PictureLike, name: str) -> Image.Image:
     """Pixels of a user's picture, upright and with their alpha and depth, see :mod:`ornament_lit.photographs`."""
+    if isinstance(picture, np.ndarray | Tensor):
+        picture = image_of_pixels(picture, name)
     if isinstance(picture, Image.Image):
         return as_photograph(picture, name).pixels
     return open_photograph(picture).pixels
@@ -164,6 +170,15 @@ def tensor_to_image(image: Tensor) -> Image.Image:
 def tensor_to_mask(mask: Tensor) -> Image.Image:
     """An ``L`` image of (1, r, r) in [0, 1]."""
     return Image.fromarray(mask[0].detach().float().clamp(0, 1).mul(255).round().byte().cpu().numpy())
+
+
+def _checked(crop: Crop, name: str) -> Crop:
+    if crop.size > LONGEST_SIDE:
+        raise ValueError(
+            f"the square that is looked at in {name} must have at most {LONGEST_SIDE} pixels a side, got {crop.size}; "
+            "scale the picture down"
+        )
+    return crop
 
 
 def _oriented_mask(box: AnyBox, crop: Crop, box_mask: Tensor) -> Tensor | None:

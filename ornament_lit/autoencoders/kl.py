@@ -16,11 +16,12 @@ class KLAutoencoder(Autoencoder):
     Args:
         path: A local folder in the diffusers format, or the id of a hub repository (``owner/name``).
         subfolder: Folder of the VAE inside it.
+        variant: Word in the names of the files with weights, such as ``fp16``; null for none.
     """
 
-    def __init__(self, path: str, subfolder: str = "vae") -> None:
+    def __init__(self, path: str, subfolder: str = "vae", variant: str | None = None) -> None:
         super().__init__()
-        self.vae = freeze(load_pretrained(AutoencoderKL, path, subfolder))
+        self.vae = freeze(load_pretrained(AutoencoderKL, path, subfolder, variant=variant))
         self.latent_channels = self.vae.config.latent_channels
         self.scaling_factor = float(self.vae.config.scaling_factor)
         self.downsample_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)

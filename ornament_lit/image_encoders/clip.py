@@ -19,16 +19,21 @@ class CLIPImageEncoder(ImageEncoder):
         path: A local folder in the transformers format, or the id of a hub repository (``owner/name``).
         subfolder: Folder of the vision model inside it, if any.
         token_dim: D, the UNet's ``cross_attention_dim``.
+        variant: Word in the names of the files with weights, such as ``fp16``; null for none.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, path: str = "openai/clip-vit-large-patch14", subfolder: str | None = None, token_dim: int = 768
+        self,
+        path: str = "openai/clip-vit-large-patch14",
+        subfolder: str | None = None,
+        token_dim: int = 768,
+        variant: str | None = None,
     ) -> None:
         super().__init__()
-        self.clip = freeze(load_pretrained(CLIPVisionModel, path, subfolder))
+        self.clip = freeze(load_pretrained(CLIPVisionModel, path, subfolder, variant=variant))
         config = self.clip.config
         self.image_size: int = config.image_size
         self.num_tokens = (config.image_size // config.patch_size) ** 2 + 1

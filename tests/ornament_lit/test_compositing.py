@@ -216,6 +216,20 @@ def test_a_chain_of_a_third_of_a_mask_pixel_is_drawn() -> None:
     assert (share[38:40, 38:62] == 255).all() and (share[:34] == 0).all() and (share[44:] == 0).all()
 
 
+@pytest.mark.parametrize("width", [2, 3, 4])
+@pytest.mark.parametrize("angle", [0, 20, 45, 90])
+def test_a_chain_thinner_than_a_pixel_of_the_mask_is_pasted_as_a_whole(width: int, angle: float) -> None:
+    """With the truth as the mask, at 64 pixels for a window of 512; at 0.45, an eighth of it was pasted."""
+    side, box = 512, (51.0, 51.0, 461.0, 461.0)
+    x, y = np.meshgrid(np.arange(side) + 0.5 - 253, np.arange(side) + 0.5 - 251)
+    across = x * np.sin(np.radians(angle)) - y * np.cos(np.radians(angle))
+    chain = (np.abs(across) < width / 2) & in_box((71, 71, 441, 441), (side, side))
+    mask = torch.from_numpy(chain).float().view(1, 64, 8, 64, 8).mean((2, 4))
+    photograph, drawing = Image.new("RGB", (side, side)), Image.new("RGB", (64, 64), (255, 0, 0))
+    share = np.asarray(PasteBack()(photograph, drawing, Crop(0, 0, side), box, mask).mask)
+    assert (share[chain] > 127).mean() > 0.99
+
+
 @pytest.mark.parametrize("mask", [torch.zeros(1, 64, 64), torch.full((1, 64, 64), float("nan"))])
 def test_a_mask_without_ornament_changes_nothing(mask: torch.Tensor) -> None:
     picture, share = paste_red(mask=mask, dilation=0.5)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ornament_lit import geometry
 from ornament_lit.geometry import (
     Crop,
     OrientedBox,
@@ -166,6 +167,19 @@ def test_the_filling_does_not_bleed_in_at_the_border(resolution: int) -> None:
     crop = Crop(-20, 10, 90)
     low, high = uncrop(crop_and_resize(image, crop, resolution, fill=0), crop, 64, 80).getextrema()
     assert low >= 200 - 0.03 * 200 and high <= 200 + 0.03 * 200
+
+
+def test_a_large_window_is_averaged_in_blocks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, crop = Image.new("RGB", (900, 500), "white"), Crop(-40, 90, 600)
+    image.paste((200, 30, 60), (100, 200, 300, 500))
+    whole = np.asarray(crop_and_resize(image, crop, 40, fill=128)).astype(int)
+    sizes: list[tuple[int, int]] = []
+    new = Image.new
+    monkeypatch.setattr(geometry, "LARGEST_WINDOW", 160)
+    monkeypatch.setattr(geometry.Image, "new", lambda mode, size, fill: sizes.append(size) or new(mode, size, fill))
+    averaged = np.asarray(crop_and_resize(image, crop, 40, fill=128)).astype(int)
+    assert sizes == [(150, 150)]
+    assert np.abs(averaged - whole).mean() < 1 and np.abs(averaged - whole).max() < 60
 
 
 def test_uncrop_knows_where_things_were() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from ornament_lit import ornament_masks
 from ornament_lit.ornament_masks import find_ornament, on_white
 
 INNER = (20, 12, 40, 50)
@@ -69,3 +70,14 @@ def test_transparency_becomes_white() -> None:
     assert on_white(Image.new("LA", (1, 1), (0, 0))).getpixel((0, 0)) == (255, 255, 255)
     opaque = Image.new("RGB", (2, 2), "red")
     assert on_white(opaque) is opaque
+
+
+def test_a_large_picture_is_looked_at_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mask is that of the small picture, enlarged."""
+    large = ornament_on(np.full((64, 64, 3), 240.0)).resize((5120, 5120), Image.Resampling.NEAREST)
+    seen: list[tuple[int, ...]] = []
+    look = ornament_masks.differing_from_border
+    monkeypatch.setattr(ornament_masks, "differing_from_border", lambda x: seen.append(x.shape) or look(x))
+    mask = find_ornament(large)
+    assert seen == [(1707, 1707, 3)] and mask.size == large.size
+    assert np.abs(np.asarray(mask.reduce(80)).astype(int) - expected()).max() <= 8, "edges are soft, of a block"

@@ -7,10 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from ornament_lit import pipeline_detail
 from ornament_lit.compositing import PasteBack
 from ornament_lit.models.warps.base import WarpOutput
 from ornament_lit.models.warps.frames import pixel_grid
-from ornament_lit.pipeline_detail import paste_detail, texture_size
+from ornament_lit.models.warps.pose_aware import resize_smooth
+from ornament_lit.pipeline_detail import enlargement, paste_detail, texture_size
 from ornament_lit.windows import OrnamentWindow, PersonWindow, ornament_window, person_window, tensor_to_image
 
 RESOLUTION = 32
@@ -140,6 +142,27 @@ def test_a_window_may_leave_the_photograph(ornament: OrnamentWindow, box, whole_
     assert not share[~inside].any()
 
 
+@pytest.mark.parametrize("whole_box", [False, True])
+@pytest.mark.parametrize("box", [BOX, (0, 0, 80, 60), (150.5, 190.5, 219.5, 239.5)])
+def test_strips_are_laid_as_the_whole(
+    ornament: OrnamentWindow, box: tuple[float, ...], whole_box: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worn = person(box=box)
+    whole = paste_detail(output(1.0), output().composite[0], ornament, worn, whole_box)
+    monkeypatch.setattr(pipeline_detail, "PIXELS_AT_ONCE", 1000)
+    strips = paste_detail(output(1.0), output().composite[0], ornament, worn, whole_box)
+    assert np.abs(pixels(strips.picture) - pixels(whole.picture)).max() <= 1
+    assert strips.mask.tobytes() == whole.mask.tobytes() and whole.mask.getbbox() is not None
+
+
+@pytest.mark.parametrize("side", [20, 32, 77])
+def test_a_part_is_enlarged_as_the_whole(side: int) -> None:
+    field = torch.rand(1, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    whole = resize_smooth(field, (side, side))
+    enlarge = enlargement(32, side)
+    torch.testing.assert_close(enlarge[3:9] @ field @ enlarge[5:20].T, whole[..., 3:9, 5:20])
+
+
 def test_a_box_smaller_than_the_networks_window(ornament: OrnamentWindow) -> None:
     pasted = paste_detail(output(), output().composite[0], ornament, person(box=(50, 50, 60, 62)))
     assert pixels(pasted.mask)[50:62, 50:60].any()
@@ -151,6 +174,10 @@ def test_a_box_smaller_than_the_networks_window(ornament: OrnamentWindow) -> Non
 def test_a_texture_has_a_pixel_for_each_of_the_photograph(scale: int, side: int, full: int, expected: int) -> None:
     uv = scale * pixel_grid((side, side), torch.zeros(()))[None]
     assert texture_size(uv, full) == pytest.approx(expected, abs=1)
+
+
+def test_a_texture_has_the_pixels_that_an_enlarged_field_shows() -> None:
+    assert texture_size(2 * pixel_grid((32, 32), torch.zeros(()))[None], 400, 200) == pytest.approx(100, abs=1)
 
 
 def test_the_size_of_a_texture_is_bounded() -> None:

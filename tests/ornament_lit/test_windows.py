@@ -98,3 +98,14 @@ def test_a_turned_box_partly_outside_counts_within_the_photograph() -> None:
 def test_a_turned_box_too_thin_for_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match="make it wider"):
         person_window(Image.new("RGB", (1000, 1000)), (100.4, 500.2, 900.4, 502.4, 90), 16, 1.5)
+
+
+def test_a_square_that_memory_would_not_do_for_is_refused() -> None:
+    wide = Image.new("RGB", (40_000, 16))
+    with pytest.raises(
+        ValueError, match=r"looked at in the person's picture must have at most 32768 .* got 60000; scale"
+    ):
+        person_window(wide, (0, 0, 40_000, 16), 16, 1.5)
+    with pytest.raises(ValueError, match=r"looked at in the ornament's picture .* got 48000; scale the picture down"):
+        ornament_window(wide, Image.new("L", wide.size, 255), 16)
+    assert person_window(wide, (0, 0, 100, 16), 16, 1.5).crop.size == 150
