@@ -1,6 +1,5 @@
 """Work shared out to processes, with results in the order of the tasks whatever their number."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -8,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import (
     active_children,
@@ -19,14 +18,17 @@ from multiprocessing import (
     resource_tracker,
 )
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any, TypeVar
+
+if sys.platform == "linux":
+    import fcntl
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 AHEAD = 4
-PR_SET_PDEATHSIG = 1
 
 
 def available_cores() -> int:
@@ -85,9 +87,11 @@ def worker_pool(
         A function that hands a task to them: a function and its arguments.
     """
     executor = ProcessPoolExecutor(workers, context, initializer=initializer, initargs=arguments)
+    # The first task starts the processes; those of a fork server have its mask of signals.
+    starting = _blocked_interrupts if context.get_start_method() == "spawn" else nullcontext
 
     def submit(function: Callable[..., Result], *task: object) -> Future[Result]:
-        with _blocked_interrupts():  # the first task starts the processes
+        with starting():
             return executor.submit(function, *task)
 
     try:
@@ -124,18 +128,23 @@ def _blocked_interrupts() -> Iterator[None]:
 
 
 def start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it is gone: a worker would wait for its next task for ever.
-
-    On Linux the kernel ends it, also in the midst of a library's long call.
-    """
+    """Leave Ctrl-C to the parent, and end when it is gone: a worker would wait for its next task for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
-        parent.join()
-        os._exit(1)
+        if sys.platform == "linux":
+            _end_by_the_kernel(parent.sentinel)
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_by_the_kernel(sentinel: int) -> None:
+    """End this process as soon as the other end of a pipe is closed, also in a long call that lets no thread in."""
+    fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(
+        sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC
+    )  # SIGIO, whose default is it
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
