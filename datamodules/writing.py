@@ -1,12 +1,12 @@
 """Samples to shards: the same samples give the same bytes, and a shard has its name only when it is whole."""
 
 import io
-import os
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from datamodules.index import ShardEntry, scan_shard
+from ornament_lit.files import written_aside
 
 
 def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardEntry:
@@ -26,10 +26,10 @@ def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, byte
     Raises:
         SampleError: If a sample lacks an entry of the schema or its metadata cannot be read.
         ValueError: If a key comes twice, or it has a dot, which would end it early.
+        OSError: If it cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    try:
+    with written_aside(path) as part:
         with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
             written: set[str] = set()
             for key, entries in samples:
@@ -39,10 +39,6 @@ def write_shard(path: str | Path, samples: Iterable[tuple[str, Mapping[str, byte
                 for name in sorted(entries):
                     _add(archive, f"{key}.{name}", entries[name])
         scanned = scan_shard(part, checksum=True)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    os.replace(part, path)
     return ShardEntry(path.name, scanned.bytes, scanned.samples, scanned.sha256)
 
 

@@ -117,8 +117,12 @@ class Sampler:
 
         Returns:
             The drawing.
+
+        Raises:
+            ValueError: If there are more steps than timesteps in training.
         """
         scheduler = self.scheduler_for(noise_scheduler)
+        check_steps(self.num_steps, scheduler)
         scheduler.set_timesteps(self.num_steps, device=conditions.erased_latents.device)
         generators = generators_of(sample_seed)
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
@@ -181,6 +185,21 @@ class Sampler:
 def freeze(denoiser: Denoiser, refinement: MaskRefinement) -> MaskRefinement:
     """Project the features of a refinement once for all steps until the next."""
     return MaskRefinement(refinement.logits, refinement.mask, denoiser.project(refinement.features))
+
+
+def check_steps(num_steps: int, scheduler: SchedulerMixin) -> None:
+    """Check that a drawing has no more steps than training has timesteps.
+
+    Args:
+        num_steps: Denoising steps.
+        scheduler: Its ``num_train_timesteps`` count; a scheduler without them takes any number.
+
+    Raises:
+        ValueError: If there are more.
+    """
+    trained = getattr(scheduler.config, "num_train_timesteps", num_steps)
+    if num_steps > trained:
+        raise ValueError(f"steps of the sampler must be at most {trained}, the timesteps of training, got {num_steps}")
 
 
 def _takes_generator(scheduler: SchedulerMixin) -> bool:
