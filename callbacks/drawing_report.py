@@ -13,7 +13,7 @@ from callbacks.prediction_writer import safe_name
 from callbacks.run_folder import run_folder
 from callbacks.sample_strips import draw_strips, draw_unpicked, read_strip, strips_of, write_strip
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.files import write_file
+from ornament_lit.files import check_folder, write_file
 from ornament_lit.metrics import (
     PSNR,
     SSIM,
@@ -64,6 +64,7 @@ class DrawingReport(Callback):
     Raises:
         ValueError: If ``shown`` is less than 1 or ``retrieval_references`` less than 0, or during the test, if a
             metric cannot measure the data.
+        OSError: When the test starts, if the folder cannot be written.
         FileNotFoundError: When the test starts, if a metric lacks weights; it says which file to bring where.
     """
 
@@ -104,6 +105,7 @@ class DrawingReport(Callback):
         if metrics is None:
             metrics = default_metrics(float(module.mask_threshold), self.retrieval_references > 0)
         self._folder = self.folder or run_folder(trainer) / "test"
+        check_folder(self._folder)
         for metric in metrics:
             metric.reset()
             metric.to(pl_module.device)

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from callbacks.run_folder import run_folder
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.files import write_file
+from ornament_lit.files import check_folder, write_file
 from ornament_lit.pictures import encode_png
 from ornament_lit.windows import tensor_to_image, tensor_to_mask
 
@@ -36,7 +36,8 @@ class PredictionWriter(BasePredictionWriter):
         folder: Where the files go; null for ``predictions`` in the run's folder.
 
     Raises:
-        ValueError: When a run starts, if the folder was begun with another checkpoint or sampler.
+        ValueError: When a run starts, if the folder cannot be written, or was begun with another checkpoint or
+            sampler.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -157,6 +158,10 @@ def _card(trainer: Trainer, module: "TryOnModule") -> dict[str, Any]:
 
 def _begin(folder: Path, card: Mapping[str, Any]) -> str:
     """Begin a folder or go on in it; what is wrong with it, or nothing."""
+    try:
+        check_folder(folder)
+    except OSError as error:
+        return str(error)
     path = folder / CARD
     if path.is_file():
         earlier = json.loads(path.read_text(encoding="utf-8"))

@@ -35,14 +35,23 @@ def resolve_shards(specification: str | Sequence[str]) -> list[str]:
         Absolute paths and URLs, each once, in the order of the specification and sorted within a pattern.
 
     Raises:
-        ValueError: If nothing is given or a URL has a scheme that is not supported.
+        ValueError: If nothing is given, braces are not closed, or a URL has a scheme that is not supported.
         FileNotFoundError: If a path or pattern matches nothing.
     """
     patterns = [specification] if isinstance(specification, str) else list(specification)
-    shards = [shard for pattern in patterns for item in braceexpand(pattern) for shard in _resolve(item, pattern)]
+    shards = [shard for pattern in patterns for item in _expand(pattern) for shard in _resolve(item, pattern)]
     if not shards:
         raise ValueError("at least one shard is needed, got none; give a path, a pattern, a folder or a URL")
     return list(dict.fromkeys(shards))
+
+
+def _expand(pattern: str) -> list[str]:
+    try:
+        return list(braceexpand(pattern))
+    except ValueError as error:
+        raise ValueError(
+            f"each brace of a pattern must be closed, as in train-{{000000..000003}}.tar, got {pattern!r}"
+        ) from error
 
 
 def _resolve(item: str, pattern: str) -> list[str]:

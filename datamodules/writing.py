@@ -1,13 +1,13 @@
 """Samples to shards: the same samples give the same bytes, and a shard has its name only when it is whole."""
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from datamodules.index import ShardEntry, scan_shard
+from ornament_lit.files import written_aside
 
 
 def write_shard(
@@ -32,10 +32,10 @@ def write_shard(
     Raises:
         SampleError: If a sample lacks an entry of the schema or its metadata cannot be read.
         ValueError: If a key comes twice, or it has a dot, which would end it early.
+        OSError: If it cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    try:
+    with written_aside(path) as part:
         with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
             written: set[str] = set()
             for key, entries in samples:
@@ -46,10 +46,6 @@ def write_shard(
                     _add(archive, f"{key}.{name}", entries[name])
         entry = replace(scan_shard(part, checksum=True), name=path.name)
         before(entry)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     return entry
 
 

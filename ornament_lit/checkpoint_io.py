@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from ornament_lit.checkpoint_files import is_whole, local_path, newest_first, newest_whole
+from ornament_lit.checkpoints import foreign, refusal
 
 ASIDE = ".part"
 RETRY_SECONDS = 2.0
@@ -76,17 +77,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
         Raises:
             FileNotFoundError: If there is none.
-            ValueError: If it is damaged. Both name the newest whole one beside it.
+            ValueError: If it is a folder, is damaged, holds pickled objects, or is no checkpoint of a training. A
+                readable one beside it is named, where that helps.
         """
         place = local_path(path)
         if place is not None and not place.exists():
-            raise FileNotFoundError(f"there is no checkpoint {place}{_advice(place)}")
+            raise FileNotFoundError(f"there is no checkpoint {place}{_advice(place.parent)}")
+        if place is not None and place.is_dir():
+            raise ValueError(f"a checkpoint is a file, and {place} is a folder{_advice(place, 'in')}")
         try:
-            return super().load_checkpoint(path, map_location, weights_only)
+            checkpoint = super().load_checkpoint(path, map_location, weights_only)
         except (RuntimeError, ValueError, KeyError, OSError, EOFError, UnpicklingError) as error:
-            if place is None or place.is_dir() or is_whole(place):
-                raise
-            raise ValueError(f"{place} is no checkpoint, or is damaged{_advice(place)}") from error
+            if place is not None and not is_whole(place):
+                raise ValueError(f"{place} is no checkpoint, or is damaged{_advice(place.parent)}") from error
+            if isinstance(error, UnpicklingError):
+                raise ValueError(refusal(path)) from error
+            raise
+        if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+            raise ValueError(foreign(path))
+        return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint; a link ``last.ckpt`` to it is turned to the newest whole one before."""
@@ -182,9 +191,19 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _advice(path: Path) -> str:
-    newest = newest_whole(path.parent)
-    return f"; the newest whole one beside it is {newest}" if newest else "; there is no whole one beside it"
+def _advice(folder: Path, where: str = "beside") -> str:
+    """Name the newest checkpoint of a folder that is whole and holds nothing but weights and plain values."""
+    newest = next((path for path in newest_first(folder) if is_whole(path) and _is_plain(path)), None)
+    return f"; the newest whole one {where} it is {newest}" if newest else f"; there is no whole one {where} it"
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether torch reads a whole checkpoint without unpickling; the weights are mapped, not read."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (UnpicklingError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _explain(error: OSError, checkpoint: Mapping[str, Any], path: Path) -> str:

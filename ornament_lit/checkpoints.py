@@ -40,15 +40,25 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than weights and plain values (or is no checkpoint), so it is not read: pickled "
-            "objects can run any code"
-        ) from error
+        raise ValueError(refusal(path)) from error
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is no checkpoint, or is damaged: {' '.join(str(error).split())[:120]}") from error
+        raise ValueError(f"{path} is no checkpoint, or is damaged: {str(error).partition('. ')[0][:120]}") from error
     if not isinstance(checkpoint, dict) or "mask_threshold" not in checkpoint.get("state_dict", {}):
-        raise ValueError(f"{path} is a checkpoint of another project; give one that `ornament_lit fit` wrote")
+        raise ValueError(foreign(path))
     return checkpoint
+
+
+def refusal(path: str | Path) -> str:
+    """What is said of a file that holds pickled objects."""
+    return (
+        f"{path} holds more than weights and plain values (or is no checkpoint), so it is not read: pickled objects "
+        "can run any code"
+    )
+
+
+def foreign(path: str | Path) -> str:
+    """What is said of a file that holds something else than a checkpoint of a training run."""
+    return f"{path} is a checkpoint of another project; give one that `ornament_lit fit` wrote"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import callbacks
@@ -147,7 +148,12 @@ class TryOnCLI(LightningCLI):
             self.save_config_kwargs["config_filename"] = f"config_{self.subcommand}.yaml"
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """Write checkpoints whole or not at all, unless plugins or strategy have another way; obey SIGTERM at once."""
+        """Write checkpoints whole or not at all, unless plugins or strategy have another way; obey SIGTERM at once.
+
+        The progress bar of a configuration goes where the command line turns it off.
+        """
+        if config.get("enable_progress_bar") is False and isinstance(config.get("callbacks"), list):
+            config["callbacks"] = [one for one in config["callbacks"] if not isinstance(one, ProgressBar)]
         config["plugins"] = plugins_with_io(config)
         trainer = super()._instantiate_trainer(config, callbacks)
         trainer._signal_connector = Stopping(trainer)

@@ -3,15 +3,17 @@
 The rule, in the order of :data:`RULES`. A mistake of the user is
 
 1. what Lightning calls a misconfiguration;
-2. a ValueError or OSError while the configuration is read and the parts are built from it;
+2. a ValueError or OSError while the configuration is read and the parts are built from it, such as the optimizer;
 3. a failure to read a checkpoint, or to fit its weights to the model;
 4. a ValueError or OSError that one of our packages raises outside of the model's steps: our packages raise it with
    rule, value and way out, be it in ``setup`` or about a sample in a worker of the data loader;
-5. a GPU whose memory is too small.
+5. an OSError that names a file, outside of the model's steps, or says anywhere that nothing more can be written;
+6. a GPU whose memory is too small.
 
 Everything else is a bug and keeps its traceback. The environment variable ORNAMENT_LIT_DEBUG=1 shows it always.
 """
 
+import errno
 import os
 import re
 import sys
@@ -29,7 +31,10 @@ from ornament_lit.imports import OWN_PACKAGES, plugins
 USER_ERROR = 2
 
 _PARSING = "parse_args"
-_BUILDING = {_PARSING, "parse_object", "instantiate_classes", "import_plugins", "restrict_imports"}
+_KEYS = {"_set_seed": "seed_everything", "configure_optimizers": "model.optimizer or model.lr_scheduler"}
+"""Functions that build from a part of the configuration with others' messages, and the keys of that part."""
+_BUILDING = {_PARSING, "parse_object", "instantiate_classes", "import_plugins", "restrict_imports", *_KEYS}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _STEPS = {"training_step", "validation_step", "test_step", "predict_step"}
 _CHECKPOINTS = "lightning.pytorch.trainer.connectors.checkpoint_connector"
 
@@ -104,11 +109,21 @@ def _raised_by_us(error: Exception, frames: list[FrameType]) -> bool:
     return any(Path(source).is_relative_to(folder) for folder in _our_folders())
 
 
+def _of_files(error: Exception, frames: list[FrameType]) -> bool:
+    in_step = any(frame.f_code.co_name in _STEPS for frame in frames)
+    return _cannot_write(error) or (isinstance(error, OSError) and error.filename is not None and not in_step)
+
+
+def _cannot_write(error: BaseException) -> bool:
+    """Whether a disk is full or read-only; safetensors has an error of its own for it."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
 def _out_of_memory(error: Exception, frames: list[FrameType]) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-RULES = (_misconfigured, _while_building, _while_reading_checkpoint, _raised_by_us, _out_of_memory)
+RULES = (_misconfigured, _while_building, _while_reading_checkpoint, _raised_by_us, _of_files, _out_of_memory)
 
 
 def _our_folders() -> list[Path]:
@@ -121,12 +136,22 @@ def describe(error: Exception) -> str:
     """One or two lines for an error; the second one tells how to see more, where the parser has not said all."""
     if _PARSING in _functions(error):
         return str(error)
-    text = str(_of_first_member(error))
+    text = _text(_of_first_member(error))
     if "Error(s) in loading state_dict" in text:
         text = _describe_misfit(text)
     elif "Original Traceback" in text:
         text = re.split(r"^\w[\w.]*: ", text, flags=re.MULTILINE)[-1]
-    return f"{shorten(text, 800) or type(error).__name__}\n       ({DEBUG_VARIABLE}=1 shows where this comes from)"
+    key = next((f"{_KEYS[name]}: " for name in _functions(error) & set(_KEYS)), "")
+    return f"{key}{shorten(text, 800) or type(error).__name__}\n       ({DEBUG_VARIABLE}=1 shows where this comes from)"
+
+
+def _text(error: BaseException) -> str:
+    """What an error says; of the system's, the file and the reason."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = "" if error.filename is None else f"{error.filename}: "
+    plain = error.strerror == os.strerror(error.errno or 0)
+    return f"{place}{error.strerror}{'; make room, or write elsewhere' if plain and _cannot_write(error) else ''}"
 
 
 def _of_first_member(error: BaseException) -> BaseException:

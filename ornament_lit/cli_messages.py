@@ -8,7 +8,16 @@ import re
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from ornament_lit.cli_known import class_options, options, subclasses, suggestion, type_of, type_of_option
+from ornament_lit.cli_known import (
+    class_options,
+    elements,
+    key_suggestion,
+    options,
+    subclasses,
+    suggestion,
+    type_of,
+    type_of_option,
+)
 from ornament_lit.imports import LIBRARIES, OWN_PACKAGES, PLUGINS_VARIABLE
 
 Rule = Callable[[str, ArgumentParser], str | None]
@@ -25,6 +34,7 @@ _CLASS_NAMES = (
     r"Expected an instantiatable class, but (\S+) is abstract",
     r"Import path (\S+) does not correspond to a subclass",
     r"Expected '(\S+)' to be a subclass of",
+    r"Not a valid subclass of \w+\. Got value: (\S+)",
     rf"{_PROBLEM} '(\S+)':\s+module \S+ has no attribute",
     rf"{_PROBLEM} '(\S+)':\s+No module named",
 )
@@ -73,8 +83,7 @@ def unknown_arguments(message: str, parser: ArgumentParser) -> str | None:
     names = [word.split("=")[0] for word in found[1].split() if word.startswith("-")]
     if not names:
         return f"unexpected {found[1]!r}; options are written --name=value"
-    name = names[0].lstrip("-")
-    return f"there is no option {names[0]}{suggestion(name, options(parser), '--')}"
+    return f"there is no option {names[0]}{key_suggestion(names[0].lstrip('-'), options(parser), '--')}"
 
 
 def unknown_key(message: str, parser: ArgumentParser) -> str | None:
@@ -87,7 +96,7 @@ def unknown_key(message: str, parser: ArgumentParser) -> str | None:
     depth = next((n for n in range(1, len(words)) if ".".join(words[:n]) not in known), len(words))
     key, parent = ".".join(words[:depth]), ".".join(words[: depth - 1])
     beside = sorted(name for name in known if name.rpartition(".")[0] == parent)
-    hint = suggestion(key, beside)
+    hint = key_suggestion(key, known)
     if not hint and len(beside) <= 20:
         hint = f"; known: {', '.join(beside)}"
     return f"there is no key {key}{hint}"
@@ -95,15 +104,15 @@ def unknown_key(message: str, parser: ArgumentParser) -> str | None:
 
 def unknown_class_option(message: str, parser: ArgumentParser) -> str | None:
     """``init_args: {hiden: ...}``, or an option of a class that was written beside ``class_path``."""
-    found = re.search(r"Option '([^']+)' is not accepted", message)
+    found = re.search(r"Option '([^']+)' is not accepted|unrecognized arguments: --([^.=\s]+)", message)
     paths = re.findall(rf"{_PROBLEM} '([^']+)'", message) or re.findall(r"class_path='([^']+)'", message)
     if not found or not paths or not _keys(message):
         return None
-    key, option, path = ".".join(_keys(message)), found[1], paths[-1]
+    key, option, path = ".".join(_keys(message)), found[1] or found[2], paths[-1]
     if option.split(".")[0] == "class_path":
         return f"{key}: beside class_path stands only init_args; write the options of the class under init_args"
     known = class_options(path)
-    hint = suggestion(option, known) or f"; it takes: {', '.join(known) or 'nothing'}"
+    hint = suggestion(option, [*known, "class_path", "init_args"]) or f"; it takes: {', '.join(known) or 'nothing'}"
     return f"{key}: {path.rpartition('.')[2]} has no option {option!r}{hint}"
 
 
@@ -145,7 +154,7 @@ def missing_keys(message: str, parser: ArgumentParser) -> str | None:
 
 def missing_file(message: str, parser: ArgumentParser) -> str | None:
     """A configuration file that does not exist."""
-    found = re.search(r"File does not exist: '([^']+)'", message)
+    found = re.search(r"(?:File does not exist|Path is not a file): '([^']+)'", message)
     return f"--{'.'.join(_keys(message))}: there is no file {found[1]}" if found else None
 
 
@@ -159,7 +168,13 @@ def wrong_value(message: str, parser: ArgumentParser) -> str | None:
     nested = re.search(r"NestedArg\(key='[^']+', val='([^']*)'", values[0][1])
     rule = re.sub(r"<class '([^']+)'>", r"\1", expected[-1]).replace("NoneType", "null").replace(", ", " or ")
     rule = re.sub(r"(?:\w+\.)+(\w+)", r"\1", rule)
-    return f"{'.'.join(_keys(message))}: expected {rule}, got {shorten((nested or values[0])[1], 100)!r}"
+    key, value = ".".join(_keys(message)), shorten((nested or values[0])[1], 100)
+    if re.search(r"\b(int|float)\b", rule) and re.fullmatch(r"[+-]?(nan|inf|infinity)", value, re.IGNORECASE):
+        return f"{key} must be a finite number, got {value}"
+    if rule.startswith("tuple"):
+        paths = re.findall(rf"{_PROBLEM} '([^']+)'", message) or re.findall(r"class_path='([^']+)'", message)
+        rule = (paths and elements(type_of_option(paths[-1], _keys(message)[-1]))) or rule
+    return f"{key}: expected {rule}, got {value!r}"
 
 
 RULES: tuple[Rule, ...] = (

@@ -3,12 +3,13 @@
 import os
 from argparse import ArgumentError
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from ornament_lit.cli_messages import explain
+from ornament_lit.cli_values import unfit_values
 
 DEBUG_VARIABLE = "ORNAMENT_LIT_DEBUG"
 
@@ -20,6 +21,24 @@ def debugging() -> bool:
 
 class ShortErrors(ArgumentParser):
     """A parser that raises one line: which key, which value, which rule, what else there is."""
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]  # noqa: ANN401
+        """Parse a command line, and check its values.
+
+        Args:
+            args: As jsonargparse has them.
+            kwargs: As jsonargparse has them.
+
+        Raises:
+            ValueError: If it cannot be parsed, a number is not finite, or a value is absent.
+        """
+        try:
+            config: Namespace = super().parse_args(*args, **kwargs)
+        except UnicodeDecodeError as error:
+            self.error(f"Problems parsing config: {error}", error)
+        for message in unfit_values(config):
+            self.error(message)
+        return config
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the message in short.
@@ -54,7 +73,9 @@ def broken_file(message: str, args: list[str]) -> str | None:
     for path in files:
         try:
             content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            return f"{path} must be UTF-8, got byte {error.start} of another encoding; save it as UTF-8"
+        except (yaml.YAMLError, OSError) as error:
             mark = getattr(error, "problem_mark", None)
             place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
             return f"{path}{place}: not YAML: {getattr(error, 'problem', None) or error}"

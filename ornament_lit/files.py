@@ -1,16 +1,78 @@
-"""How files are written: whole or not at all."""
+"""How files are written, whole or not at all, and whether they can be: to be asked before the work."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+
+ASIDE = ".part"
+BLOCK = 4096
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it, so that whoever reads it never finds half of it; folders are made."""
+    """Write a file aside and rename it, so that whoever reads it never finds half of it; folders are made.
+
+    Raises:
+        OSError: If it cannot be written, with the file's name; what was there before is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.part")
-    try:
+    with written_aside(path) as aside:
         aside.write_bytes(content)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A name beside a file's to write to. It becomes the file at the end; nothing is left of what fails.
+
+    Args:
+        path: The file; its folder exists.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        OSError: If it cannot be written, with the file's name.
+    """
+    aside = path.with_name(f"{path.name}{ASIDE}")
+    try:
+        yield aside
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(aside)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def check_file(path: Path) -> None:
+    """Check, before the work, that a file can be written; folders that are not there will be made.
+
+    Args:
+        path: The file; one that is there will be replaced.
+
+    Raises:
+        OSError: If it is a folder, or its folder takes no file.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and shall be a file; give a file's name")
+    check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Check, before the work, that files can be written into a folder, by writing one without a name.
+
+    Args:
+        folder: The folder; where it is not there, the nearest one above it, in which it will be made, is tried.
+
+    Raises:
+        OSError: If it is a file or lies below one, there is no right to write, or the disk is full.
+    """
+    try:
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists() or place.is_symlink())
+        with TemporaryFile(dir=nearest) as file:
+            file.write(bytes(BLOCK))
+    except NotADirectoryError as error:
+        raise NotADirectoryError(f"{folder} cannot be a folder: {nearest} is a file; give another place") from error
+    except OSError as error:
+        raise type(error)(f"nothing can be written to {folder} ({error.strerror}); give another place") from error

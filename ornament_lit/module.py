@@ -45,7 +45,7 @@ from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
 from ornament_lit.noising import add_noise, check_noise_options, denoised_share, prediction_target
 from ornament_lit.reference_nets import ReferenceNet
-from ornament_lit.sampling import Sampler
+from ornament_lit.sampling import Sampler, check_steps
 from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
 
 
@@ -160,6 +160,7 @@ class TryOnModule(LightningModule):
         self.offset_noise = offset_noise
         self.min_snr_gamma = min_snr_gamma
         self.sampler = sampler or Sampler()
+        check_steps(self.sampler.num_steps, noise_scheduler)
         if self.sampler.strength and isinstance(denoiser, NoDenoiser):
             raise ValueError(NO_STEPS)
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
@@ -198,7 +199,8 @@ class TryOnModule(LightningModule):
         ``encoders``: see :func:`check_fingerprints`.
 
         Raises:
-            ValueError: If they are of others, or the warp needs a wider view that the data do not have.
+            ValueError: If they are of others, the warp needs a wider view that the data do not have, or the autoencoder
+                cannot encode their resolution.
         """
         # Buffers are the same on all processes. If each step sent them around, processes with unequally many batches,
         # as in validation, would wait for each other for ever.
@@ -206,6 +208,8 @@ class TryOnModule(LightningModule):
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, buffers)
         if self.warp.wide_view and getattr(getattr(self.trainer, "datamodule", None), "wide_view", 1) is None:
             raise ValueError(NO_WIDE_VIEW)
+        if resolution := getattr(getattr(self.trainer, "datamodule", None), "resolution", None):
+            self.autoencoder.check_resolution(resolution)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             crops = {name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")}

@@ -2,13 +2,14 @@
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from ornament_lit.files import check_file, written_aside
 
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 MODES = {"PNG": ("L", "LA", "RGB", "RGBA", "I;16"), "JPEG": ("L", "RGB")}
@@ -29,6 +30,7 @@ def check_output(path: str | Path, mode: str = "RGB") -> str:
     Raises:
         ValueError: If the suffix is neither, or the format cannot hold the mode.
         FileNotFoundError: If the folder does not exist.
+        OSError: If the path is a folder's, or its folder takes no file.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -38,6 +40,7 @@ def check_output(path: str | Path, mode: str = "RGB") -> str:
     kind = SUFFIXES[path.suffix.lower()]
     if mode not in MODES[kind]:
         raise ValueError(f"{kind} cannot hold a picture of mode {mode} (transparency, 16 bits); write {path.stem}.png")
+    check_file(path)
     return kind
 
 
@@ -56,16 +59,12 @@ def save_picture(picture: Image.Image, path: str | Path, metadata: Mapping[str, 
     Raises:
         ValueError: If the suffix is not known, or the format cannot hold the picture or a keyword.
         FileNotFoundError: If the folder does not exist.
+        OSError: If it cannot be written.
     """
-    path = Path(path)
     kind = check_output(path, picture.mode)
     options = _png_options(metadata) if kind == "PNG" else _jpeg_options(metadata)
-    part = path.with_name(f"{path.name}.part")
-    try:
+    with written_aside(Path(path)) as part:
         picture.save(part, kind, icc_profile=picture.info.get("icc_profile"), **options)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def encode_png(picture: Image.Image) -> bytes:

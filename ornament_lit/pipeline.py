@@ -384,8 +384,4 @@ class OrnamentTryOnPipeline:
         return next(parameter for part in self._modules() for parameter in part.parameters())
 
     def _check_resolution(self) -> None:
-        factor = self.autoencoder.downsample_factor
-        if self.settings.resolution < factor or self.settings.resolution % factor:
-            raise ValueError(
-                f"resolution must be a multiple of {factor}, the autoencoder's factor, got {self.settings.resolution}"
-            )
+        self.autoencoder.check_resolution(self.settings.resolution)

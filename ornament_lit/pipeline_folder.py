@@ -35,6 +35,7 @@ from ornament_lit import __version__
 from ornament_lit.assembly import assemble
 from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.denoiser import Denoiser
+from ornament_lit.files import check_folder
 from ornament_lit.image_encoders import ImageEncoder
 from ornament_lit.mask_heads import MaskHead
 from ornament_lit.models.no_denoiser import NoDenoiser
@@ -110,6 +111,7 @@ def save_folder(
 
     Raises:
         FileExistsError: If there is something else.
+        OSError: If the folder cannot be written.
         ValueError: If a part cannot be written down, or the variant is no word.
     """
     _weights_name(variant)
@@ -124,6 +126,8 @@ def save_folder(
             _halve(aside)
         _let_read(aside)
         _replace(aside, folder)
+    except SafetensorError as error:
+        raise OSError(f"{folder} cannot be written: {error}; make room, or write elsewhere") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -133,11 +137,13 @@ def check_replaceable(folder: Path) -> None:
 
     Raises:
         FileExistsError: If it is a file, or holds something else than a pipeline.
+        OSError: If nothing can be written beside it.
     """
     if folder.is_dir() and not (folder / INDEX).is_file() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} holds something else than a pipeline; choose a new folder")
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; choose a new folder")
+    check_folder(folder.parent)
 
 
 def load_folder(folder: Path, variant: str | None = None) -> dict[str, Any]:

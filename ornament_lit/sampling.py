@@ -124,7 +124,7 @@ class Sampler:
             The drawing.
 
         Raises:
-            ValueError: If ``latents`` have another shape.
+            ValueError: If ``latents`` have another shape, or there are more steps than timesteps in training.
         """
         scheduler, timesteps = self.timesteps(noise_scheduler, conditions.erased_latents.device)
         generators = generators_of(sample_seed)
@@ -150,8 +150,13 @@ class Sampler:
         return Drawing(denoiser.known.insert(latents.to(like.dtype), like, conditions.box_mask), refinements)
 
     def timesteps(self, noise_scheduler: SchedulerMixin, device: torch.device) -> tuple[SchedulerMixin, Tensor]:
-        """The scheduler to draw with, set up for it, and the timesteps that are taken."""
+        """The scheduler to draw with, set up for it, and the timesteps that are taken.
+
+        Raises:
+            ValueError: If there are more steps than timesteps in training.
+        """
         scheduler = self.scheduler_for(noise_scheduler)
+        check_steps(self.num_steps, scheduler)
         scheduler.set_timesteps(self.num_steps, device=device)
         taken = round(self.strength * self.num_steps)
         if not taken:
@@ -215,6 +220,21 @@ def _noise(like: Tensor, generators: list[torch.Generator], given: Tensor | None
     if given.shape != like.shape:
         raise ValueError(f"latents must be noise of the shape {tuple(like.shape)}, got {tuple(given.shape)}")
     return given.to(like.device, like.dtype)
+
+
+def check_steps(num_steps: int, scheduler: SchedulerMixin) -> None:
+    """Check that a drawing has no more steps than training has timesteps.
+
+    Args:
+        num_steps: Denoising steps.
+        scheduler: Its ``num_train_timesteps`` count; a scheduler without them takes any number.
+
+    Raises:
+        ValueError: If there are more.
+    """
+    trained = getattr(scheduler.config, "num_train_timesteps", num_steps)
+    if num_steps > trained:
+        raise ValueError(f"steps of the sampler must be at most {trained}, the timesteps of training, got {num_steps}")
 
 
 def _takes_generator(scheduler: SchedulerMixin) -> bool:

@@ -1,5 +1,9 @@
 """The command line of the trainer, run in this process on a tiny model and the bundled triplets."""
 
+import errno
+import io
+import os
+import shutil
 import signal
 import sys
 from argparse import ArgumentParser
@@ -118,6 +122,22 @@ MISTAKES = [
     (["--trainer.callbacks+=TrainableEMA", "--trainer.callbacks.decey=1"], ["TrainableEMA", "did you mean decay?"]),
     (["--config=nope.yaml"], ["no file", "nope.yaml"]),
     (["junk"], ["unexpected 'junk'"]),
+    (["--model.lr=3"], ["no option --model.lr; did you mean --model.optimizer.lr?"]),
+    (["--model.loss_weight=3"], ["did you mean --model.mask_loss_weight or --model.warp_loss_weight?"]),
+    (["--batch_size=3"], ["did you mean --data.batch_size?"]),
+    (["--modl.mask_loss_weight=3"], ["did you mean --model.mask_loss_weight?"]),
+    (["--report.folder=x"], ["no option --report.folder\n"]),
+    (["--data.epoch_samples=3"], ["did you mean samples_per_epoch?"]),
+    (["--model.denoiser.unt.init_args.x=3"], ["Denoiser has no option 'unt'; did you mean unet?"]),
+    (["--model.mask_head.class_pth=x"], ["did you mean class_path?"]),
+    (["--model.mask_head=null"], ["no class 'None' fits here", "known: BoxMaskHead, PoseAwareMaskHead"]),
+    (["--data.box_growth=5"], ["data.box_growth: expected [float, float], got '5'"]),
+    (["--data.box_growth=[0.1]"], ["data.box_growth: expected [float, float], got '[0.1]'"]),
+    (["--model.mask_loss_weight=nan"], ["model.mask_loss_weight must be a finite number, got nan"]),
+    (["--model.optimizer.lr=.nan"], ["model.optimizer.lr must be a finite number, got nan"]),
+    (["--data.crop_factor=1e999"], ["data.crop_factor must be a finite number, got inf"]),
+    (["--data.box_growth=[.nan,0.1]"], ["data.box_growth must be a finite number, got nan"]),
+    (["--data.val_shards=null"], ["data.val_shards must have a value, got null"]),
     (["--model.optimizer=antigravity.X"], ["'antigravity.X' may not be imported", "ORNAMENT_LIT_PLUGINS"]),
 ]
 LATE_MISTAKES = [
@@ -126,6 +146,12 @@ LATE_MISTAKES = [
     (["--data.batch_size=0"], ["batch_size", "got 0"]),
     (["--trainer.callbacks+=TrainableEMA", "--trainer.callbacks.decay=3"], ["decay", "got 3"]),
     (["--data.train_shards=nowhere-*.tar"], ["nowhere-*.tar"]),
+    (["--data.train_shards=train-{000000..000003.tar"], ["each brace of a pattern must be closed"]),
+    (["--data.resolution=30"], ["resolution must be a multiple of 8, the autoencoder's factor, got 30"]),
+    (["--model.optimizer.lr=-1"], ["model.optimizer", "Invalid learning rate: -1"]),
+    (["--seed_everything=-1"], ["seed_everything: -1 is not in bounds"]),
+    (["--model.sampler=ornament_lit.sampling.Sampler", "--model.sampler.num_steps=5000"], ["at most 1000", "got 5000"]),
+    (["--trainer.logger.save_dir=/dev/null"], ["/dev/null", "Not a directory"]),
     (["--ckpt_path=nowhere.ckpt"], ["nowhere.ckpt"]),
 ]
 
@@ -159,6 +185,9 @@ MISTAKES_IN_YAML = [
     ("model: {mask_head: {class_path: PoseAwareMaskHead, init_args: {itera: 3}}}", ["has no option 'itera'"]),
     ("trainer: {callbacks: [{class_path: TrainableEMO}]}", ["did you mean TrainableEMA?", "MaskVisualizer"]),
     ("trainer: {callbacks: [{class_path: TrainableEMA, init_args: {deca: 1}}]}", ["did you mean decay?"]),
+    ("max_epochs: 3", ["no key max_epochs; did you mean trainer.max_epochs?"]),
+    ("model: {lr: 3}", ["no key model.lr; did you mean model.optimizer.lr?"]),
+    ("model: {mask_loss_weight: .inf}", ["model.mask_loss_weight must be a finite number, got inf"]),
     ("model: [1", ["mistake.yaml, line 1", "not YAML"]),
     ("- 1", ["mistake.yaml", "expected keys and values", "[1]"]),
 ]
@@ -177,6 +206,37 @@ def test_mistake_in_a_file(
     config.write_text(text, encoding="utf-8")
     message = complaint(capsys, ["fit", *tiny, "--config", str(config)], parse)
     assert all(part in message for part in parts), message
+
+
+@pytest.mark.parametrize("content", [b"# caf\xe9", "model: {}".encode("utf-16"), bytes(range(256))])
+def test_a_file_of_another_encoding_is_named(
+    content: bytes,
+    tiny: list[str],
+    parse: Callable[[list[str]], int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "mistake.yaml").write_bytes(content)
+    message = complaint(capsys, ["fit", *tiny, "--config", str(tmp_path / "mistake.yaml")], parse)
+    assert f"{tmp_path / 'mistake.yaml'} must be UTF-8, got byte" in message
+
+
+def test_infinite_defaults_of_a_class_may_stay(tiny: list[str], parse: Callable[[list[str]], int]) -> None:
+    assert parse(["fit", *tiny, "--model.noise_scheduler=diffusers.DPMSolverMultistepScheduler"]) == 0
+
+
+def test_a_folder_is_no_configuration(
+    tiny: list[str], parse: Callable[[list[str]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = complaint(capsys, ["fit", *tiny, f"--config={tmp_path}"], parse)
+    assert f"--config: there is no file {tmp_path}" in message
+
+
+def test_the_progress_bar_of_a_configuration_can_be_turned_off(tiny: list[str]) -> None:
+    words = [*tiny, "--trainer.callbacks+=lightning.pytorch.callbacks.RichProgressBar"]
+    trainer = build([*words, "--trainer.enable_progress_bar=true"]).trainer
+    assert type(trainer.progress_bar_callback).__name__ == "RichProgressBar"
+    assert build(words).trainer.progress_bar_callback is None
 
 
 def test_nothing_given(parse: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,6 +358,33 @@ def test_test_draws_and_writes_a_report_with_the_metrics_of_a_file(
     assert report.protocol["data"]["n"] == 6 and report.protocol["drawing"]["num_steps"] == 2
     assert 0 < len(list((run_folder / "test" / "samples").iterdir())) == 6
     assert "clip_i_reference ↑, ground truth" in (run_folder / "test" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", [{"weight": torch.zeros(3)}, torch.zeros(3)])
+def test_a_plain_file_of_torch_is_no_checkpoint(
+    content: object, tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(content, tmp_path / "plain.ckpt")
+    message = complaint(capsys, ["fit", *tiny, f"--ckpt_path={tmp_path / 'plain.ckpt'}"])
+    assert "plain.ckpt is a checkpoint of another project" in message
+
+
+def test_a_full_disk_anywhere_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        shutil.copyfileobj(Full(), Full())
+
+    class Full(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert end_well(command) == 2
+    assert capsys.readouterr().err.startswith("error: No space left on device; make room, or write elsewhere\n")
+
+
+def test_a_file_that_a_library_misses_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert end_well(lambda: os.makedirs(tmp_path / "file" / "x")) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file' / 'x'}: Not a directory\n")
 
 
 def test_broken_checkpoint(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,11 +14,15 @@ def check(folder: str, write_index: bool = False, workers: int | None = None, sh
         folder: Where the shards (*.tar) are.
         write_index: Write index.json anew, whatever is there.
         workers: Processes; null for one a core.
-        sheet: Where the contact sheet goes; null for contact_sheet.png in the folder.
+        sheet: Where the contact sheet goes (.png, .jpg); null for contact_sheet.png in the folder.
     """
     from datamodules.checking.run import run_check
+    from ornament_lit.pictures import check_output
 
-    run_check(Path(folder).expanduser(), write_index, workers, None if sheet is None else Path(sheet).expanduser())
+    picture = None if sheet is None else Path(sheet).expanduser()
+    if picture is not None:
+        check_output(picture)
+    run_check(Path(folder).expanduser(), write_index, workers, picture)
 
 
 def stats(folder: str, out: str | None = None, workers: int | None = None) -> None:
@@ -30,5 +34,8 @@ def stats(folder: str, out: str | None = None, workers: int | None = None) -> No
         workers: Processes; null for one a core.
     """
     from datamodules.checking.run import run_stats
+    from ornament_lit.files import check_folder
 
-    run_stats(Path(folder).expanduser(), Path(out or folder).expanduser(), workers)
+    target = Path(out or folder).expanduser()
+    check_folder(target)
+    run_stats(Path(folder).expanduser(), target, workers)

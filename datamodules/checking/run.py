@@ -22,6 +22,7 @@ from datamodules.contact_sheet import save_sheet, sheet_of_shards
 from datamodules.index import INDEX, read_index, write_index
 from datamodules.processes import available_cores, map_in_order
 from ornament_lit.files import write_file
+from ornament_lit.pictures import save_picture
 
 REPORT = "check_report.csv"
 SHEET = "contact_sheet.png"
@@ -83,7 +84,7 @@ def run_stats(folder: Path, out: Path, workers: int | None) -> None:
     console.print(f"{summary['correspondence']:.0%} of the samples have a correspondence")
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / "stats.json", (json.dumps(summary, indent=1) + "\n").encode())
-    draw_histograms(summary["quantities"], QUANTITIES).save(out / "stats.png")
+    save_picture(draw_histograms(summary["quantities"], QUANTITIES), out / "stats.png", {})
     console.print(f"{out / 'stats.json'}\n{out / 'stats.png'}", markup=False)
 
 

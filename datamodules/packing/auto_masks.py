@@ -4,7 +4,6 @@ They become files in ``auto_masks/`` beside the shards: look at them, mend what 
 there is never made anew.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,9 @@ from datamodules.packing.images import read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
 from datamodules.packing.windows import window_around
+from ornament_lit.files import write_file
 from ornament_lit.geometry import AnyBox, Box, box_corners, clip_bounding_box, fill_polygon, oriented
+from ornament_lit.pictures import encode_png
 
 FOLDER = "auto_masks"
 NEEDED = {  # what to bring, and the names under which it may lie there
@@ -173,6 +174,4 @@ def _fills(mask: Image.Image, box: Box) -> bool:
 
 
 def _save(mask: Image.Image, path: Path) -> None:
-    part = path.with_name(f"{path.name}.part")
-    mask.save(part, "PNG")
-    os.replace(part, path)
+    write_file(path, encode_png(mask))

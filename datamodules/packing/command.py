@@ -53,11 +53,14 @@ def pack(
     """
     from datamodules.packing.encoding import Encoding
     from datamodules.packing.run import Request, run
+    from ornament_lit.files import check_folder
 
+    folder = Path(out).expanduser()
+    check_folder(folder)
     run(
         Request(
             source=Path(source).expanduser(),
-            out=Path(out).expanduser(),
+            out=folder,
             encoding=Encoding(size, crop_factor, jpeg_quality, min_extent),
             category=type,
             layout=layout,

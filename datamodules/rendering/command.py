@@ -50,7 +50,10 @@ def render(
     """
     from datamodules.processes import available_cores
     from datamodules.rendering.variants import choose_variant, require_packages
+    from ornament_lit.files import check_folder
 
+    folder = Path(out).expanduser()
+    check_folder(folder)
     require_packages()
     from datamodules.rendering.composition import CATEGORIES, Recipe
     from datamodules.rendering.plan import Plan, check_plan, parse_range
@@ -66,7 +69,6 @@ def render(
         )
     shards = parse_range(shard_range, plan.shards)
     recipe = Recipe(seed, split, size, samples_per_pixel, bare, whole_scene, detail_for(size))
-    folder = Path(out).expanduser()
     run(Job(folder, plan, shards, recipe, choose_variant(variant), workers or available_cores()))
 
 
@@ -85,14 +87,17 @@ def correspondence(folder: str, out: str | None = None, workers: int | None = No
     """
     from datamodules.processes import available_cores
     from datamodules.rendering.variants import require_packages
+    from ornament_lit.files import check_folder
 
+    shards = Path(folder).expanduser()
+    target = Path(out).expanduser() if out else shards
+    check_folder(target)
     require_packages()
     from datamodules.rendering.supplementing import supplement
 
     if workers is not None and workers < 1:
         raise ValueError(f"--workers must be at least 1, got {workers}")
-    shards = Path(folder).expanduser()
-    supplement(shards, Path(out).expanduser() if out else shards, workers or available_cores())
+    supplement(shards, target, workers or available_cores())
 
 
 def detail_for(size: int) -> float:

@@ -18,6 +18,19 @@ class Autoencoder(nn.Module, ABC):
     latent_channels: int
     downsample_factor: int
 
+    def check_resolution(self, resolution: int) -> None:
+        """Check that pictures of a size can be encoded and come back at that size.
+
+        Args:
+            resolution: Their side in pixels.
+
+        Raises:
+            ValueError: If it is no multiple of ``downsample_factor``.
+        """
+        factor = self.downsample_factor
+        if resolution < factor or resolution % factor:
+            raise ValueError(f"resolution must be a multiple of {factor}, the autoencoder's factor, got {resolution}")
+
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """Encode images, without randomness.

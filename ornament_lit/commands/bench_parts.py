@@ -38,7 +38,11 @@ class BenchCLI(TryOnCLI):
         """Build nothing yet."""
 
     def build(self, device: torch.device) -> TryOnModule:
-        """Build the module; on the meta device in float32, and pretrained parts have sizes and no weights."""
+        """Build the module; on the meta device in float32, and pretrained parts have sizes and no weights.
+
+        Raises:
+            ValueError: If the parts cannot be built, or the autoencoder cannot encode the data's resolution.
+        """
         meta = device.type == "meta"
         random = self.random_weights or meta
         parser = ArgumentParser(exit_on_error=False)
@@ -49,6 +53,7 @@ class BenchCLI(TryOnCLI):
                 stack.enter_context(nullcontext() if meta else weights_of(self.recipe().precision))
             model = randomised(self.config.model) if random else self.config.model
             module: TryOnModule = parser.instantiate(parser.parse_object({"model": model})).model
+        module.autoencoder.check_resolution(self.config.data.init_args.resolution)
         return module
 
     def build_data(self) -> LightningDataModule:

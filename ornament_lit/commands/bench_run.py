@@ -19,7 +19,7 @@ from ornament_lit.benching.session import Session
 from ornament_lit.benching.steps import take_steps
 from ornament_lit.commands.bench_options import BenchOptions
 from ornament_lit.commands.bench_parts import BenchCLI, probe, quieten
-from ornament_lit.files import write_file
+from ornament_lit.files import check_file, write_file
 
 SHARE_OF_FREE = 0.9
 Say = Callable[[str], None]
@@ -34,7 +34,10 @@ def run(options: BenchOptions, words: Sequence[str]) -> None:
 
     Raises:
         ValueError: If the configuration is wrong or there is no CUDA device.
+        OSError: If the figures cannot be written.
     """
+    if options.output is not None:
+        check_file(options.output)
     device = choose_device(options.device)
     if options.threads is not None:
         torch.set_num_threads(options.threads)

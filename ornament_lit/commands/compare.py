@@ -30,13 +30,15 @@ def compare(
         halves: Random halves for the intervals of FID and KID; 0 for none.
         confidence: Share of the resamples within the intervals.
     """
-    from ornament_lit.files import write_file
+    from ornament_lit.files import check_file, write_file
     from ornament_lit.metrics.bootstrap import Resampling, check_resampling
     from ornament_lit.reports import compare_reports, read_report
     from ornament_lit.reports.comparison import markdown_comparison, protocol_differences
 
     resampling = Resampling(resamples, halves, confidence)
     check_resampling(resampling)
+    if output is not None:
+        check_file(output)
     before, after = read_report(first), read_report(second)
     differences = compare_reports(before, after, resampling)
     differing = protocol_differences(before, after)

@@ -1,5 +1,6 @@
 """What ``try-on`` does: load, draw, write."""
 
+import errno
 import json
 import sys
 import warnings
@@ -15,11 +16,13 @@ from ornament_lit import __version__
 from ornament_lit.commands.requests import Request, read_list, request_of
 from ornament_lit.commands.try_on_options import TryOnOptions, WornOptions
 from ornament_lit.exporting import load_checkpoint
+from ornament_lit.files import check_folder
 from ornament_lit.geometry import check_box
 from ornament_lit.photographs import MIN_SIDE, open_photograph
 from ornament_lit.pictures import check_output, save_picture
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline_output import TryOnOutput
+from ornament_lit.sampling import check_steps
 from ornament_lit.windows import ornament_window
 
 METADATA = "ornament_lit"
@@ -56,7 +59,9 @@ def run(options: TryOnOptions, worn: list[WornOptions]) -> None:
             draw(load(options), request, pictures, options)
             print(request.output)
         else:
-            run_list(options, read_list(options.batch, Path(options.output or ""), options.seed))
+            folder = Path(options.output or "")
+            check_folder(folder)
+            run_list(options, read_list(options.batch, folder, options.seed))
 
 
 def run_list(options: TryOnOptions, requests: list[Request]) -> None:
@@ -64,6 +69,7 @@ def run_list(options: TryOnOptions, requests: list[Request]) -> None:
 
     Raises:
         SystemExit: With 1, if some could not be drawn.
+        OSError: If the disk is full.
     """
     pipeline = load(options)
     failed = 0
@@ -73,6 +79,8 @@ def run_list(options: TryOnOptions, requests: list[Request]) -> None:
             request.output.parent.mkdir(parents=True, exist_ok=True)
             draw(pipeline, request, open_pictures(request), options)
         except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
             failed += 1
             print(f"{request.name}: {error}", file=sys.stderr)
     print(f"{len(requests) - failed} of {len(requests)} pictures: {options.output}")
@@ -81,7 +89,12 @@ def run_list(options: TryOnOptions, requests: list[Request]) -> None:
 
 
 def load(options: TryOnOptions) -> OrnamentTryOnPipeline:
-    """Load the pipeline that options name."""
+    """Load the pipeline that options name.
+
+    Raises:
+        ValueError: If it cannot be loaded, or not take so many steps.
+        FileNotFoundError: If it is not there.
+    """
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device=cuda needs a CUDA device, and there is none; leave it out")
     device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,6 +103,8 @@ def load(options: TryOnOptions) -> OrnamentTryOnPipeline:
     else:
         assert options.checkpoint is not None
         pipeline = load_checkpoint(options.checkpoint, options.raw, options.resolution)
+    if options.steps is not None:
+        check_steps(options.steps, pipeline.scheduler)
     pipeline.set_progress_bar_config(disable=None, desc="drawing")
     return pipeline.to(device, getattr(torch, options.dtype))
 

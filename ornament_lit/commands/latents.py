@@ -95,8 +95,10 @@ def compute(options: LatentsOptions, training: Sequence[str]) -> None:
     from datamodules.precomputing import Encoders, make_card, write_latents
     from datamodules.shards import resolve_shards
     from ornament_lit.commands.encoders import build_encoders
+    from ornament_lit.files import check_folder
     from ornament_lit.image_encoders import NoImageEncoder
 
+    check_folder(options.out)
     shards = resolve_shards(options.shards)
     autoencoder, image_encoder, data = build_encoders(training)
     if options.image_tokens and image_encoder.num_tokens == 0:

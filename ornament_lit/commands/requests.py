@@ -111,6 +111,9 @@ def parse_box(text: str) -> AnyBox:
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    foreign = next((mark for mark in (";", "\t") if len(columns) == 1 and mark in columns[0]), None)
+    if foreign:
+        raise ValueError(f"the columns of {path} must be separated by commas, got {foreign!r}; save it with commas")
     absent, unknown = [c for c in NEEDED if c not in columns], [c for c in columns if c not in KNOWN]
     if absent or unknown:
         found = f"lacks {', '.join(absent)}" if absent else f"has the unknown {', '.join(map(str, unknown))}"

@@ -51,6 +51,8 @@ def study(
         checkpoint: Test this checkpoint instead of training; for studies whose variants differ in the test alone.
         dry_run: Print the commands only.
     """
+    from ornament_lit.files import check_folder
+
     plan = read_study(file)
     chosen = plan.seeds if seeds is None else parse_seeds(seeds)
     shared = ["--config", base, *plan.args, *shlex.split(args)]
@@ -63,6 +65,7 @@ def study(
         for line in dict.fromkeys(shlex.join(run.words) for runs in tests.values() for pair in runs for run in pair):
             print(f"python -m ornament_lit {line}")
         return
+    check_folder(folder)
     total = sum(len(runs) for runs in tests.values())
     number = 0
     for name, runs in tests.items():
@@ -76,10 +79,10 @@ def study(
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Numbers separated by commas."""
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError as error:
-        raise ValueError(f"--seeds must be numbers separated by commas, such as 0,1,2, got {text!r}") from error
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise ValueError(f"--seeds must be numbers from 0, separated by commas, such as 0,1,2, got {text!r}")
+    return tuple(map(int, words))
 
 
 def check_untrained(plan: Study) -> None:

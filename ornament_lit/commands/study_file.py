@@ -53,7 +53,11 @@ def read_study(file: Path) -> Study:
         known = ", ".join(sorted(path.stem for path in Path("configs/studies").glob("*.yaml")))
         raise FileNotFoundError(f"there is no study {file}; configs/studies has {known or 'none here'}")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} must be UTF-8, got byte {error.start} of another encoding; save it so") from error
+    try:
+        content = yaml.safe_load(text)
         variants = {name: _variant(entry or {}) for name, entry in content.pop("variants").items()}
         lists = {name: tuple(content[name]) for name in ("args", "test_args", "seeds", "figures") if name in content}
         found = Study(**{**content, **lists, "variants": variants})

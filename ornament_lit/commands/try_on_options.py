@@ -1,5 +1,6 @@
 """The options of ``try-on``, and what can be said of them before anything heavy is loaded."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -98,6 +99,8 @@ def check_options(options: TryOnOptions) -> None:
     absent = [f"--{name}" for name in needed if getattr(options, name) is None]
     if absent:
         raise ValueError(f"missing: {', '.join(absent)}")
+    if not options.batch and str(options.output).endswith(("/", os.sep)):
+        raise ValueError(f"--output must be a picture's file, got the folder {options.output!r}; give a name in it")
     given = [f"--{name}" for name in ("person", *GROUPED) if getattr(options, name) is not None]
     if options.batch and given:
         raise ValueError(f"with --batch, the list says {', '.join(given)}; leave them out")

@@ -99,6 +99,14 @@ def test_goes_on_where_a_run_was_broken_off(make_trainer: Build, tmp_path: Path)
     assert again.drawn == [] and again.keys_done == set()
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_the_drawing(make_trainer: Build, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    module = Drawer()
+    with pytest.raises(ValueError, match=r"cannot be a folder: .* is a file"):
+        predict(make_trainer, module, tmp_path / "file")
+    assert module.drawn == []
+
+
 def test_two_processes_write_one_list(make_trainer: Build, tmp_path: Path) -> None:
     lines = predict(make_trainer, Drawer(), tmp_path, strategy="ddp_fork", devices=2, use_distributed_sampler=False)
     assert [line["key"] for line in lines] == [f"a/{number}" for number in range(6)]

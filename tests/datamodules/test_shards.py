@@ -47,6 +47,9 @@ def test_what_matches_nothing_is_named(shard_dir: Path, name: str) -> None:
 def test_a_folder_without_shards_and_no_shards_at_all(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=tmp_path.name):
         resolve_shards(str(tmp_path))
+    for pattern in ("train-{000000..000003.tar", "train-000000..000003}.tar"):
+        with pytest.raises(ValueError, match=r"each brace of a pattern must be closed.*got 'train-"):
+            resolve_shards(pattern)
     with pytest.raises(ValueError, match="at least one shard"):
         resolve_shards([])
 

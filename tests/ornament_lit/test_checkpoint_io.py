@@ -93,10 +93,30 @@ def test_a_link_to_nothing_names_the_newest_whole_one(saved: Path) -> None:
         AtomicCheckpointIO().load_checkpoint(saved / "last.ckpt", weights_only=True)
 
 
-def test_what_is_whole_but_holds_code_keeps_torchs_own_message(tmp_path: Path) -> None:
-    torch.save({"code": Trainer}, tmp_path / "code.ckpt")
-    with pytest.raises(Exception, match="Weights only load failed"):
-        AtomicCheckpointIO().load_checkpoint(tmp_path / "code.ckpt", weights_only=True)
+def test_what_is_whole_but_holds_code_is_refused_without_torchs_advice_and_never_advised(saved: Path) -> None:
+    torch.save({"state_dict": {}, "code": Trainer}, saved / "code.ckpt")
+    with pytest.raises(ValueError, match="pickled objects can run any code") as caught:
+        AtomicCheckpointIO().load_checkpoint(saved / "code.ckpt", weights_only=True)
+    assert "weights_only" not in str(caught.value)
+    assert newest_whole(saved) == saved / "code.ckpt"
+    (saved / "cut.ckpt").write_bytes((saved / "step-2.ckpt").read_bytes()[:5000])
+    for name, rule in (("cut.ckpt", "is damaged"), ("nowhere.ckpt", "there is no checkpoint")):
+        with pytest.raises((ValueError, FileNotFoundError), match=rf"{rule}.* is .*step-2\.ckpt$"):
+            AtomicCheckpointIO().load_checkpoint(saved / name, weights_only=True)
+
+
+def test_a_folder_is_no_checkpoint(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is a folder; the newest whole one in it is .*step-2\.ckpt$"):
+        AtomicCheckpointIO().load_checkpoint(saved, weights_only=True)
+    with pytest.raises(ValueError, match="is a folder; there is no whole one in it"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path, weights_only=True)
+
+
+@pytest.mark.parametrize("content", [{"weight": torch.zeros(3)}, torch.zeros(3)])
+def test_a_plain_file_of_torch_is_no_checkpoint(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "plain.ckpt")
+    with pytest.raises(ValueError, match=r"plain\.ckpt is a checkpoint of another project"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "plain.ckpt", weights_only=True)
 
 
 def test_removing_what_last_points_to_turns_the_link_first(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,12 @@ def test_a_file_that_is_not_there_and_wrong_seeds(tmp_path: Path, capsys: pytest
     assert "configs/studies has ablation" in capsys.readouterr().err
     assert main(["study", str(STUDIES[0]), "--seeds", "a,b", "--dry_run"]) == 2
     assert "separated by commas" in capsys.readouterr().err
+    for content in (bytes(range(256)), "title: caf\xe9".encode("latin-1")):
+        (tmp_path / "s.yaml").write_bytes(content)
+        with pytest.raises(ValueError, match=r"s\.yaml must be UTF-8, got byte"):
+            read_study(tmp_path / "s.yaml")
+    with pytest.raises(ValueError, match="must be numbers from 0, separated by commas"):
+        parse_seeds("0,-1")
     assert parse_seeds("3,5") == (3, 5) and slug("w/o mask-guided T = 3") == "w-o-mask-guided-t---3"
 
 
