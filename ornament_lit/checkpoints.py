@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters, _given_hyperparameters_context
 from torch import Tensor, nn
 
-from ornament_lit.imports import import_plugins, restrict_imports
+from ornament_lit.imports import forbidden, import_plugins, restrict_imports
 
 
 def save_configuration(module: LightningModule) -> None:
@@ -83,7 +83,9 @@ def configuration_of(path: str | Path) -> Iterator[None]:
         with kept:
             yield
     except ArgumentError as error:
-        raise ValueError(f"the configuration in {path} cannot be built here: {error}") from error
+        raise ValueError(
+            f"the configuration in {path} cannot be built here: {forbidden(str(error)) or error}"
+        ) from error
 
 
 def frozen_state(module: nn.Module) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from ornament_lit.cli_known import (
     type_of,
     type_of_option,
 )
-from ornament_lit.imports import LIBRARIES, OWN_PACKAGES, PLUGINS_VARIABLE
+from ornament_lit.imports import forbidden
 
 Rule = Callable[[str, ArgumentParser], str | None]
 
@@ -118,14 +118,8 @@ def unknown_class_option(message: str, parser: ArgumentParser) -> str | None:
 
 def forbidden_import(message: str, parser: ArgumentParser) -> str | None:
     """A class path outside the packages that may be imported."""
-    found = re.search(r"Importing '([^']+)' is not allowed", message)
-    if not found:
-        return None
-    allowed = ", ".join((*OWN_PACKAGES, *LIBRARIES))
-    return (
-        f"{'.'.join(_keys(message))}: {found[1]!r} may not be imported; a class comes from {allowed} "
-        f"or from a package that the environment variable {PLUGINS_VARIABLE} names"
-    )
+    found = forbidden(message)
+    return found and f"{'.'.join(_keys(message))}: {found}"
 
 
 def wrong_class(message: str, parser: ArgumentParser) -> str | None:

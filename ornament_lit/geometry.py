@@ -58,10 +58,8 @@ def read_box(values: Iterable[Any]) -> AnyBox:
     if len(numbers) not in (4, 5):
         raise ValueError(f"a box must be four numbers x0,y0,x1,y1, or five with the angle in degrees, got {given}")
     x0, y0, x1, y1, *angle = numbers
-    if not all(map(math.isfinite, (x0, y0, x1, y1))):
-        raise ValueError(f"a box must be finite numbers x0,y0,x1,y1 with x0 < x1 and y0 < y1, got {given}")
-    if x0 >= x1 or y0 >= y1:
-        raise ValueError(f"a box must be x0,y0,x1,y1 with x0 < x1 and y0 < y1, got {given}; mind the order")
+    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x0 >= x1 or y0 >= y1:
+        raise ValueError(f"a box must be x0,y0,x1,y1, finite and with x0 < x1 and y0 < y1, got {given}; mind the order")
     if not angle:
         return x0, y0, x1, y1
     if not math.isfinite(angle[0]):

@@ -1,6 +1,7 @@
 """What a configuration or a checkpoint may import, and the user's own packages."""
 
 import os
+import re
 from importlib import import_module
 
 from jsonargparse import set_parsing_settings
@@ -24,6 +25,18 @@ def restrict_imports() -> None:
     set_parsing_settings(
         import_path_denylist=["*"],
         import_path_allowlist=[*OWN_PACKAGES, *LIBRARIES, *plugins()],
+    )
+
+
+def forbidden(message: str) -> str | None:
+    """What may be imported, where jsonargparse says that something may not; None where it says something else."""
+    found = re.search(r"Importing '([^']+)' is not allowed", message)
+    if not found:
+        return None
+    allowed = ", ".join((*OWN_PACKAGES, *LIBRARIES))
+    return (
+        f"{found[1]!r} may not be imported; a class comes from {allowed} "
+        f"or from a package that the environment variable {PLUGINS_VARIABLE} names"
     )
 
 

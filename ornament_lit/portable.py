@@ -13,7 +13,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
-from ornament_lit.imports import import_plugins, restrict_imports
+from ornament_lit.imports import forbidden, import_plugins, restrict_imports
 
 FOUND_BY = ("path", "subfolder", "variant")
 HERE = "{folder}"
@@ -104,7 +104,9 @@ def build(
     try:
         built = parser.instantiate(parser.parse_object(found))
     except Exception as error:
-        raise ValueError(f"a part described in {folder} cannot be built here: {error}") from error
+        raise ValueError(
+            f"a part described in {folder} cannot be built here: {forbidden(str(error)) or error}"
+        ) from error
     return {name: built[name] for name in types}
 
 

@@ -359,7 +359,9 @@ def test_a_folder_of_a_stranger_imports_nothing(folder: Path, tmp_path: Path, mo
     (tmp_path / "a_trap.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
     edit(folder, lambda index: index["parts"]["mask_head"].update(class_path="a_trap.Head"))
-    with pytest.raises(ValueError, match=r"(?s)cannot be built here.*a_trap.*not allowed"):
+    with pytest.raises(
+        ValueError, match=r"(?s)cannot be built here.*a_trap.*may not be imported.*ORNAMENT_LIT_PLUGINS"
+    ):
         OrnamentTryOnPipeline.from_pretrained(folder)
 
 

@@ -332,6 +332,20 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert captured.out == "" and written(files) == []
 
 
+def test_a_checkpoint_with_a_class_of_an_absent_plugin_says_how_to_name_it(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["hyper_parameters"]["mask_head"]["class_path"] = "my_plugin.RoundMaskHead"
+    torch.save(content, tmp_path / "last.ckpt")
+    assert main(["export", f"--checkpoint={tmp_path / 'last.ckpt'}", f"--output={tmp_path / 'out'}"]) == 2
+    message = (
+        "last.ckpt cannot be built here: 'my_plugin.RoundMaskHead' may not be imported.*ORNAMENT_LIT_PLUGINS names$"
+    )
+    assert_one_line(capsys.readouterr().err, message)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_second_ornament_is_checked_too(
     try_on: Callable[..., int], files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
