@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import (
     active_children,
@@ -19,7 +19,7 @@ from multiprocessing import (
 )
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any, TypeVar
 
 if sys.platform == "linux":
@@ -29,6 +29,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 AHEAD = 4
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def available_cores() -> int:
@@ -87,19 +88,20 @@ def worker_pool(
         A function that hands a task to them: a function and its arguments.
     """
     executor = ProcessPoolExecutor(workers, context, initializer=initializer, initargs=arguments)
-    # The first task starts the processes; those of a fork server have its mask of signals.
-    starting = _blocked_interrupts if context.get_start_method() == "spawn" else nullcontext
 
     def submit(function: Callable[..., Result], *task: object) -> Future[Result]:
-        with starting():
+        with _starting():  # the first task starts the processes
             return executor.submit(function, *task)
 
     try:
         yield submit
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-        for child in active_children():
+        children = active_children()
+        for child in children:
             child.terminate()
+        for child in children:
+            child.join()
 
 
 def _context(module: str) -> BaseContext:
@@ -109,22 +111,31 @@ def _context(module: str) -> BaseContext:
     context = get_context("forkserver")
     context.set_forkserver_preload([module])
     resource_tracker.ensure_running()  # it would let interrupts through again
-    with _blocked_interrupts():
+    with _starting():
         forkserver.ensure_running()
     return context
 
 
 @contextmanager
-def _blocked_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C from the processes that are started now, also while they import; ending them is the parent's task."""
-    if not hasattr(signal, "pthread_sigmask"):
+def _starting() -> Iterator[None]:
+    """Start processes: Ctrl-C is kept from them, ending them is the parent's task, which is told of it afterwards.
+
+    Half-started processes would complain that their parent is gone.
+    """
+    if current_thread() is not main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    arrived: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in STOPPING}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for told in arrived:
+            signal.raise_signal(told)
 
 
 def start_worker() -> None:

@@ -43,6 +43,9 @@ def walk_headers(file: BinaryIO) -> Iterator[tuple[tarfile.TarInfo, int]]:
     with tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
         while info := archive.next():
             if info.size < 0 or not end < archive.offset <= size:
-                raise ValueError(f"a damaged header at byte {end}: its member of {info.size} bytes is not in the file")
+                raise ValueError(
+                    f"the member at byte {end} has {info.size} bytes, which are not in the file: it is cut off, or its "
+                    "header is damaged"
+                )
             end = archive.offset
             yield info, end

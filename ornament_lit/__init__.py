@@ -1,3 +1,8 @@
 """ornament_lit: virtual try-on of ornaments with diffusion models, on PyTorch Lightning."""
 
+import os
+
+# Before torch is loaded: threads that wait shall not spin against whoever else wants the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __version__ = "0.1.0"

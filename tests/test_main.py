@@ -1,5 +1,6 @@
 """The front door: what it answers before anything heavy is imported, and how plain functions become commands."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,11 @@ def test_bug_in_a_function_command_keeps_its_traceback(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys.modules["a_module_of_commands"], "measure", broken)
     with pytest.raises(ValueError, match="a bug"):
         main(["measure"])
+
+
+def test_threads_that_wait_do_not_spin_unless_the_user_says_so() -> None:
+    code = "import os, sys, ornament_lit; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    for given, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+        output = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True, cwd=ROOT)
+        assert output == f"{expected} False\n"

@@ -20,6 +20,7 @@ from datamodules.rendering.denoising import denoise
 from datamodules.rendering.lights import Dome, draw_dome, irradiance
 from datamodules.rendering.masks import Coverage, Masks, Window, camera_frame, extent
 from datamodules.rendering.scene import Part, bare_parts, laid_parts, load_scene, worn_parts
+from datamodules.rendering.schema import COMPONENTS, PENDANT, POSE, complete
 from datamodules.rendering.tone_mapping import adapted_exposure, develop
 from datamodules.rendering.tracing import GROUPS, View, features, trace
 from datamodules.rendering.vectors import Vector, unit
@@ -111,16 +112,17 @@ def _render(
 
 def _metadata(composition: Composition, recipe: Recipe, lights: dict[str, Any]) -> dict[str, Any]:
     worn, window = composition.worn, composition.window
+    design = asdict(composition.design)
     mask = _oriented(composition.masks.visible, composition.mirrored)
     return {
         "type": composition.design.category,
         "kind": composition.design.kind,
         "box": extent(mask),
-        "design": asdict(composition.design),
-        "components": worn.components,
+        "design": design | {"pendant": complete(design["pendant"] or {}, PENDANT)},
+        "components": complete(worn.components, COMPONENTS),
         "materials": sorted(worn.ornament),
         "visible_fraction": round(composition.visible_fraction, 4),
-        "pose": worn.info,
+        "pose": complete(worn.info, POSE),
         "reference": composition.laid.info,
         "look": composition.look.info,
         "lights": lights,
@@ -129,7 +131,7 @@ def _metadata(composition: Composition, recipe: Recipe, lights: dict[str, Any]) 
         "split": recipe.split,
         "seed": recipe.seed,
         "attempt": composition.attempt,
-        "rejected": list(composition.rejected),
+        "rejected": ", ".join(composition.rejected),
         "samples_per_pixel": recipe.samples_per_pixel,
         "mitsuba": mitsuba.__version__,
         "variant": mitsuba.variant(),

@@ -79,10 +79,10 @@ def test_the_metadata_tell_all_that_was_drawn(rendered):
     metadata = json.loads(rendered.entries["json"])
     assert metadata["type"] == "ring" and metadata["split"] == "train"
     assert metadata["variant"] == "scalar_rgb" and metadata["mitsuba"]
-    assert all(isinstance(count, int) and count > 0 for count in metadata["components"].values())
+    assert all(isinstance(count, int) and count >= 0 for count in metadata["components"].values())
     assert 0.4 <= metadata["visible_fraction"] <= 1
     assert metadata["design"]["kind"] == metadata["kind"]
-    assert metadata["rejected"] == list(rendered.rejected)
+    assert metadata["rejected"] == ", ".join(rendered.rejected)
     x, y, side = metadata["crop"]
     assert 0 <= x <= 1 - side + 1e-4 and 0 <= y <= 1 - side + 1e-4
 
