@@ -71,7 +71,7 @@ class TrainableEMA(Callback):
             )
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the raw weights back into the module, and take over the averages, where a fit goes on."""
+        """Put the raw weights back into the module, and take over the averages, where a fit is resumed."""
         self._forget()
         if trainer.state.fn != TrainerFn.FITTING:
             return

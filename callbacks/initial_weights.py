@@ -14,7 +14,7 @@ class InitialWeights(Callback):
     """Begin a training from the weights of another one, to fine-tune it on data of your own or to train it longer.
 
     Only weights are taken: the average, where the checkpoint has one. Steps, optimizer, schedules, configuration and
-    position in the data begin anew; to go on with an interrupted training instead, give ``--ckpt_path``, which
+    position in the data begin anew; to resume an interrupted training instead, give ``--ckpt_path``, which
     restores all of it, whatever this callback has loaded. Frozen parts come from their own files, as ever.
 
     Args:
@@ -34,7 +34,7 @@ class InitialWeights(Callback):
         self.parts = parts
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Load the weights; a fit that goes on replaces them by its own, and does without the file."""
+        """Load the weights; a resumed fit replaces them by its own, and does without the file."""
         if stage != "fit" or not self.checkpoint.exists():
             return
         weights = self._taken(self._read(pl_module))

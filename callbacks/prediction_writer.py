@@ -28,7 +28,7 @@ LONGEST_NAME = 120
 class PredictionWriter(BasePredictionWriter):
     """Write what ``predict`` draws: ``images/KEY.png``, ``masks/KEY.png`` and one line of ``results.jsonl`` a sample.
 
-    A run that goes on in the same folder leaves out the samples whose files are there. Any number of processes can
+    A run that is resumed in the same folder leaves out the samples whose files are there. Any number of processes can
     write; each notes its samples in a file of its own, and the first one puts them together at the end. The images
     are the windows as they were drawn, not pasted back into the photographs.
 
@@ -36,7 +36,7 @@ class PredictionWriter(BasePredictionWriter):
         folder: Where the files go; null for ``predictions`` in the run's folder.
 
     Raises:
-        ValueError: When a run starts, if the folder cannot be written, or was begun with another checkpoint or
+        ValueError: When a run starts, if the folder cannot be written, or holds predictions of another checkpoint or
             sampler.
     """
 
@@ -157,7 +157,7 @@ def _card(trainer: Trainer, module: "TryOnModule") -> dict[str, Any]:
 
 
 def _begin(folder: Path, card: Mapping[str, Any]) -> str:
-    """Begin a folder or go on in it; what is wrong with it, or nothing."""
+    """Begin a folder or resume in it; what is wrong with it, or nothing."""
     try:
         check_folder(folder)
     except OSError as error:
@@ -168,7 +168,7 @@ def _begin(folder: Path, card: Mapping[str, Any]) -> str:
         differing = [name for name in card if name != "checkpoint" and earlier.get(name) != card[name]]
         if differing:
             return (
-                f"the predictions in {folder} were begun with another {' and '.join(differing)}; choose another "
+                f"the predictions in {folder} were made with another {' and '.join(differing)}; choose another "
                 "folder by --prediction_writer.folder, or delete it"
             )
         return ""

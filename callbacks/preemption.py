@@ -1,4 +1,4 @@
-"""Preemption: a run that is told to go saves first, and goes on later as if nothing had been."""
+"""Preemption: a run that is told to stop saves first, and is resumed later as if nothing had been."""
 
 import os
 import re
@@ -29,7 +29,7 @@ class Preemption(Callback):
 
     A signal to any of the processes is noted at once, and answered at the end of the training batch that runs: all
     processes write ``last.ckpt`` together and end with an exit code that asks to be started again. The same command
-    with ``--ckpt_path auto`` then goes on, and its losses are those of an undisturbed run. During validation the
+    with ``--ckpt_path auto`` then resumes, and its losses are those of an undisturbed run. During validation the
     answer waits for the next training batch, so the warning has to come early enough before the end.
 
     It takes the place of Lightning's own handling of signals, auto-requeue on SLURM included, which saves within a
@@ -81,7 +81,7 @@ class Preemption(Callback):
             return
         path = save_last(trainer)
         name = signal.Signals(number).name
-        rank_zero_info(f"{name} at step {trainer.global_step}: saved {path}; go on with --ckpt_path auto")
+        rank_zero_info(f"{name} at step {trainer.global_step}: saved {path}; resume with --ckpt_path auto")
         if self.requeue and trainer.is_global_zero:
             requeue(os.environ)
         # Lightning would kill the process that was started, where one that it started itself ends with an error.

@@ -34,7 +34,7 @@ SIGNATURE = re.compile(r"(?<=\?)[^\s\"']*=[^\s\"']*")
 class RunRecord(Callback):
     """Write ``run.json`` into the run's folder when a fit starts: which code, machine and command made it.
 
-    It is a list with an entry for each start, so that a run that goes on from a checkpoint has as many as it had
+    It is a list with an entry for each start, so that a resumed run has as many as it had
     starts; a new run in the folder begins the list anew. An entry has the command line, the git commit of the code and
     whether files differ from it, versions, hosts and devices, the number of processes, and the environment variables
     that decide how a run goes. Variables, and parts of addresses, that may hold secrets are left out. ``fit`` always

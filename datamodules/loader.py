@@ -37,7 +37,7 @@ class Process:
 class TripletLoader:
     """Iterates the batches of one process, an epoch at a time.
 
-    It starts lazily, at the first ``next``: trainers call ``iter`` before they know where a resumed run goes on. It
+    It starts lazily, at the first ``next``: trainers call ``iter`` before they know where a resumed run starts. It
     is not a ``DataLoader``, so that a trainer does not put samplers of its own into it.
 
     Args:

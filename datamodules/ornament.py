@@ -39,7 +39,7 @@ class OrnamentDataModule(LightningDataModule):
     needed.
 
     The order of training samples is a function of seed, epoch and shards alone. A run can be stopped anywhere and
-    goes on exactly from its checkpoint, on any number of processes and workers whose global batch is the same.
+    resumes exactly from its checkpoint, on any number of processes and workers whose global batch is the same.
     Samples that cannot be used are counted and reported once an epoch; in training others take their places.
 
     Args:
@@ -279,7 +279,7 @@ class OrnamentDataModule(LightningDataModule):
         return self._position.to_dict(self.trainer, self._plan())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the state until it is known whether training goes on from it."""
+        """Keep the state until it is known whether training resumes from it."""
         self._position.load(state_dict)
 
     def _resume(self, fit_loop: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Where training is in its data, and how a run goes on from there with other processes than before.
+"""Where training is in its data, and how a run resumes from there with other processes than before.
 
 Lightning counts batches of one process, and a checkpoint has its counters. What they mean for the data (of which
 order, with how many samples to a step) is kept beside them by the data module. On resuming, :func:`refuse_changes`
@@ -56,7 +56,7 @@ def position_to_save(trainer: Trainer) -> Position:
 
 
 def refuse_changes(epoch: int, done: int, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Check that a run can go on in the middle of an epoch.
+    """Check that a run can resume in the middle of an epoch.
 
     Args:
         epoch: Epoch of the checkpoint.
@@ -74,12 +74,12 @@ def refuse_changes(epoch: int, done: int, before: dict[str, Any], now: dict[str,
         )
         raise ValueError(
             f"the checkpoint is from the middle of epoch {epoch} ({done} steps), whose order of samples has changed: "
-            f"{details}; set it back, or go on from a checkpoint of an epoch's end"
+            f"{details}; set it back, or resume from a checkpoint of an epoch's end"
         )
 
 
 def write_counters(fit_loop: Progress, position: Position, end: int, was: int, now: int) -> None:
-    """Write Lightning's counters for a run that goes on, from scratch, in one of two forms that Lightning goes on from.
+    """Write Lightning's counters for a resumed run, from scratch, in one of two forms that Lightning resumes from.
 
     Either an epoch begins, or some of its batches are done and the next thing is the validation, where one is due
     after them and has not ended. Taken as they are, counters of a checkpoint that was written within a step go wrong:
@@ -89,7 +89,7 @@ def write_counters(fit_loop: Progress, position: Position, end: int, was: int, n
 
     Args:
         fit_loop: State of the fit loop in the checkpoint; it is changed.
-        position: Where the run goes on; after the last batch of an epoch the start of the next one.
+        position: Where the run resumes; after the last batch of an epoch the start of the next one.
         end: Batches of an epoch of one process of this run.
         was: Batches of one process to a step, when the checkpoint was written.
         now: The same for this run.
@@ -143,11 +143,11 @@ class TrainingPosition:
         return {**position_to_save(trainer)._asdict(), "accumulate": plan.accumulate, "plan": plan.to_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Keep what a checkpoint has until it is known whether training goes on from it."""
+        """Keep what a checkpoint has until it is known whether training resumes from it."""
         self._loaded, self._expected = state, None
 
     def resume(self, fit_loop: Progress, trainer: Trainer, plan: TrainingPlan) -> None:
-        """Go on with training from the checkpoint that was loaded.
+        """Resume training from the checkpoint that was loaded.
 
         Args:
             fit_loop: State of the fit loop in the checkpoint; it is changed.
@@ -179,7 +179,7 @@ class TrainingPosition:
         expected, self._expected = self._expected, None
         if expected not in (None, Position(position.epoch + 1, 0) if whole else position):
             raise ValueError(
-                f"the trainer goes on at {position}, but the checkpoint is from {expected}; take another checkpoint"
+                f"the trainer resumes at {position}, but the checkpoint is from {expected}; take another checkpoint"
             )
         return position
 

@@ -66,7 +66,7 @@ def refine(
         mask_head: The mask head.
         steps_taken: Training steps so far, for what is scheduled by them.
         conditions: Encoded conditions of a batch.
-        start: The mask to go on from, (B, 1, h, w) in [0, 1]; None for the box alone.
+        start: The mask to start from, (B, 1, h, w) in [0, 1]; None for the box alone.
     """
     reference = partial(reference_net, conditions.ornament_latents, conditions.ornament_mask, conditions.erased_latents)
     refinement: MaskRefinement = mask_head(reference, conditions.box_mask, steps_taken, start, conditions.denoised)

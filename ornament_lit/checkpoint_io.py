@@ -98,7 +98,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove a checkpoint; a link ``last.ckpt`` to it is turned to the newest whole one before."""
+        """Remove a checkpoint; a link ``last.ckpt`` to it is turned to the newest complete one before."""
         place = local_path(path)
         link = place.with_name("last.ckpt") if place else None
         if place and link and link.is_symlink() and link.resolve() == place.resolve():
@@ -194,7 +194,7 @@ def _sync_folder(folder: Path) -> None:
 def _advice(folder: Path, where: str = "beside") -> str:
     """Name the newest checkpoint of a folder that is whole and holds nothing but weights and plain values."""
     newest = next((path for path in newest_first(folder) if is_whole(path) and _is_plain(path)), None)
-    return f"; the newest whole one {where} it is {newest}" if newest else f"; there is no whole one {where} it"
+    return f"; the newest complete one {where} it is {newest}" if newest else f"; there is no complete one {where} it"
 
 
 def _is_plain(path: Path) -> bool:
@@ -215,5 +215,5 @@ def _explain(error: OSError, checkpoint: Mapping[str, Any], path: Path) -> str:
     left = f"{newest} is intact" if newest else "there is no earlier one"
     return (
         f"the checkpoint {path} could not be written: {error.strerror or error}; it needs {needed:,} bytes, and "
-        f"{free:,} are free; {left}; make room (or give the right to write), and go on with --ckpt_path auto"
+        f"{free:,} are free; {left}; make room (or give the right to write), and resume with --ckpt_path auto"
     )

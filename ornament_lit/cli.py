@@ -214,7 +214,7 @@ def main(args: ArgsType = None) -> int:
         The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C, 143 after SIGTERM.
 
     Raises:
-        SystemExit: With the exit code of :class:`callbacks.Preemption`, if the run was told to go.
+        SystemExit: With the exit code of :class:`callbacks.Preemption`, if the run was told to stop.
     """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_worth_reading)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.14

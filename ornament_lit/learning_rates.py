@@ -134,7 +134,7 @@ def keep_options(optimizer: Optimizer, lr_scheduler: LRSchedulerCallable | Learn
 
     Args:
         optimizer: With its scheduler, before a checkpoint is loaded.
-        lr_scheduler: What the scheduler was built from. One of torch goes on from the options in the checkpoint that it
+        lr_scheduler: What the scheduler was built from. One of torch resumes from the options in the checkpoint that it
             has changed.
     """
     foreign = lr_scheduler is not None and not isinstance(lr_scheduler, LearningRateSchedule)
@@ -146,7 +146,7 @@ def keep_options(optimizer: Optimizer, lr_scheduler: LRSchedulerCallable | Learn
             if foreign and group.get("initial_lr") != options.get("initial_lr"):
                 rank_zero_warn(
                     f"the learning rate began at {group['initial_lr']:g} in the checkpoint and does at "
-                    f"{options['initial_lr']:g} here; an lr_scheduler of torch may go on with the former; "
+                    f"{options['initial_lr']:g} here; an lr_scheduler of torch may keep the former; "
                     "LearningRateSchedule goes by the optimizer's lr"
                 )
             group.update(options)

@@ -161,7 +161,7 @@ class OrnamentTryOnPipeline:
 
     @property
     def num_timesteps(self) -> int:
-        """Timesteps of the drawing that goes on, or of the last one."""
+        """Timesteps of the running drawing, or of the last one."""
         return self._num_timesteps
 
     @property

@@ -1,4 +1,4 @@
-"""``--ckpt_path auto``: go on from the newest whole checkpoint of a run's folder, or begin."""
+"""``--ckpt_path auto``: resume from the newest complete checkpoint of a run's folder, or start."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def find_start(trainer: Trainer) -> Path | None:
     folders = checkpoint_folders(trainer)
     newest = newest_whole(*folders)
     where = " and ".join(map(str, folders))
-    rank_zero_info(f"going on from {newest}" if newest else f"no checkpoint in {where}: starting from the beginning")
+    rank_zero_info(f"resuming from {newest}" if newest else f"no checkpoint in {where}: starting from the beginning")
     return newest
 
 
@@ -80,12 +80,12 @@ def settle_start(command: str, trainer: Trainer, options: dict[str, Any]) -> Non
 
 
 def resumes_by_itself(trainer: Trainer) -> bool:
-    """Whether the run goes on from what ``auto`` has found, not from a checkpoint that the user named."""
+    """Whether the run is resumed from what ``auto`` has found, not from a checkpoint that the user named."""
     return any(isinstance(one, SameStart) for one in trainer.callbacks)  # type: ignore[attr-defined]
 
 
 class SameStart(Callback):
-    """Check that all processes go on from the same checkpoint."""
+    """Check that all processes resume from the same checkpoint."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare with the first process.
@@ -97,6 +97,6 @@ class SameStart(Callback):
         first = trainer.strategy.broadcast(own)
         if first != own:
             raise OSError(
-                f"process {trainer.global_rank} would go on from {own}, but process 0 from {first}; start again, when "
+                f"process {trainer.global_rank} would resume from {own}, but process 0 from {first}; start again, when "
                 "all machines see the same files"
             )

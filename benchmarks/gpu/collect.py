@@ -20,7 +20,7 @@ KEPT = ("epoch", "global_step", "pytorch-lightning_version", "hyper_parameters",
 def slim(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """A checkpoint with its averaged weights in half precision and without the state of optimizer and callbacks.
 
-    ``try-on``, ``export``, ``test`` and `InitialWeights` take it as they take the whole one; a training cannot go on
+    ``try-on``, ``export``, ``test`` and `InitialWeights` take it as they take the whole one; a training cannot resume
     from it.
     """
     weights: dict[str, Tensor] = checkpoint["state_dict"]

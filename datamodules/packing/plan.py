@@ -73,7 +73,7 @@ def _file_state(path: Path) -> tuple[int, int] | None:
 
 @dataclass
 class State:
-    """What ``pack.json`` remembers, so that a later run goes on where this one ended.
+    """What ``pack.json`` remembers, so that a later run resumes where this one ended.
 
     Attributes:
         folder: Where the shards are.
@@ -129,7 +129,7 @@ class State:
 
 
 def open_state(folder: Path, options: Mapping[str, Any]) -> State:
-    """Start in a folder, or go on in it.
+    """Start in a folder, or resume in it.
 
     Args:
         folder: Where the shards go; made if needed.

@@ -46,7 +46,7 @@ class ResidentDataModule(OrnamentDataModule):
 
     Before training each triplet is decoded once. Then worker processes say in numbers how a batch shows its triplets,
     and the device crops, turns, mirrors and recolours them all at once. Samples are those of `OrnamentDataModule`
-    with the same options up to resampling, in the same order, with the same seeds; a run stops and goes on as exactly.
+    with the same options up to resampling, in the same order, with the same seeds; a run resumes as exactly.
     A triplet of 128 pixels takes 0.4 MB on the device, with its correspondence. Validation and tests decode as ever.
     """
 

@@ -29,7 +29,7 @@ def measure_loader(loader: Iterable[TryOnBatch], prefetched: int = 0, seconds: f
     Args:
         loader: Gives batches.
         prefetched: Batches that its workers prepare in advance; they do not count, unless there are few others.
-        seconds: How long to go on after the first batch.
+        seconds: How long to measure after the first batch.
 
     Raises:
         ValueError: If it gives less than two batches.

@@ -31,7 +31,7 @@ def measure_peak(device: torch.device, dtype: torch.dtype, seconds: float = 2.0,
     Args:
         device: Where to compute.
         dtype: Type of the matrices.
-        seconds: How long to go on; two products are the least.
+        seconds: How long to measure; two products are the least.
         side: Rows and columns; null for 8192 on a GPU and 1536 on a CPU.
     """
     side = side or SIDES.get(device.type, SIDES["cpu"])

@@ -39,7 +39,7 @@ def study(
 ) -> None:
     """Train and test the variants of a study: study configs/studies/ablation.yaml.
 
-    What is done is left out, and a training that was interrupted goes on from its last checkpoint; so it can be
+    What is done is left out, and a training that was interrupted is resumed from its last checkpoint; so it can be
     stopped at any time and started again. It ends in study.md, study.json and study.tex in its folder.
 
     Args:
@@ -124,7 +124,7 @@ def logging_to(folder: Path) -> list[str]:
 
 
 def execute(run: Run) -> None:
-    """Run a command, or go on with it, unless it is done.
+    """Run a command, or resume it, unless it is done.
 
     Raises:
         ValueError: If it fails, or the folder is of a run with other words.
@@ -133,7 +133,7 @@ def execute(run: Run) -> None:
 
     note = run.folder / f"{run.words[0]}_words.json"
     if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != run.words:
-        raise ValueError(f"{run.folder} was begun with other options; delete it, or choose another --out")
+        raise ValueError(f"{run.folder} was made with other options; delete it, or choose another --out")
     if run.finished.is_file():
         return
     write_file(note, json.dumps(run.words).encode())
@@ -144,7 +144,7 @@ def execute(run: Run) -> None:
     if code == 130:
         raise KeyboardInterrupt
     if code:
-        raise ValueError(f"{run.words[0]} ended with {code}; see above, and start the study again to go on")
+        raise ValueError(f"{run.words[0]} ended with {code}; see above, and start the study again to resume it")
     if run.words[0] == "fit":
         write_file(run.finished, json.dumps(run.words).encode())
 

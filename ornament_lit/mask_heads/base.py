@@ -38,13 +38,13 @@ class MaskHead(nn.Module, ABC):
         start: Tensor | None = None,
         denoised: Tensor | None = None,
     ) -> MaskRefinement:
-        """Refine the mask from the box alone, or go on from a mask.
+        """Refine the mask from the box alone, or from an earlier mask.
 
         Args:
             reference: The reference net, as a function of the input mask; called once or once an iteration.
             box_mask: (B, 1, h, w) in [0, 1], at the size of the latents.
             step: Training steps taken so far, for a head whose trust in itself grows with training.
-            start: The mask to go on from, (B, 1, h, w) in [0, 1]; None for the box.
+            start: The mask to start from, (B, 1, h, w) in [0, 1]; None for the box.
             denoised: How far the denoising is, (B,) in [0, 1], for a head whose trust in itself grows with it; None for
                 its beginning.
 

@@ -115,7 +115,7 @@ def test_two_processes_write_one_list(make_trainer: Build, tmp_path: Path) -> No
 
 def test_other_settings_need_another_folder(make_trainer: Build, tmp_path: Path) -> None:
     predict(make_trainer, Drawer(), tmp_path)
-    with pytest.raises(ValueError, match="begun with another sampler; choose another folder"):
+    with pytest.raises(ValueError, match="made with another sampler; choose another folder"):
         predict(make_trainer, Drawer(num_steps=6), tmp_path)
 
 

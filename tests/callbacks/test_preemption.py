@@ -1,4 +1,4 @@
-"""A run that is told to go saves, ends with the right exit code, and goes on as if nothing had been."""
+"""A run that is told to stop saves, ends with the right exit code, and goes on as if nothing had been."""
 
 import os
 import signal

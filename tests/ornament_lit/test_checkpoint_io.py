@@ -79,17 +79,19 @@ def test_changed_bytes_are_found_and_the_message_names_the_newest_whole_one(save
     (saved / "step-2.ckpt").write_bytes(broken)
     assert newest_whole(saved) == saved / "step-1.ckpt"
     (saved / "step-2.ckpt").write_bytes(broken[:5000])
-    message = re.escape(f"{saved}/last.ckpt is no checkpoint, or is damaged; the newest whole one beside it is {saved}")
+    message = re.escape(
+        f"{saved}/last.ckpt is no checkpoint, or is damaged; the newest complete one beside it is {saved}"
+    )
     with pytest.raises(ValueError, match=message + "/step-1.ckpt"):
         AtomicCheckpointIO().load_checkpoint(saved / "last.ckpt", weights_only=True)
 
 
 def test_a_link_to_nothing_names_the_newest_whole_one(saved: Path) -> None:
     (saved / "step-2.ckpt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"last\.ckpt; the newest whole one beside it is .*step-1\.ckpt"):
+    with pytest.raises(FileNotFoundError, match=r"last\.ckpt; the newest complete one beside it is .*step-1\.ckpt"):
         AtomicCheckpointIO().load_checkpoint(saved / "last.ckpt", weights_only=True)
     (saved / "step-1.ckpt").unlink()
-    with pytest.raises(FileNotFoundError, match="there is no whole one beside it"):
+    with pytest.raises(FileNotFoundError, match="there is no complete one beside it"):
         AtomicCheckpointIO().load_checkpoint(saved / "last.ckpt", weights_only=True)
 
 
@@ -106,9 +108,9 @@ def test_what_is_whole_but_holds_code_is_refused_without_torchs_advice_and_never
 
 
 def test_a_folder_is_no_checkpoint(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is a folder; the newest whole one in it is .*step-2\.ckpt$"):
+    with pytest.raises(ValueError, match=r"is a folder; the newest complete one in it is .*step-2\.ckpt$"):
         AtomicCheckpointIO().load_checkpoint(saved, weights_only=True)
-    with pytest.raises(ValueError, match="is a folder; there is no whole one in it"):
+    with pytest.raises(ValueError, match="is a folder; there is no complete one in it"):
         AtomicCheckpointIO().load_checkpoint(tmp_path, weights_only=True)
 
 

@@ -95,5 +95,5 @@ def test_processes_that_found_different_files_stop(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(trainer.strategy, "broadcast", lambda own: own)
     SameStart().on_fit_start(trainer, LightningModule())
     monkeypatch.setattr(trainer.strategy, "broadcast", lambda own: "first.ckpt")
-    with pytest.raises(OSError, match=r"process 0 would go on from None, but process 0 from first\.ckpt"):
+    with pytest.raises(OSError, match=r"process 0 would resume from None, but process 0 from first\.ckpt"):
         SameStart().on_fit_start(trainer, LightningModule())

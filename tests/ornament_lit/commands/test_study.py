@@ -141,7 +141,7 @@ def test_a_study_goes_on_where_it_was_stopped_and_its_reports_compare(
     assert main(words) == 0 and len(calls) == 5
     capsys.readouterr()
     assert main([*words, "--base", "configs/ornament.yaml"]) == 2
-    assert "begun with other options" in capsys.readouterr().err
+    assert "made with other options" in capsys.readouterr().err
 
     reports = [str(out / "tiny" / name / "seed-0" / "test") for name in ("full", "box")]
     assert main(["compare", *reports, "--output", str(tmp_path / "c.md"), "--resamples", "50"]) == 0

@@ -64,7 +64,9 @@ def test_auto_begins_goes_on_and_passes_over_damage(
     (saved / "last.ckpt").write_bytes(b"no checkpoint")
     assert main([*run, f"--ckpt_path={saved}/last.ckpt"]) == 2
     message = capsys.readouterr().err
-    assert f"last.ckpt is no checkpoint, or is damaged; the newest whole one beside it is {saved}/good.ckpt" in message
+    assert (
+        f"last.ckpt is no checkpoint, or is damaged; the newest complete one beside it is {saved}/good.ckpt" in message
+    )
 
 
 def test_auto_needs_a_folder_of_the_run_and_something_to_measure(
