@@ -5,7 +5,6 @@ one, the correspondence in colours that tell where in the ornament's picture a p
 """
 
 import json
-import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -128,17 +127,6 @@ def sheet_of_shards(
             continue
         strips.append(Captioned(triplet, caption(triplet.key, json.loads(sample["json"]))))
     return contact_sheet(strips, tile, across)
-
-
-def save_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write a sheet, in the format that the path's ending names; whoever reads it never finds half of it."""
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    try:
-        sheet.save(part)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from rich.console import Console
 from rich.progress import track
@@ -18,10 +17,10 @@ from datamodules.checking.findings import Finding
 from datamodules.checking.histograms import draw_histograms
 from datamodules.checking.statistics import QUANTITIES, summarize
 from datamodules.checking.tables import counts_table, findings_table, quantiles_table
-from datamodules.contact_sheet import save_sheet, sheet_of_shards
+from datamodules.contact_sheet import sheet_of_shards
 from datamodules.index import INDEX, read_index, write_index
 from datamodules.processes import available_cores, map_in_order
-from ornament_lit.files import write_file
+from ornament_lit.files import check_folder, write_file
 from ornament_lit.pictures import save_picture
 
 REPORT = "check_report.csv"
@@ -60,10 +59,10 @@ def run_check(folder: Path, renew_index: bool, workers: int | None, sheet: Path 
 def is_writable(folder: Path) -> bool:
     """Whether files can be made in a folder."""
     try:
-        with TemporaryFile(dir=folder):
-            return True
+        check_folder(folder)
     except OSError:
         return False
+    return True
 
 
 def run_stats(folder: Path, out: Path, workers: int | None) -> None:
@@ -131,7 +130,7 @@ def _draw_sheet(folder: Path, examined: Sequence[Examined], path: Path) -> Path:
         good = {sample.key for sample in shard.samples}
         rows = tuple(row for row in shard.entry.samples if row.key in good)
         entries.append(replace(shard.entry, samples=rows))
-    save_sheet(sheet_of_shards(folder, entries, 24), path)
+    save_picture(sheet_of_shards(folder, entries, 24), path, {})
     return path
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from datamodules.contact_sheet import save_sheet, sheet_of_shards
+from datamodules.contact_sheet import sheet_of_shards
 from datamodules.faults import SampleError
 from datamodules.index import INDEX, ShardEntry, write_index
 from datamodules.packing.encoding import Encoding, Packed, encode_row
@@ -23,6 +23,7 @@ from datamodules.packing.splits import parse_fractions, split_rows
 from datamodules.packing.summary import print_summary
 from datamodules.processes import available_cores, map_in_order
 from datamodules.writing import write_shard
+from ornament_lit.pictures import save_picture
 
 SHEET = "contact_sheet.png"
 
@@ -88,7 +89,7 @@ def run(request: Request) -> None:
         raise SystemExit(1)
     write_index(request.out, entries)
     if request.sheet:
-        save_sheet(sheet_of_shards(request.out, entries, request.sheet), request.out / SHEET)
+        save_picture(sheet_of_shards(request.out, entries, request.sheet), request.out / SHEET, {})
         console.print(str(request.out / SHEET), soft_wrap=True, highlight=False)
 
 

@@ -116,13 +116,14 @@ def _write(job: Job, shard: int, products: list[Product]) -> None:
 
 def finish(job: Job) -> None:
     """Write index, card and contact sheet for all shards that are in the folder."""
-    from datamodules.contact_sheet import save_sheet, sheet_of_shards
+    from datamodules.contact_sheet import sheet_of_shards
+    from ornament_lit.pictures import save_picture
 
     names = sorted(path.name for path in job.folder.glob("*.tar"))
     entries = [_entry(job.folder, name) for name in names]
     write_index(job.folder, entries)
     triplets = renew_card(job.folder)
-    save_sheet(sheet_of_shards(job.folder, entries, SHEET_TRIPLETS), job.folder / SHEET)
+    save_picture(sheet_of_shards(job.folder, entries, SHEET_TRIPLETS), job.folder / SHEET, {})
     print(f"{triplets} triplets in {len(names)} shards: {job.folder}, see {CARD} and {SHEET}", file=sys.stderr)
 
 

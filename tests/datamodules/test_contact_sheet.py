@@ -13,7 +13,6 @@ from datamodules.contact_sheet import (
     caption,
     contact_sheet,
     evenly,
-    save_sheet,
     sheet_of_shards,
 )
 from datamodules.decoding import Triplet
@@ -67,17 +66,6 @@ def test_a_caption_of_any_length_is_one_line_that_fits(text: str) -> None:
     shown = _shorten(text, font, 400)
     assert font.getlength(shown) <= 400 and "\n" not in shown
     assert shown == text or len(text) < 100 or (shown.endswith("…") and font.getlength(shown + text[0]) > 400)
-
-
-def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    class Interrupted(Image.Image):
-        def save(self, path: Path) -> None:  # type: ignore[override]
-            path.write_bytes(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        save_sheet(Interrupted(), tmp_path / "sheet.png")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_strip_is_refused() -> None:

@@ -175,10 +175,10 @@ def test_a_folder_that_cannot_be_written(
 ) -> None:
     write_shard(good / "train-000002.tar", {f"b{n}": draw_entries(n, person__jpg=b"nothing") for n in range(60)})
 
-    def refuse(dir: Path) -> None:
-        raise PermissionError(dir)
+    def refuse(folder: Path) -> None:
+        raise PermissionError(folder)
 
-    monkeypatch.setattr("datamodules.checking.run.TemporaryFile", refuse)
+    monkeypatch.setattr("datamodules.checking.run.check_folder", refuse)
     with pytest.raises(SystemExit, match="1"):
         check(str(good), workers=1)
     assert sorted(path.suffix for path in good.iterdir()) == [".tar"] * 4
