@@ -72,9 +72,9 @@ def _entries(row: Row, encoding: Encoding) -> dict[str, bytes]:
     worn_stored = _store(worn, encoding.crop_factor, encoding)
     metadata = {
         **row.metadata,
-        **({} if row.ornament_id is None else {"ornament_id": row.ornament_id}),
+        "ornament_id": row.ornament_id,
         "type": row.category,
-        "box": worn_stored.box,
+        "box": [float(edge) for edge in worn_stored.box],
         "photographs": {"ornament": ornament_stored.source, "person": worn_stored.source},
     }
     return {
@@ -131,7 +131,7 @@ def _store(checked: _Checked, factor: float, encoding: Encoding) -> _Stored:
     window = window_around(box, factor, picture.size, encoding.size)
     stored = cut(mask, window)
     moved = move_box(box, window, stored)
-    source = {"size": list(picture.size), "window": list(window[:4])}
+    source = {"size": list(picture.size), "window": [float(edge) for edge in window[:4]]}
     return _Stored(
         _encode(cut(picture, window), "JPEG", quality=encoding.jpeg_quality, subsampling=0),
         _encode(stored, "PNG"),

@@ -143,6 +143,13 @@ def _parse_box(value: object) -> AnyBox:
     return box
 
 
+def with_all_columns(source: Source) -> Source:
+    """Give each row all columns that any row has, None where it is empty: all samples have the same keys."""
+    columns = dict.fromkeys(name for row in source.rows for name in row.metadata)
+    rows = [replace(row, metadata={**dict.fromkeys(columns), **row.metadata}) for row in source.rows]
+    return Source(rows, source.problems)
+
+
 def without_duplicates(source: Source) -> Source:
     """Leave out every row whose key an earlier one has."""
     first: dict[str, Row] = {}

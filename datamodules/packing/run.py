@@ -16,7 +16,7 @@ from datamodules.faults import SampleError
 from datamodules.index import INDEX, ShardEntry, write_index
 from datamodules.packing.encoding import Encoding, Packed, encode_row
 from datamodules.packing.plan import Plan, State, open_state, plan_shards
-from datamodules.packing.rows import Row, Source, without_duplicates
+from datamodules.packing.rows import Row, Source, with_all_columns, without_duplicates
 from datamodules.packing.rules import Problem, write_report
 from datamodules.packing.sources import read_source
 from datamodules.packing.splits import parse_fractions, split_rows
@@ -94,11 +94,11 @@ def run(request: Request) -> None:
 
 
 def _read(request: Request) -> Source:
-    """List the rows, each key once and with its split."""
+    """List the rows, each key once, with its split and all columns."""
     fractions = None if request.split is None else parse_fractions(request.split)
     masks = request.auto_mask is None
     source = read_source(request.source, request.layout, request.category, request.parse_labels, masks)
-    return split_rows(without_duplicates(source), fractions)
+    return split_rows(with_all_columns(without_duplicates(source)), fractions)
 
 
 def _with_masks(source: Source, request: Request) -> Source:

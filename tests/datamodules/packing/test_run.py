@@ -215,3 +215,17 @@ def test_a_killed_run_leaves_no_process_and_no_half_shard_and_goes_on(tmp_path: 
         assert all(whole[name] == data for name, data in shards(out).items())
     subprocess.run(words, check=True, capture_output=True)
     assert shards(out) == whole and not list(out.glob("*.part"))
+
+
+def test_the_json_of_all_samples_have_the_same_keys_and_types(tmp_path: Path, shop: list[dict[str, str]]) -> None:
+    more = [{"box": [60, 40, 120, 70]}, {"box": [50.5, 30, 130, 80, 10]}, {"price": 3.5}, {"ornament_id": "a"}]
+    rows = [row | given for row, given in zip(shop, more, strict=False)]
+    manifest = tmp_path / "shop" / "rows.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(Request(manifest, tmp_path / "out", Encoding(size=64), workers=1, sheet=0))
+    samples = [raw for path in (tmp_path / "out").glob("*.tar") for raw in read_shard(str(path), pytest.fail)]
+    documents = [json.loads(raw["json"]) for raw in samples]
+    assert len(documents) == len(more) and len({tuple(document) for document in documents}) == 1
+    for name in documents[0]:
+        assert len({type(document[name]) for document in documents} - {type(None)}) == 1, name
+    assert all(type(edge) is float for document in documents for edge in document["box"])
