@@ -23,6 +23,8 @@ def soft_iou(first: Tensor, second: Tensor) -> Tensor:
 class RefreshUntilStable(RefreshPolicy):
     """Refine the mask along the denoising until two refinements agree, for each sample by itself.
 
+    For studies: as by :class:`RefreshEverySteps`, masks get worse by it, until they agree.
+
     Args:
         threshold: Overlap of two successive masks, in (0, 1], from which on a sample is frozen.
         every: Steps from one refresh to the next.
