@@ -132,13 +132,16 @@ def run_and_stop(
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["datamodules.ornament"])  # not diffusers: it asks for GPUs, and forks no more
-    begun, evaluating = len(log_of(folder)), folder / "evaluating"
-    evaluating.unlink(missing_ok=True)
+    begun, evaluating, leader = len(log_of(folder)), folder / "evaluating", folder / "leader"
+    for left in (evaluating, leader):
+        left.unlink(missing_ok=True)
     process = context.Process(target=_lead_a_group, args=(words, folder, dict(os.environ)))
     process.start()
     assert process.pid is not None
     if seconds is not None:
         while process.is_alive() and len(log_of(folder)) < begun + steps and not evaluating.exists():
+            time.sleep(0.01)
+        while process.is_alive() and not leader.exists():
             time.sleep(0.01)
         process.join(seconds)
         if process.is_alive():
