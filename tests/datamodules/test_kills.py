@@ -47,6 +47,7 @@ def kill_and_run_again(command: Callable[[Path], list[str]], folder: Path) -> in
     expected = contents(whole)
     kills = finished = 0
     while kills < KILLS:
+        anew, begun = not broken.exists(), time.monotonic()
         process = start(command(broken), output)
         try:
             code = process.wait(random.uniform(0, 1) * lasts)
@@ -62,6 +63,7 @@ def kill_and_run_again(command: Callable[[Path], list[str]], folder: Path) -> in
             assert contents(broken) == expected
             shutil.rmtree(broken)
             finished += 1
+            lasts = time.monotonic() - begun if anew else lasts
     subprocess.run(command(broken), check=True, capture_output=True)
     assert contents(broken) == expected
     print(f"{kills} kills, {finished + 1} times finished, the same bytes each time")
