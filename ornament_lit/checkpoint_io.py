@@ -73,7 +73,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Args:
             path: A file that was saved.
             map_location: As in ``torch.load``.
-            weights_only: As in ``torch.load``.
+            weights_only: As in ``torch.load``; None where Lightning reads what its processes hand to each other, which
+                is no checkpoint of a training.
 
         Raises:
             FileNotFoundError: If there is none.
@@ -93,7 +94,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if isinstance(error, UnpicklingError):
                 raise ValueError(refusal(path)) from error
             raise
-        if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        if weights_only is not None and not (isinstance(checkpoint, dict) and "state_dict" in checkpoint):
             raise ValueError(foreign(path))
         return checkpoint
 

@@ -270,3 +270,10 @@ def test_another_way_to_save_is_kept() -> None:
     assert plugins_with_io({"plugins": other}) == [other]
     assert plugins_with_io({"plugins": [other]}) == [other]
     assert [type(one) for one in plugins_with_io({"plugins": None})] == [AtomicCheckpointIO]
+
+
+def test_what_the_processes_of_a_fit_hand_over_is_read(tmp_path: Path) -> None:
+    torch.save({"layer.weight": torch.ones(2)}, tmp_path / ".temp.ckpt")
+    assert AtomicCheckpointIO().load_checkpoint(tmp_path / ".temp.ckpt").keys() == {"layer.weight"}
+    with pytest.raises(ValueError, match="is a checkpoint of another project"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / ".temp.ckpt", weights_only=True)
