@@ -12,7 +12,7 @@ class RefreshEverySteps(RefreshPolicy):
     """Refine the mask along the denoising, at each step or at each k-th.
 
     For studies: masks get worse by it. A reference net that was trained on the box takes a refined mask for a smaller
-    box, and the IoU falls with each refresh (.431, .364, .313, .281, .259); see docs/measurements.md.
+    box, and the IoU falls with each refresh (.446, .365, .305, .266, .242); see docs/measurements.md.
 
     Args:
         every: Steps from one refresh to the next; 1 for every step.
