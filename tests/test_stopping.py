@@ -30,7 +30,7 @@ def test_a_command_stops_at_once(
     monkeypatch.syspath_prepend(tmp_path / "plugins")
     monkeypatch.setenv("ORNAMENT_LIT_PLUGINS", "watching")
     several: dict[str, Any] = {"devices": 2, "strategy": "ddp_fork"} if processes > 1 else {}
-    words = words_of(tmp_path, preemption=False, max_steps=2000, limit_val_batches=0, **several)
+    words = words_of(tmp_path, preemption=False, max_steps=10**6, max_epochs=-1, limit_val_batches=0, **several)
     if command != "fit":
         small = ["--data.val_batch_size=1", "--trainer.limit_val_batches=500"]
         words = [

@@ -70,7 +70,13 @@ def tiny(folder: Path, shards: Path) -> list[str]:
     }
     saving = {"every_n_train_steps": 1, "save_last": True, "enable_version_counter": False}
     callbacks = {"TrainableEMA": {"decay": 0.9}, "lightning.pytorch.callbacks.ModelCheckpoint": saving}
-    schedule = {"max_lr": 0.1, "total_steps": 480}
+    schedule = {
+        "max_lr": 0.1,
+        "total_steps": 480,
+        "pct_start": 0.05,
+        "anneal_strategy": "linear",
+        "cycle_momentum": False,
+    }
     config: dict[str, Any] = {
         "model": {
             "denoiser": {"unet": {"class_path": "diffusers.UNet2DConditionModel", "init_args": unet}},

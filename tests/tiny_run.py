@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = '''
-import json, os, signal
+import json, os, signal, time
 from pathlib import Path
 from lightning.pytorch import Callback
 
@@ -36,6 +36,7 @@ class Watch(Callback):
 
     def on_test_batch_start(self, *_):
         (self.folder / "evaluating").touch()
+        time.sleep(0.05)
 
     on_predict_batch_start = on_validation_batch_start = on_test_batch_start
 '''

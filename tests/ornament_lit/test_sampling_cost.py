@@ -1,6 +1,7 @@
 """What drawing costs at full size, counted: Stable Diffusion 1.5's UNet at 512 pixels on the meta device."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +18,15 @@ from ornament_lit.sampling import Sampler
 STEPS = 30
 
 
+TRAINED: Any = SimpleNamespace(config=SimpleNamespace(num_train_timesteps=1000))
+
+
 class CountedSampler(Sampler):
     """A sampler whose scheduler computes nothing, since it costs nothing."""
 
     def scheduler_for(self, noise_scheduler: object) -> SimpleNamespace:
         return SimpleNamespace(
+            config=TRAINED.config,
             timesteps=torch.arange(self.num_steps),
             init_noise_sigma=1.0,
             set_timesteps=lambda num_steps, device: None,
@@ -61,7 +66,7 @@ def cost():
     baseline = 2 * STEPS * count(lambda: plain(inputs, timestep, tokens))
 
     def draw(policy: RefreshPolicy, steps: int) -> None:
-        CountedSampler(steps, 2.0, refresh=policy)(denoiser, refine, None, conditions, torch.zeros(1).long())
+        CountedSampler(steps, 2.0, refresh=policy)(denoiser, refine, TRAINED, conditions, torch.zeros(1).long())
 
     def measure(policy: RefreshPolicy) -> float:
         """All steps but the first cost the same."""
