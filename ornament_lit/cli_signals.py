@@ -24,14 +24,15 @@ def sigterm_interrupts() -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Answer a signal by :class:`Terminated`, and the next one by the end of the process."""
     signal.signal(number, signal.SIG_DFL)
     raise Terminated
 

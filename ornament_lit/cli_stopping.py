@@ -8,7 +8,7 @@ from types import FrameType
 from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from ornament_lit.cli_signals import Terminated
+from ornament_lit.cli_signals import terminate
 
 
 class Stopping(_SignalConnector):
@@ -24,9 +24,8 @@ class Stopping(_SignalConnector):
         self._register_signal(signal.SIGTERM, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
         pass_on(self.trainer, number)
-        raise Terminated
+        terminate(number, frame)
 
 
 def pass_on(trainer: Trainer, number: int) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 from jsonargparse import capture_parser
+from tiny_run import UNET
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 import callbacks
@@ -30,22 +31,7 @@ QUICKSTART = str(Path(__file__).resolve().parents[1] / "configs" / "quickstart.y
 TINY = {
     "model": {
         "autoencoder": {"init_args": {"block_size": 8}},
-        "denoiser": {
-            "unet": {
-                "class_path": "diffusers.UNet2DConditionModel",
-                "init_args": {
-                    "in_channels": 192,
-                    "out_channels": 192,
-                    "block_out_channels": [8, 8],
-                    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-                    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
-                    "layers_per_block": 1,
-                    "norm_num_groups": 4,
-                    "attention_head_dim": 1,
-                    "cross_attention_dim": 8,
-                },
-            }
-        },
+        "denoiser": {"unet": UNET},
         "mask_head": {"init_args": {"hidden_channels": 8, "upscale": 1}},
     },
     "data": {"init_args": {"resolution": 32, "batch_size": 2, "val_batch_size": 2}},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from sessions import members
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = '''
@@ -155,19 +156,10 @@ def run_and_stop(
 def end_group(folder: Path) -> int:
     """Kill what is left of the process group of the last command in a folder; how many processes that were."""
     leader = int((folder / "leader").read_text())
-    left = [path for path in Path("/proc").glob("[0-9]*") if _group(path) == leader]
+    left = members(leader)
     if left:
         os.killpg(leader, signal.SIGKILL)
     return len(left)
-
-
-def _group(process: Path) -> int | None:
-    """The process group of a process that runs."""
-    try:
-        state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except OSError:
-        return None
-    return None if state == "Z" else int(group)
 
 
 def _lead_a_group(words: list[str], folder: Path, environment: dict[str, str]) -> None:
