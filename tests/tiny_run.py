@@ -149,6 +149,8 @@ def run_and_stop(
         if process.is_alive():
             (os.kill if alone else os.killpg)(process.pid, kind)
     process.join(200)
+    if process.exitcode is None:
+        end_group(folder)
     assert process.exitcode is not None, "it hangs"
     return process.exitcode
 
@@ -164,6 +166,7 @@ def end_group(folder: Path) -> int:
 
 def _lead_a_group(words: list[str], folder: Path, environment: dict[str, str]) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests do with Ctrl-C
     os.environ.update(environment)
     (folder / "leader").write_text(str(os.getpid()))
     multiprocessing.set_start_method("fork", force=True)
