@@ -6,6 +6,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from ornament_lit.checkpoint_files import LAST
+from ornament_lit.checkpoint_io import link_last
 from ornament_lit.resuming import checkpoint_folders, resumes_by_itself, save_last
 
 KEY = "superseded_checkpoints"
@@ -47,7 +49,15 @@ class CheckpointKeeper(Callback):
         saving = [one for one in _checkpoints(trainer) if one.save_last]
         if saving and all(one._last_global_step_saved != trainer.global_step for one in saving) and trainer.global_step:
             save_last(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tidy up; a kill may have come between the very last checkpoint and the ``last.ckpt`` that is to be it."""
         self._remove(trainer)
+        if trainer.is_global_zero and trainer.ckpt_path and resumes_by_itself(trainer):
+            start = Path(trainer.ckpt_path)
+            folders = [Path(one.dirpath).absolute() for one in _checkpoints(trainer) if one.save_last and one.dirpath]
+            if start.parent.absolute() in folders and start.exists() and _is_older(start.with_name(LAST), start):
+                link_last(start)
 
     def _remove(self, trainer: Trainer) -> None:
         folders = [folder.absolute() for folder in checkpoint_folders(trainer)]
@@ -57,6 +67,10 @@ class CheckpointKeeper(Callback):
             if path.parent in folders and path != named and path.exists():
                 trainer.strategy.remove_checkpoint(path)
         self._superseded = set()
+
+
+def _is_older(path: Path, other: Path) -> bool:
+    return not path.exists() or path.stat().st_mtime_ns < other.stat().st_mtime_ns
 
 
 def _checkpoints(trainer: Trainer) -> list[ModelCheckpoint]:

@@ -5,6 +5,8 @@ from zipfile import BadZipFile, ZipFile
 
 from lightning.fabric.utilities.cloud_io import _is_local_file_protocol
 
+LAST = "last.ckpt"
+
 
 def local_path(path: str | Path) -> Path | None:
     """The path of a local file; None for an address elsewhere."""

@@ -16,7 +16,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from ornament_lit.checkpoint_files import is_whole, local_path, newest_first, newest_whole
+from ornament_lit.checkpoint_files import LAST, is_whole, local_path, newest_first, newest_whole
 from ornament_lit.checkpoints import foreign, refusal
 
 ASIDE = ".part"
@@ -101,15 +101,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint; a link ``last.ckpt`` to it is turned to the newest complete one before."""
         place = local_path(path)
-        link = place.with_name("last.ckpt") if place else None
+        link = place.with_name(LAST) if place else None
         if place and link and link.is_symlink() and link.resolve() == place.resolve():
             others = [other for other in newest_first(place.parent) if other.resolve() != place.resolve()]
             newest = next((other for other in others if is_whole(other, thoroughly=False)), None)
             if newest:
-                (aside := link.with_name(link.name + ASIDE)).unlink(missing_ok=True)
-                aside.symlink_to(newest.name)
-                os.replace(aside, link)
+                link_last(newest)
         super().remove_checkpoint(path)
+
+
+def link_last(target: Path) -> None:
+    """Let ``last.ckpt`` beside a checkpoint be a link to it, in place of what is there."""
+    link = target.with_name(LAST)
+    (aside := link.with_name(LAST + ASIDE)).unlink(missing_ok=True)
+    aside.symlink_to(target.name)
+    os.replace(aside, link)
 
 
 def plugins_with_io(trainer_options: Mapping[str, Any]) -> list[Any]:

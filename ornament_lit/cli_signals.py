@@ -3,8 +3,11 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from _thread import start_new_thread
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import current_thread, main_thread
 from types import FrameType
 
@@ -20,21 +23,56 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, by an exception; a second one ends the process at once."""
+    """Let SIGTERM end the block as Ctrl-C does, by an exception; a second one ends the process at once.
+
+    Python drops exceptions that are raised in a destructor, where a signal may come too: it is then sent once more.
+    """
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    handler, report = signal.signal(signal.SIGTERM, terminate), sys.unraisablehook
+    sys.unraisablehook = partial(_report_dropped, report)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = report
+        signal.signal(signal.SIGTERM, handler)
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
     """Answer a signal by :class:`Terminated`, and the next one by the end of the process."""
+    if _is_reporting(frame):
+        _send_once_more(number)
+        return
     signal.signal(number, signal.SIG_DFL)
     raise Terminated
+
+
+def _report_dropped(report: Callable[["sys.UnraisableHookArgs"], object], dropped: "sys.UnraisableHookArgs") -> None:
+    if isinstance(dropped.exc_value, Terminated):
+        _send_once_more(signal.SIGTERM)
+    elif isinstance(dropped.exc_value, KeyboardInterrupt):
+        start_new_thread(_send, (signal.SIGINT,))
+    else:
+        report(dropped)
+
+
+def _is_reporting(frame: FrameType | None) -> bool:
+    """Whether what a signal has interrupted is the report of a dropped exception, which drops exceptions itself."""
+    while frame is not None and frame.f_code is not _report_dropped.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_once_more(number: int) -> None:
+    signal.signal(number, terminate)
+    start_new_thread(_send, (number,))
+
+
+def _send(number: int) -> None:
+    """Signal this process when the destructor is likely to be over."""
+    time.sleep(0.1)
+    os.kill(os.getpid(), number)
 
 
 def stopped_by(error: BaseException) -> int | None:

@@ -8,10 +8,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from ornament_lit.checkpoint_files import local_path, newest_whole
+from ornament_lit.checkpoint_files import LAST, local_path, newest_whole
 
 AUTO = "auto"
-LAST = "last.ckpt"
 
 
 def checkpoint_folders(trainer: Trainer) -> list[Path]:

@@ -41,6 +41,7 @@ def fit(
             "enable_checkpointing": True,
             "plugins": [AtomicCheckpointIO()],
             "max_epochs": 5,
+            "max_steps": 10,
             "limit_val_batches": 0,
         }
         trainer = make_trainer(CheckpointKeeper(), *added, *callbacks, saving, **several)
@@ -93,6 +94,33 @@ def test_a_kill_between_writing_and_removing_leaves_nothing(
     with pytest.raises(InterruptedError):
         fit(Kill(7), path="step-6.ckpt", auto=True)
     assert steps(tmp_path).keys() == {"last.ckpt", "step-6.ckpt"}
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "left"),
+    [
+        ("_remove_checkpoint", {"every_n_train_steps": 5}, {"last.ckpt": 5, "step-10.ckpt": 10, "step-5.ckpt": 5}),
+        ("_save_last_checkpoint", {"every_n_train_steps": 5, "save_last": True}, {"last.ckpt": 5, "step-10.ckpt": 10}),
+        ("_save_last_checkpoint", {"every_n_train_steps": 10}, {"step-10.ckpt": 10}),
+    ],
+)
+def test_a_kill_after_the_very_last_checkpoint_is_made_up_for(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, options: dict[str, Any], left: dict[str, int]
+) -> None:
+    original = getattr(ModelCheckpoint, place)
+
+    def kill(saving: ModelCheckpoint, trainer: Trainer, *arguments: object) -> None:
+        if trainer.global_step == 10:
+            raise InterruptedError
+        original(saving, trainer, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelCheckpoint, place, kill)
+        with pytest.raises(InterruptedError):
+            fit(**options)
+    assert steps(tmp_path) == left
+    fit(path="step-10.ckpt", auto=True, **options)
+    assert steps(tmp_path) == {"last.ckpt": 10, "step-10.ckpt": 10}
 
 
 @pytest.mark.parametrize("options", [{"save_top_k": -1}, {"save_top_k": 2, "monitor": "step", "mode": "max"}])

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,40 @@ def test_sigterm_ends_a_command_with_143_and_a_line(capsys: pytest.CaptureFixtur
         assert end_well(terminate) == 143
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # a second one ends the process
     assert capsys.readouterr().err == "\nterminated\n" and signal.getsignal(signal.SIGTERM) == before
+
+
+class Dropped:
+    """Gets a signal, or raises an error, while it is removed."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        if not self.number:
+            raise ValueError
+        os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_meets_a_destructor_is_not_lost(number: int, code: int) -> None:
+    def command() -> None:
+        Dropped(number)
+        time.sleep(10)
+
+    with sigterm_interrupts():
+        assert end_well(command) == code
+
+
+def test_a_signal_that_meets_the_report_of_a_destructors_error_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command() -> None:
+        Dropped()
+        time.sleep(10)
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: (terminate(), reported.append(type(dropped.exc_value))))
+    with sigterm_interrupts():
+        assert end_well(command) == 143
+    assert reported == [ValueError]
 
 
 def test_what_libraries_make_of_it() -> None:
