@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def test_sigterm_ends_a_command_with_143_and_a_line(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "\nterminated\n" and signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal; what runs in the background of a script ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Dropped:
     """Gets a signal, or raises an error, while it is removed."""
 
@@ -35,6 +44,7 @@ class Dropped:
         os.kill(os.getpid(), self.number)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_that_meets_a_destructor_is_not_lost(number: int, code: int) -> None:
     def command() -> None:
