@@ -167,9 +167,7 @@ def end_group(folder: Path) -> int:
 def _lead_a_group(words: list[str], folder: Path, environment: dict[str, str]) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests do with Ctrl-C
-    signal.pthread_sigmask(
-        signal.SIG_UNBLOCK, {signal.SIGINT}
-    )  # the fork server may be that of workers, which block it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a fork server that workers have started blocks it
     os.environ.update(environment)
     (folder / "leader").write_text(str(os.getpid()))
     multiprocessing.set_start_method("fork", force=True)
