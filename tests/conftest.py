@@ -4,7 +4,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,15 @@ def encode(image: object, kind: str) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind)  # type: ignore[attr-defined]
     return buffer.getvalue()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal, and afterwards as before: Lightning switches it off once it has seen one."""
+    import sessions
+
+    with sessions.interruptible():
+        yield
 
 
 @pytest.fixture

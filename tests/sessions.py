@@ -4,18 +4,25 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Answer to Ctrl-C as in a terminal, in a block and in what it starts; the background of a script ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def start(command: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
     """Start a command that answers to Ctrl-C, whatever the tests do; stdout and stderr go into a file."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # one that is ignored would be inherited
-    try:
-        with open(output, "wb") as file:
-            return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with interruptible(), open(output, "wb") as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def members(session: int) -> list[int]:

@@ -4,10 +4,9 @@ import errno
 import io
 import os
 import shutil
-import signal
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -61,14 +60,6 @@ def run_folder(tiny: list[str]) -> Path:
     """A finished run of two steps."""
     assert main(["fit", *tiny]) == 0
     return Path(tiny[-1].partition("=")[2]) / "quickstart"
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Give Ctrl-C back, which Lightning switches off once it has seen one."""
-    handler = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ def test_sigterm_ends_a_command_with_143_and_a_line(capsys: pytest.CaptureFixtur
         assert end_well(terminate) == 143
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # a second one ends the process
     assert capsys.readouterr().err == "\nterminated\n" and signal.getsignal(signal.SIGTERM) == before
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C as in a terminal; what runs in the background of a script ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Dropped:
