@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from diffusers import UNet2DConditionModel
 
+from benchmarks.same_numbers import write_small_weights
 from ornament_lit.cli import build, main
 
 
@@ -14,26 +14,7 @@ from ornament_lit.cli import build, main
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders shaped as Stable Diffusion 1.5 and CLIP ViT-L/14, a few channels wide."""
     folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    UNet2DConditionModel(
-        sample_size=64,
-        block_out_channels=(8, 8, 16, 16),
-        norm_num_groups=4,
-        attention_head_dim=2,
-        cross_attention_dim=768,
-    ).save_pretrained(folder / "sd" / "unet")
-    AutoencoderKL(
-        block_out_channels=(4, 4, 8, 8),
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-        norm_num_groups=2,
-        scaling_factor=0.18215,
-    ).save_pretrained(folder / "sd" / "vae")
-    CLIPVisionModel(
-        CLIPVisionConfig(
-            hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, patch_size=32
-        )
-    ).save_pretrained(folder / "clip")
+    write_small_weights(folder)
     return folder
 
 
