@@ -24,8 +24,8 @@ from jsonargparse import auto_cli
 from torch import Tensor
 from torch.nn.attention import SDPBackend
 
-from ornament_lit.attention import attention_at, attention_with_mass
-from ornament_lit.token_places import token_centres
+from ornament_lit.models.attention import attention_at, attention_with_mass
+from ornament_lit.models.token_places import token_centres
 
 MIB = 2**20
 POINTS = 64

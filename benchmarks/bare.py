@@ -18,11 +18,11 @@ from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 from webdataset import WebDataset
 
-from datamodules.shards import resolve_shards
+from datamodules.storage.shard_paths import resolve_shards
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.exporting import load_checkpoint
-from ornament_lit.geometry import grow_box
+from ornament_lit.imaging.geometry import grow_box
 from ornament_lit.pipeline import OrnamentTryOnPipeline
+from ornament_lit.pipeline.from_checkpoint import load_checkpoint
 
 
 def show(

@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionModel
 
 from benchmarks.sd15 import TOKEN_DIM, TOKENS, draw_batch, make_module
-from ornament_lit.attention import install_processors
+from ornament_lit.models.attention import install_processors
+from ornament_lit.models.random_weights import build_random
+from ornament_lit.models.reference_nets import ReferenceNet, UNetReferenceNet
+from ornament_lit.models.unet import cut_tail, widen_input
 from ornament_lit.module import TryOnModule
-from ornament_lit.random_weights import build_random
-from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
-from ornament_lit.unet_surgery import cut_tail, widen_input
 
 ENCODED_PICTURES = 3
 """Person, erased person and ornament."""

@@ -14,16 +14,16 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from jsonargparse import auto_cli
 from torch.utils.flop_counter import FlopCounterMode
 
-from ornament_lit.attention_losses import MaskGuidedAttentionLoss
-from ornament_lit.autoencoders import KLAutoencoder
 from ornament_lit.batch import LATENTS, EncodedImages, TryOnBatch
-from ornament_lit.benching.batches import draw_batch
-from ornament_lit.conditions import encode_images
-from ornament_lit.denoiser import Denoiser
-from ornament_lit.image_encoders import CLIPImageEncoder
-from ornament_lit.mask_heads import PoseAwareMaskHead
+from ornament_lit.losses.attention import MaskGuidedAttentionLoss
+from ornament_lit.models.autoencoders import KLAutoencoder
+from ornament_lit.models.conditioning import encode_images
+from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.image_encoders import CLIPImageEncoder
+from ornament_lit.models.mask_heads import PoseAwareMaskHead
+from ornament_lit.models.reference_nets import UNetReferenceNet
 from ornament_lit.module import TryOnModule
-from ornament_lit.reference_nets import UNetReferenceNet
+from ornament_lit.profiling.batches import draw_batch
 
 KINDS = ("images", "latents", "latents and image tokens")
 

@@ -19,13 +19,13 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
-from ornament_lit.attention import highest_resolution_layers, mask_to_tokens, self_attention_layers
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.conditions import make_conditions
-from ornament_lit.features import ReferenceFeatures, tokens_to_map
+from ornament_lit.diffusion.noise import denoising_loss, draw_noising
+from ornament_lit.models.attention import highest_resolution_layers, mask_to_tokens, self_attention_layers
+from ornament_lit.models.conditioning import make_conditions
+from ornament_lit.models.reference_features import ReferenceFeatures, tokens_to_map
+from ornament_lit.models.unet import widen_input
 from ornament_lit.module import TryOnModule
-from ornament_lit.noising import denoising_loss, draw_noising
-from ornament_lit.unet_surgery import widen_input
 
 
 class Writing:

@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.sd15 import TOKEN_DIM, draw_batch, draw_conditions, make_module, make_unet, now, where
-from ornament_lit.conditions import Conditions
+from ornament_lit.diffusion.refresh_policies import RefreshEverySteps, RefreshOnce
+from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.models.conditioning import Conditions
 from ornament_lit.module import TryOnModule
-from ornament_lit.refresh_policies import RefreshEverySteps, RefreshOnce
-from ornament_lit.sampling import Sampler
 
 PLAIN, APART = "plain inpainting", "plain, a call a half"
 ONCE, EVERY, STABLE = "RefreshOnce", "RefreshEverySteps", "RefreshUntilStable"

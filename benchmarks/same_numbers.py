@@ -6,6 +6,7 @@ compared by their exact bits and in their order, so that names of losses may cha
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -14,12 +15,14 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from jsonargparse import auto_cli
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from ornament_lit.cli import build
-from ornament_lit.exporting import pipeline_of
+from ornament_lit.batch import TryOnBatch
+from ornament_lit.cli.trainer import build
 from ornament_lit.pipeline import OrnamentTryOnPipeline
+from ornament_lit.pipeline.from_checkpoint import pipeline_of
 
 QUICKSTART = ["--config", "configs/quickstart.yaml"]
 SMALL = ["--config", "configs/small.yaml", "--data.batch_size=8"]
@@ -37,7 +40,7 @@ PAPER = [
     "--model.autoencoder.path=WEIGHTS/sd",
     "--model.denoiser.unet.path=WEIGHTS/sd",
     "--model.image_encoder.path=WEIGHTS/clip",
-    "--model.sampler=ornament_lit.sampling.Sampler",
+    "--model.sampler=ornament_lit.diffusion.sampler.Sampler",
     "--model.sampler.init_args.num_steps=2",
     "--data.resolution=64",
     "--data.batch_size=2",
@@ -67,10 +70,10 @@ class Losses(Callback):
 
     def __init__(self) -> None:
         self.steps: list[list[str]] = []
-        self.batch: Any = None
+        self.batch: TryOnBatch | None = None
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int  # noqa: ANN401
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Mapping[str, Tensor], batch: TryOnBatch, *_: int
     ) -> None:
         """Keep the losses of a step."""
         self.batch = batch if self.batch is None else self.batch
@@ -122,14 +125,15 @@ def numbers(words: list[str], steps: int, folder: Path) -> dict[str, Any]:
     cli.trainer.callbacks.append(losses)
     cli.trainer.fit(cli.model, cli.datamodule)
     cli.model.eval()
+    assert losses.batch is not None
     generated = cli.model.predict_step(losses.batch, 0)
-    tensors = [value for value in generated.values() if isinstance(value, torch.Tensor)]
+    tensors = [value for value in generated.values() if isinstance(value, Tensor)]
     tensors += try_on(pipeline_of(cli.model), losses.batch)
     hashes = [hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest() for value in tensors]
     return {"losses": losses.steps, "generated": hashes}
 
 
-def try_on(pipeline: OrnamentTryOnPipeline, batch: Any) -> list[torch.Tensor]:  # noqa: ANN401
+def try_on(pipeline: OrnamentTryOnPipeline, batch: TryOnBatch) -> list[Tensor]:
     """What the pipeline makes of the first sample of a batch: the image and the mask."""
     ornament, person = ((batch[f"{name}_image"][0] + 1) / 2 for name in ("ornament", "person"))
     rows, columns = (batch["box_mask"][0, 0].amax(axis).nonzero() for axis in (1, 0))

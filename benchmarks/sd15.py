@@ -13,16 +13,16 @@ import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from ornament_lit.attention_losses import MaskGuidedAttentionLoss
-from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import EncodedImages, TryOnBatch
-from ornament_lit.benching import batches
-from ornament_lit.conditions import Conditions, make_conditions
-from ornament_lit.denoiser import Denoiser
-from ornament_lit.image_encoders import ImageEncoder
-from ornament_lit.mask_heads import PoseAwareMaskHead
+from ornament_lit.losses.attention import MaskGuidedAttentionLoss
+from ornament_lit.models.autoencoders import Autoencoder
+from ornament_lit.models.conditioning import Conditions, make_conditions
+from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.image_encoders import ImageEncoder
+from ornament_lit.models.mask_heads import PoseAwareMaskHead
+from ornament_lit.models.reference_nets import UNetReferenceNet
 from ornament_lit.module import TryOnModule
-from ornament_lit.reference_nets import UNetReferenceNet
+from ornament_lit.profiling import batches
 
 PIXELS = 8
 """Pixels per latent along a side."""

@@ -13,9 +13,9 @@ from jsonargparse import auto_cli
 from PIL import Image
 from webdataset import WebDataset
 
-from datamodules.shards import resolve_shards
+from datamodules.storage.shard_paths import resolve_shards
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.geometry import Crop, draw_box, grow_box
+from ornament_lit.imaging.geometry import Crop, draw_box, grow_box
 
 
 def measure(

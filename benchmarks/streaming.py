@@ -22,17 +22,17 @@ from jsonargparse import auto_cli
 from PIL import Image
 from webdataset import WebDataset
 
-from datamodules.cache import ShardCache
-from datamodules.catalogue import Catalogue, open_catalogue
-from datamodules.dataset import TripletDataset
-from datamodules.decoding import ENTRIES, decode, describe
-from datamodules.faults import FaultCounter
-from datamodules.index import raise_fault, write_index
-from datamodules.order import OrderOptions, training_order
-from datamodules.reading import RawSample, read_sample, read_shard
-from datamodules.shards import resolve_shards
-from datamodules.transforms import TripletTransform
-from datamodules.writing import write_shard
+from datamodules.loading.dataset import TripletDataset
+from datamodules.loading.order import OrderOptions, training_order
+from datamodules.samples.decoding import ENTRIES, decode, describe
+from datamodules.samples.transforms import TripletTransform
+from datamodules.shards.cache import ShardCache
+from datamodules.shards.index import raise_fault, write_index
+from datamodules.shards.reading import RawSample, read_sample, read_shard
+from datamodules.shards.sample_index import Catalogue, open_catalogue
+from datamodules.shards.writing import write_shard
+from datamodules.storage.sample_errors import FaultCounter
+from datamodules.storage.shard_paths import resolve_shards
 
 Entries = dict[str, bytes]
 Side = Callable[[Path, int], Iterable[object]]

@@ -6,9 +6,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from ornament_lit.checkpoint_files import LAST
-from ornament_lit.checkpoint_io import link_last
-from ornament_lit.resuming import checkpoint_folders, resumes_by_itself, save_last
+from ornament_lit.checkpointing.atomic_io import link_last
+from ornament_lit.checkpointing.latest import LAST
+from ornament_lit.checkpointing.resume import checkpoint_folders, resumes_by_itself, save_last
 
 KEY = "superseded_checkpoints"
 

@@ -9,14 +9,14 @@ from PIL import Image
 from torch import Tensor
 
 from ornament_lit.batch import TryOnBatch, with_other_ornament
-from ornament_lit.compositing import PasteBack
-from ornament_lit.geometry import Crop
+from ornament_lit.imaging.compositing import PasteBack
+from ornament_lit.imaging.crops import OrnamentWindow, PersonWindow, tensor_to_image, tensor_to_mask
+from ornament_lit.imaging.geometry import Crop
 from ornament_lit.metrics import DrawnBatch
 from ornament_lit.metrics.base import Bound, Drawing
 from ornament_lit.metrics.bounds import ceiling_of, floor_of
 from ornament_lit.models.warps.base import split_rows
-from ornament_lit.pasting import Detail, paste_drawing
-from ornament_lit.windows import OrnamentWindow, PersonWindow, tensor_to_image, tensor_to_mask
+from ornament_lit.pipeline.paste_back import Detail, paste_drawing
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
@@ -71,7 +71,7 @@ def to_8_bits(pictures: Tensor) -> Tensor:
 
 
 def pasted_photographs(batch: TryOnBatch, prediction: Mapping[str, Any]) -> list[Tensor]:
-    """Whole photographs with drawings in them, as :class:`ornament_lit.pipeline.OrnamentTryOnPipeline` pastes them.
+    """Whole photographs with drawings in them, as the pipeline pastes them.
 
     Where there is a warp, the ornament's own picture is laid over the photograph, in the resolution that the data bring
     along (``data.detail``).

@@ -13,7 +13,7 @@ from callbacks.prediction_writer import safe_name
 from callbacks.run_folder import run_folder
 from callbacks.sample_strips import draw_strips, draw_unpicked, read_strip, strips_of, write_strip
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.files import check_folder, write_file
+from ornament_lit.imaging.writing import encode_png
 from ornament_lit.metrics import (
     PSNR,
     SSIM,
@@ -28,9 +28,9 @@ from ornament_lit.metrics import (
 )
 from ornament_lit.metrics.bootstrap import Resampling
 from ornament_lit.metrics.measured import Measured, SampleScores
-from ornament_lit.pictures import encode_png
 from ornament_lit.reports import Report, write_report
 from ornament_lit.reports.protocol import checkpoint_protocol, data_protocol, drawing_protocol, versions
+from ornament_lit.utils.files import check_folder, write_file
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from callbacks.sharded import local, part_of, whole_of
+from ornament_lit.distributed.dtensor import local, part_of, whole_of
 
 
 class TrainableEMA(Callback):

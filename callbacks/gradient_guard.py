@@ -12,7 +12,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.resuming import save_last
+from ornament_lit.checkpointing.resume import save_last
 
 
 class GradientGuard(Callback):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ornament_lit.schedules import CurveName, decay
+from ornament_lit.utils.schedules import CurveName, decay
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule

@@ -17,8 +17,8 @@ from torchmetrics import MaxMetric
 
 from callbacks.run_folder import run_folder
 from ornament_lit.batch import CATEGORIES, TryOnBatch
-from ornament_lit.files import write_file
 from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.utils.files import write_file
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from callbacks.run_folder import run_folder
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.files import check_folder, write_file
-from ornament_lit.pictures import encode_png
-from ornament_lit.windows import tensor_to_image, tensor_to_mask
+from ornament_lit.imaging.crops import tensor_to_image, tensor_to_mask
+from ornament_lit.imaging.writing import encode_png
+from ornament_lit.utils.files import check_folder, write_file
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
@@ -145,8 +145,8 @@ def _append(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 def _card(trainer: Trainer, module: "TryOnModule") -> dict[str, Any]:
     """What all predictions in a folder have in common."""
-    from ornament_lit.exporting import file_hash
-    from ornament_lit.portable import describe
+    from ornament_lit.checkpointing.serialization import describe
+    from ornament_lit.pipeline.from_checkpoint import file_hash
 
     checkpoint = trainer.ckpt_path
     return {

@@ -15,7 +15,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
-from ornament_lit.resuming import save_last
+from ornament_lit.checkpointing.resume import save_last
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
-from ornament_lit.resuming import checkpoint_folders
+from ornament_lit.checkpointing.resume import checkpoint_folders
 
 HELD = (errno.EACCES, errno.EAGAIN)
 

@@ -21,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 import callbacks
 from callbacks.run_folder import run_folder
 from ornament_lit import __version__
-from ornament_lit.files import write_file
+from ornament_lit.utils.files import write_file
 
 FILE = "run.json"
 PACKAGES = ("torch", "lightning", "diffusers", "transformers", "torchmetrics", "webdataset", "jsonargparse")

@@ -12,10 +12,10 @@ from callbacks.correspondence_views import COLUMNS as VIEWS
 from callbacks.correspondence_views import correspondence_views
 from callbacks.grid import GREEN, draw_grid, enlarge, outline
 from ornament_lit.batch import TryOnBatch, input_mask
-from ornament_lit.files import write_file
+from ornament_lit.imaging.crops import tensor_to_image
+from ornament_lit.imaging.writing import encode_png
 from ornament_lit.metrics import DrawnBatch
-from ornament_lit.pictures import encode_png
-from ornament_lit.windows import tensor_to_image
+from ornament_lit.utils.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 from lightning.fabric.utilities.throughput import get_available_flops
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ornament_lit.benching.memory import GIB, peak_memory
-from ornament_lit.benching.peak import compute_dtype, now
+from ornament_lit.profiling.memory import GIB, peak_memory
+from ornament_lit.profiling.peak import compute_dtype, now
 
 if TYPE_CHECKING:
     from ornament_lit.batch import TryOnBatch

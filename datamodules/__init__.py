@@ -1,6 +1,6 @@
 """Data for ornament try-on: shards, streaming, transforms, and the LightningDataModule over them.
 
-The data modules are imported when they are asked for, so that ``datamodules.shards`` and the like load no Lightning.
+The data modules are imported when they are asked for, so that the other rooms load no Lightning.
 """
 
 from typing import TYPE_CHECKING

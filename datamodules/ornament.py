@@ -12,20 +12,20 @@ import torch
 from lightning.pytorch import LightningDataModule
 from webdataset.utils import pytorch_worker_info
 
-from datamodules.cache import ShardCache, default_folder
-from datamodules.catalogue import Catalogue, open_catalogue
-from datamodules.dataset import ComparisonDataset, TripletDataset
-from datamodules.faults import FaultCounter, FaultReport
-from datamodules.input_masks import INPUT_MASKS, InputMask
-from datamodules.latents import Mode, PrecomputedTransform, choose_transform
-from datamodules.loader import Process, TripletLoader
-from datamodules.order import OrderOptions, evaluation_order, type_chances
-from datamodules.pairing import PairOptions, WarpedPairsDataset
-from datamodules.plan import TrainingPlan
-from datamodules.resume import Progress, ResumeData, TrainingPosition
-from datamodules.retrying import Retries
-from datamodules.shards import resolve_shards
-from datamodules.transforms import TripletTransform
+from datamodules.loading.dataset import ComparisonDataset, TripletDataset
+from datamodules.loading.epoch_plan import TrainingPlan
+from datamodules.loading.loader import Process, TripletLoader
+from datamodules.loading.order import OrderOptions, evaluation_order, type_chances
+from datamodules.loading.pairing import PairOptions, WarpedPairsDataset
+from datamodules.loading.resume import Progress, ResumeData, TrainingPosition
+from datamodules.samples.input_masks import INPUT_MASKS, InputMask
+from datamodules.samples.latents import Mode, PrecomputedTransform, choose_transform
+from datamodules.samples.transforms import TripletTransform
+from datamodules.shards.cache import ShardCache, default_folder
+from datamodules.shards.sample_index import Catalogue, open_catalogue
+from datamodules.storage.retry import Retries
+from datamodules.storage.sample_errors import FaultCounter, FaultReport
+from datamodules.storage.shard_paths import resolve_shards
 
 logger = logging.getLogger(__name__)
 

@@ -37,21 +37,23 @@ TRAINER_COMMANDS = {
 }
 COMMANDS: dict[str, Command] = {
     "try-on": Command(
-        "ornament_lit.commands.try_on:try_on",
+        "ornament_lit.cli.commands.try_on:try_on",
         "draw a person wearing an ornament: --checkpoint ... --ornament ... --person ... --box ... --output ...",
         parsed=False,
     ),
     "export": Command(
-        "ornament_lit.commands.export:export", "write a checkpoint as a pipeline: --checkpoint ... --output ..."
+        "ornament_lit.cli.commands.export:export", "write a checkpoint as a pipeline: --checkpoint ... --output ..."
     ),
     "bench": Command(
-        "ornament_lit.commands.bench:bench",
+        "ornament_lit.cli.commands.bench:bench",
         "measure speed, memory and FLOPs of a training on this machine: --config ...",
         parsed=False,
     ),
-    "compare": Command("ornament_lit.commands.compare:compare", "compare two reports of test: A B", positional=True),
+    "compare": Command(
+        "ornament_lit.cli.commands.compare:compare", "compare two reports of test: A B", positional=True
+    ),
     "study": Command(
-        "ornament_lit.commands.study:study", "train and test the variants of a study: FILE", positional=True
+        "ornament_lit.cli.commands.study:study", "train and test the variants of a study: FILE", positional=True
     ),
     "data render": Command(
         "datamodules.rendering.command:render",
@@ -72,7 +74,7 @@ COMMANDS: dict[str, Command] = {
         "datamodules.checking.command:stats", "count and measure what shards hold: FOLDER", positional=True
     ),
     "data latents": Command(
-        "ornament_lit.commands.latents:latents",
+        "ornament_lit.cli.commands.latents:latents",
         "compute latents once, beside the images: --config ... --shards ... --out ...",
         parsed=False,
     ),
@@ -105,7 +107,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _dispatch(words: list[str], args: Sequence[str] | None) -> int:
     if words[0] in TRAINER_COMMANDS:
         load = import_for_good if args is None else import_module  # other programs see to their own objects
-        return int(load("ornament_lit.cli").main(None if args is None else words))
+        return int(load("ornament_lit.cli.trainer").main(None if args is None else words))
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in COMMANDS:
@@ -143,10 +145,10 @@ def run_function(name: str, args: list[str]) -> int:
     """
     from jsonargparse import auto_cli
 
-    from ornament_lit.cli_errors import end_well
-    from ornament_lit.cli_parser import ShortErrors
-    from ornament_lit.cli_signals import sigterm_interrupts
-    from ornament_lit.commands.words import normalise, switches_of
+    from ornament_lit.cli.commands.table import normalise, switches_of
+    from ornament_lit.cli.errors import end_well
+    from ornament_lit.cli.parser import ShortErrors
+    from ornament_lit.cli.signals import sigterm_interrupts
 
     module, _, function = COMMANDS[name].function.partition(":")
     target = getattr(import_module(module), function)

@@ -20,8 +20,7 @@ class EncodedImages(TypedDict, total=False):
         person_latents: Of ``person_image``, (B, c, h, w).
         erased_latents: Of ``person_image`` with the box erased to mid grey, (B, c, h, w).
         ornament_latents: Of ``ornament_image``, (B, c, h, w).
-        image_features: Of ``ornament_image``, (B, L, F), as :meth:`ornament_lit.image_encoders.ImageEncoder.extract`
-            returns them.
+        image_features: Of ``ornament_image``, (B, L, F), as ``ImageEncoder.extract`` returns them.
     """
 
     person_latents: Tensor

@@ -16,13 +16,20 @@ from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedu
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from ornament_lit.assembly import assemble, refine
-from ornament_lit.attention_losses import AttentionLoss
-from ornament_lit.attention_losses.matched import matched_of
-from ornament_lit.autoencoders import Autoencoder
 from ornament_lit.batch import TryOnBatch, check_batch, select_rows
-from ornament_lit.checkpoints import configuration_of, drop_frozen, restore_frozen, save_configuration
-from ornament_lit.conditions import (
+from ornament_lit.checkpointing.fingerprints import check_fingerprints
+from ornament_lit.checkpointing.state import configuration_of, drop_frozen, restore_frozen, save_configuration
+from ornament_lit.diffusion.noise import add_noise, check_noise_options, denoised_share, prediction_target
+from ornament_lit.diffusion.sampler import Sampler, check_steps
+from ornament_lit.distributed.fsdp import WholeInEvaluation, check_strategy, check_weights, shard
+from ornament_lit.losses import DiffusionLoss, WarpLoss
+from ornament_lit.losses.attention import AttentionLoss
+from ornament_lit.losses.attention.matched import matched_of
+from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.metrics.mean_losses import MeanLosses
+from ornament_lit.models.assembly import assemble, refine
+from ornament_lit.models.autoencoders import Autoencoder
+from ornament_lit.models.conditioning import (
     Conditions,
     add_warp,
     encode_conditions,
@@ -30,23 +37,16 @@ from ornament_lit.conditions import (
     make_conditions,
     predicted_masks,
 )
-from ornament_lit.denoiser import Denoiser
-from ornament_lit.features import repeat_rows
-from ornament_lit.fingerprints import check_fingerprints
-from ornament_lit.image_encoders import ImageEncoder
-from ornament_lit.learning_rates import LearningRateSchedule, build_scheduler, keep_options
-from ornament_lit.losses import DiffusionLoss, WarpLoss
-from ornament_lit.mask_heads import MaskHead
-from ornament_lit.mask_refinement import MaskRefinement, resize_mask
-from ornament_lit.metrics.mask_iou import MaskIoU
-from ornament_lit.metrics.mean_losses import MeanLosses
+from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.image_encoders import ImageEncoder
+from ornament_lit.models.mask_heads import MaskHead
+from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
+from ornament_lit.models.reference_features import repeat_rows
+from ornament_lit.models.reference_nets import ReferenceNet
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
-from ornament_lit.noising import add_noise, check_noise_options, denoised_share, prediction_target
-from ornament_lit.reference_nets import ReferenceNet
-from ornament_lit.sampling import Sampler, check_steps
-from ornament_lit.sharding import WholeInEvaluation, check_strategy, check_weights, shard
+from ornament_lit.utils.learning_rates import LearningRateSchedule, build_scheduler, keep_options
 
 
 class Seen(NamedTuple):

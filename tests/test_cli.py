@@ -19,10 +19,10 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 import callbacks
 import datamodules
-from ornament_lit import cli_known
-from ornament_lit.cli import TryOnCLI, build, check_ours, main
-from ornament_lit.cli_errors import end_well, say
-from ornament_lit.cli_messages import explain
+from ornament_lit.cli import introspection as cli_known
+from ornament_lit.cli.errors import end_well, say
+from ornament_lit.cli.messages import explain
+from ornament_lit.cli.trainer import TryOnCLI, build, check_ours, main
 from ornament_lit.module import TryOnModule
 from ornament_lit.reports import read_report
 
@@ -127,7 +127,10 @@ LATE_MISTAKES = [
     (["--data.resolution=30"], ["resolution must be a multiple of 8, the autoencoder's factor, got 30"]),
     (["--model.optimizer.lr=-1"], ["model.optimizer", "Invalid learning rate: -1"]),
     (["--seed_everything=-1"], ["seed_everything: -1 is not in bounds"]),
-    (["--model.sampler=ornament_lit.sampling.Sampler", "--model.sampler.num_steps=5000"], ["at most 1000", "got 5000"]),
+    (
+        ["--model.sampler=ornament_lit.diffusion.sampler.Sampler", "--model.sampler.num_steps=5000"],
+        ["at most 1000", "got 5000"],
+    ),
     (["--trainer.logger.save_dir=/dev/null"], ["/dev/null", "Not a directory"]),
     (["--ckpt_path=nowhere.ckpt"], ["nowhere.ckpt"]),
 ]
@@ -318,7 +321,7 @@ def test_test_draws_and_writes_a_report_with_the_metrics_of_a_file(
     (tmp_path / "metrics.yaml").write_text(METRICS.replace("CLIP,", f"{tmp_path / 'clip'},"), encoding="utf-8")
     checkpoint = run_folder / "checkpoints" / "last.ckpt"
     words = [f"--ckpt_path={checkpoint}", f"--config={tmp_path / 'metrics.yaml'}", "--trainer.limit_test_batches=3"]
-    sampler = ["--model.sampler=ornament_lit.sampling.Sampler", "--model.sampler.num_steps=2"]
+    sampler = ["--model.sampler=ornament_lit.diffusion.sampler.Sampler", "--model.sampler.num_steps=2"]
     assert main(["test", *tiny, *words, *sampler, "--data.whole_photographs=true"]) == 0
     report = read_report(run_folder / "test")
     columns = [column for one in report.measured for column in one.columns]
@@ -424,7 +427,7 @@ def test_class_path_outside_the_list_is_not_imported(
 
 
 def test_plugin_gives_short_names(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "from ornament_lit.mask_heads import BoxMaskHead\n\n\nclass RoundMaskHead(BoxMaskHead):\n    pass\n"
+    source = "from ornament_lit.models.mask_heads import BoxMaskHead\n\n\nclass RoundMaskHead(BoxMaskHead):\n    pass\n"
     (tmp_path / "my_plugin.py").write_text(source, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("ORNAMENT_LIT_PLUGINS", "my_plugin")

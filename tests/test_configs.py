@@ -10,13 +10,13 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser, capture_parser
 
-from ornament_lit.cli import TryOnCLI, build
+from ornament_lit.cli.trainer import TryOnCLI, build
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
 CONFIGS = [
     name for name in FILES if not name.startswith("configs/studies/")
-]  # tests/ornament_lit/commands/test_study.py
+]  # tests/ornament_lit/cli/commands/test_study.py
 FAMILIES = ("autoencoder", "image_encoder", "reference_net", "mask_head", "attention_loss")
 ABLATIONS = [name for name in CONFIGS if name.startswith("configs/ablations/")]
 STRATEGIES = [name for name in CONFIGS if name.startswith("configs/strategies/")]

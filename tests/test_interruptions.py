@@ -14,8 +14,8 @@ import pytest
 import torch
 from tiny_run import ROOT, STEPS, log_of, words_of, write_plugin
 
-from ornament_lit import checkpoint_io
-from ornament_lit.cli import main
+from ornament_lit.checkpointing import atomic_io as checkpoint_io
+from ornament_lit.cli.trainer import main
 from ornament_lit.module import TryOnModule
 
 

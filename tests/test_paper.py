@@ -7,7 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from benchmarks.same_numbers import write_small_weights
-from ornament_lit.cli import build, main
+from ornament_lit.cli.trainer import build, main
 
 
 @pytest.fixture(scope="module")

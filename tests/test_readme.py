@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ornament_lit import cli
+from ornament_lit.cli import trainer as cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

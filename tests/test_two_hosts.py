@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentParser, capture_parser
 
 from callbacks import Preemption
-from ornament_lit.cli import TryOnCLI, main
+from ornament_lit.cli.trainer import TryOnCLI, main
 
 ROOT = Path(__file__).resolve().parents[1]
 CLUSTER = ROOT / "configs" / "cluster"

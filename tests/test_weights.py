@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from callbacks import InitialWeights
 from datamodules import OrnamentDataModule
 from ornament_lit.batch import TryOnBatch, with_other_ornament
-from ornament_lit.cli import build
+from ornament_lit.cli.trainer import build
 from ornament_lit.losses.warp import masked_error
 from ornament_lit.metrics.mask_iou import iou
 from ornament_lit.models.warps.base import WarpOutput, warp_inputs

@@ -174,6 +174,6 @@ def _lead_a_group(words: list[str], folder: Path, environment: dict[str, str]) -
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    from ornament_lit.cli import main
+    from ornament_lit.cli.trainer import main
 
     sys.exit(main(words))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ornament_lit.checkpoints import read_checkpoint
+from ornament_lit.checkpointing.state import read_checkpoint
 
 POINTS = 1000
 KEPT = ("epoch", "global_step", "pytorch-lightning_version", "hyper_parameters", "crops")

@@ -17,7 +17,7 @@ def check(folder: str, write_index: bool = False, workers: int | None = None, sh
         sheet: Where the contact sheet goes (.png, .jpg); null for contact_sheet.png in the folder.
     """
     from datamodules.checking.run import run_check
-    from ornament_lit.pictures import check_output
+    from ornament_lit.imaging.writing import check_output
 
     picture = None if sheet is None else Path(sheet).expanduser()
     if picture is not None:
@@ -34,7 +34,7 @@ def stats(folder: str, out: str | None = None, workers: int | None = None) -> No
         workers: Processes; null for one a core.
     """
     from datamodules.checking.run import run_stats
-    from ornament_lit.files import check_folder
+    from ornament_lit.utils.files import check_folder
 
     target = Path(out or folder).expanduser()
     check_folder(target)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from datamodules.checking.examining import Measured
 from datamodules.checking.findings import Finding
-from datamodules.index import INDEX, ShardEntry
+from datamodules.shards.index import INDEX, ShardEntry
 
 
 def find_repetitions(samples: Sequence[Measured]) -> Iterator[Finding]:

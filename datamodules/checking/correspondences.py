@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from datamodules.decoding import Triplet
+from datamodules.samples.decoding import Triplet
 
 MASK_TOLERANCE = 0.02
 

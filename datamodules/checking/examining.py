@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.catalogue import Place
 from datamodules.checking.correspondences import strange_in
 from datamodules.checking.findings import Finding
-from datamodules.decoding import Triplet, decode, describe
-from datamodules.faults import SampleError
-from datamodules.index import ShardEntry, scan_shard
 from datamodules.packing.checks import MAX_BORDER, area_share, border_share, longer_side, reach_outside
-from datamodules.reading import RawSample, is_picture, read_sample
-from ornament_lit.geometry import extent_along, mask_outline, mask_to_box
+from datamodules.samples.decoding import Triplet, decode, describe
+from datamodules.shards.index import ShardEntry, scan_shard
+from datamodules.shards.reading import RawSample, is_picture, read_sample
+from datamodules.shards.sample_index import Place
+from datamodules.storage.sample_errors import SampleError
+from ornament_lit.imaging.geometry import extent_along, mask_outline, mask_to_box
 
 TOLERANCE = 1.0
 

@@ -17,11 +17,11 @@ from datamodules.checking.findings import Finding
 from datamodules.checking.histograms import draw_histograms
 from datamodules.checking.statistics import QUANTITIES, summarize
 from datamodules.checking.tables import counts_table, findings_table, quantiles_table
-from datamodules.contact_sheet import sheet_of_shards
-from datamodules.index import INDEX, read_index, write_index
-from datamodules.processes import available_cores, map_in_order
-from ornament_lit.files import check_folder, write_file
-from ornament_lit.pictures import save_picture
+from datamodules.shards.contact_sheet import sheet_of_shards
+from datamodules.shards.index import INDEX, read_index, write_index
+from datamodules.storage.process_pool import available_cores, map_in_order
+from ornament_lit.imaging.writing import save_picture
+from ornament_lit.utils.files import check_folder, write_file
 
 REPORT = "check_report.csv"
 SHEET = "contact_sheet.png"

@@ -19,9 +19,9 @@ from datamodules.packing.images import read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
 from datamodules.packing.windows import window_around
-from ornament_lit.files import write_file
-from ornament_lit.geometry import AnyBox, Box, box_corners, clip_bounding_box, fill_polygon, oriented
-from ornament_lit.pictures import encode_png
+from ornament_lit.imaging.geometry import AnyBox, Box, box_corners, clip_bounding_box, fill_polygon, oriented
+from ornament_lit.imaging.writing import encode_png
+from ornament_lit.utils.files import write_file
 
 FOLDER = "auto_masks"
 NEEDED = {  # what to bring, and the names under which it may lie there

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.packing.rules import RowError
-from ornament_lit.geometry import (
+from ornament_lit.imaging.geometry import (
     THRESHOLD,
     AnyBox,
     Box,

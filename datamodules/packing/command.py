@@ -53,7 +53,7 @@ def pack(
     """
     from datamodules.packing.encoding import Encoding
     from datamodules.packing.run import Request, run
-    from ornament_lit.files import check_folder
+    from ornament_lit.utils.files import check_folder
 
     folder = Path(out).expanduser()
     check_folder(folder)

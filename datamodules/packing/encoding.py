@@ -12,7 +12,7 @@ from datamodules.packing.images import read_mask, read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
 from datamodules.packing.windows import cut, move_box, move_oriented_box, window_around
-from ornament_lit.geometry import AnyBox, Box, OrientedBox, oriented
+from ornament_lit.imaging.geometry import AnyBox, Box, OrientedBox, oriented
 
 ORNAMENT_FACTOR = 1.5
 
@@ -51,7 +51,7 @@ class Packed:
 
     Attributes:
         key: Its key.
-        entries: Bytes by entry, see :mod:`datamodules.decoding`.
+        entries: Bytes by entry, see :mod:`datamodules.samples.decoding`.
     """
 
     key: str

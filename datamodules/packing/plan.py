@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datamodules.faults import SampleError
-from datamodules.index import ShardEntry, scan_shard
 from datamodules.packing.rows import SPLITS, Row
 from datamodules.packing.rules import Problem
 from datamodules.packing.splits import hash_text
-from ornament_lit.files import write_file
+from datamodules.shards.index import ShardEntry, scan_shard
+from datamodules.storage.sample_errors import SampleError
+from ornament_lit.utils.files import write_file
 
 STATE = "pack.json"
 FORMAT = "ornament_lit-pack/1"

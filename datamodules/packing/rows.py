@@ -8,7 +8,7 @@ from typing import Any
 
 from datamodules.packing.rules import Problem, RowError
 from ornament_lit.batch import CATEGORIES
-from ornament_lit.geometry import AnyBox, read_box
+from ornament_lit.imaging.geometry import AnyBox, read_box
 
 SPLITS = ("train", "val", "test")
 KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")

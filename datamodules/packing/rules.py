@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ornament_lit.files import write_file
+from ornament_lit.utils.files import write_file
 
 REPORT = "report.csv"
 

@@ -11,9 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from datamodules.contact_sheet import sheet_of_shards
-from datamodules.faults import SampleError
-from datamodules.index import INDEX, ShardEntry, write_index
 from datamodules.packing.encoding import Encoding, Packed, encode_row
 from datamodules.packing.plan import Plan, State, open_state, plan_shards
 from datamodules.packing.rows import Row, Source, with_all_columns, without_duplicates
@@ -21,9 +18,12 @@ from datamodules.packing.rules import Problem, write_report
 from datamodules.packing.sources import read_source
 from datamodules.packing.splits import parse_fractions, split_rows
 from datamodules.packing.summary import print_summary
-from datamodules.processes import available_cores, map_in_order
-from datamodules.writing import write_shard
-from ornament_lit.pictures import save_picture
+from datamodules.shards.contact_sheet import sheet_of_shards
+from datamodules.shards.index import INDEX, ShardEntry, write_index
+from datamodules.shards.writing import write_shard
+from datamodules.storage.process_pool import available_cores, map_in_order
+from datamodules.storage.sample_errors import SampleError
+from ornament_lit.imaging.writing import save_picture
 
 SHEET = "contact_sheet.png"
 

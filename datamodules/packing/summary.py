@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.index import ShardEntry
 from datamodules.packing.rows import SPLITS
 from datamodules.packing.rules import RULES, Problem
+from datamodules.shards.index import ShardEntry
 from ornament_lit.batch import CATEGORIES
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from datamodules.packing.checks import longer_side, with_mask
 from datamodules.packing.rules import RowError
-from ornament_lit.geometry import Box, OrientedBox, box_centre, mask_to_box, union
+from ornament_lit.imaging.geometry import Box, OrientedBox, box_centre, mask_to_box, union
 
 
 class Window(NamedTuple):

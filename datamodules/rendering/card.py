@@ -7,7 +7,7 @@ from statistics import mean, median
 from typing import Any
 
 from datamodules.rendering.records import Row, read_log, read_options
-from ornament_lit.files import write_file
+from ornament_lit.utils.files import write_file
 
 CARD = "README.md"
 
@@ -18,7 +18,7 @@ ENTRIES = """| entry | what |
 | `{key}.person.jpg` | the ornament worn |
 | `{key}.wearing_mask.png` | the part of the ornament that is seen in it, 0-255 coverage |
 | `{key}.correspondence.png` | which point of the ornament's picture each worn pixel shows, see \
-`datamodules/correspondence_png.py` |
+`datamodules/samples/correspondence_png.py` |
 | `{key}.bare.jpg` | the same person, light and camera without the ornament (with `--bare true`) |
 | `{key}.json` | `type`, `kind`, `design`, `components`, `box` [x0, y0, x1, y1) in pixels, \
 `visible_fraction`, `materials`, `pose`, `reference`, `look`, `lights`, `crop` (x, y, side as shares of the whole \

@@ -48,9 +48,9 @@ def render(
         variant: Mitsuba's variant; null for llvm_ad_rgb where a libLLVM of release 19 or newer works
             (DRJIT_LIBLLVM_PATH may name it), else scalar_rgb, at about half the speed. Their noise differs.
     """
-    from datamodules.processes import available_cores
     from datamodules.rendering.variants import choose_variant, require_packages
-    from ornament_lit.files import check_folder
+    from datamodules.storage.process_pool import available_cores
+    from ornament_lit.utils.files import check_folder
 
     folder = Path(out).expanduser()
     check_folder(folder)
@@ -85,9 +85,9 @@ def correspondence(folder: str, out: str | None = None, workers: int | None = No
         out: Folder for the new shards; null to replace those of the folder.
         workers: Processes, one thread each; null for one a core.
     """
-    from datamodules.processes import available_cores
     from datamodules.rendering.variants import require_packages
-    from ornament_lit.files import check_folder
+    from datamodules.storage.process_pool import available_cores
+    from ornament_lit.utils.files import check_folder
 
     shards = Path(folder).expanduser()
     target = Path(out).expanduser() if out else shards

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datamodules.rendering.appearance.looks import Look, draw_look
 from datamodules.rendering.bodies import draw_body, draw_tone
 from datamodules.rendering.bodies.skin import to_linear
-from datamodules.rendering.looks import Look, draw_look
-from datamodules.rendering.masks import HALF, Coverage, Masks, Window, draw_masks, extent
+from datamodules.rendering.geometry.views import LaidView, WornView
 from datamodules.rendering.ornaments import KINDS, Design, design_split, draw_design
 from datamodules.rendering.poses import lay_out, wear
-from datamodules.rendering.views import LaidView, WornView
-from datamodules.seeding import hash_seed
+from datamodules.rendering.renderer.masks import HALF, Coverage, Masks, Window, draw_masks, extent
+from datamodules.samples.seeding import hash_seed
 
 CATEGORIES = tuple(KINDS)
 ORNAMENTS_PER_BODY = 8

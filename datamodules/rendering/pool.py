@@ -8,10 +8,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from datamodules.processes import start_worker, worker_pool
 from datamodules.rendering.composition import Recipe
 from datamodules.rendering.plan import Task
 from datamodules.rendering.variants import Variant, activate
+from datamodules.storage.process_pool import start_worker, worker_pool
 
 SINGLE_THREADED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -69,7 +69,7 @@ def _start(variant: Variant) -> None:
 
 def render_task(task: Task, recipe: Recipe) -> list[Product]:
     """Render the triplets of a task in this process, whose variant is active."""
-    from datamodules.rendering.triplet import render_triplet
+    from datamodules.rendering.renderer.triplet import render_triplet
 
     products = []
     for index in task.indices:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from datamodules.rendering.command import detail_for
 from datamodules.rendering.composition import Composition, Recipe, compose
-from datamodules.rendering.masks import Coverage
+from datamodules.rendering.renderer.masks import Coverage
 
 NEEDED = ("json", "wearing_mask.png", "ornament_mask.png")
 TOLERANCE = 0.02

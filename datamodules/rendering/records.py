@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from datamodules.rendering.plan import Plan
 from datamodules.rendering.pool import Product
-from ornament_lit.files import write_file
+from ornament_lit.utils.files import write_file
 
 LOG = "render_log"
 

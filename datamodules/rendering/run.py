@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from datamodules.faults import SampleError
-from datamodules.index import ShardEntry, scan_shard, write_index
 from datamodules.rendering.card import CARD, renew_card
 from datamodules.rendering.composition import CATEGORIES, Recipe
 from datamodules.rendering.plan import Plan, Task
 from datamodules.rendering.pool import Product, render_all
 from datamodules.rendering.records import check_options, read_log, row_of, write_log
 from datamodules.rendering.variants import Variant
-from datamodules.writing import write_shard
+from datamodules.shards.index import ShardEntry, scan_shard, write_index
+from datamodules.shards.writing import write_shard
+from datamodules.storage.sample_errors import SampleError
 
 SHEET = "contact_sheet.png"
 SHEET_TRIPLETS = 16
@@ -116,8 +116,8 @@ def _write(job: Job, shard: int, products: list[Product]) -> None:
 
 def finish(job: Job) -> None:
     """Write index, card and contact sheet for all shards that are in the folder."""
-    from datamodules.contact_sheet import sheet_of_shards
-    from ornament_lit.pictures import save_picture
+    from datamodules.shards.contact_sheet import sheet_of_shards
+    from ornament_lit.imaging.writing import save_picture
 
     names = sorted(path.name for path in job.folder.glob("*.tar"))
     entries = [_entry(job.folder, name) for name in names]

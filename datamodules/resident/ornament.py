@@ -5,17 +5,17 @@ from typing import Any
 
 import torch
 
-from datamodules.catalogue import Catalogue
-from datamodules.dataset import TripletDataset
-from datamodules.decoding import decode, describe
-from datamodules.faults import FaultCounter, SampleError
-from datamodules.loader import TripletLoader
+from datamodules.loading.dataset import TripletDataset
+from datamodules.loading.loader import TripletLoader
 from datamodules.ornament import OrnamentDataModule
 from datamodules.resident.rendering import Renderer
 from datamodules.resident.store import Found, make_store
 from datamodules.resident.views import View, collate_views, view_of
-from datamodules.seeding import sample_seed
-from datamodules.transforms import TripletTransform
+from datamodules.samples.decoding import decode, describe
+from datamodules.samples.seeding import sample_seed
+from datamodules.samples.transforms import TripletTransform
+from datamodules.shards.sample_index import Catalogue
+from datamodules.storage.sample_errors import FaultCounter, SampleError
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.carrying import LEAST
 from datamodules.resident.store import Store
 from datamodules.resident.views import Frames, Views
-from datamodules.transforms import TripletTransform
+from datamodules.samples.carrying import LEAST
+from datamodules.samples.transforms import TripletTransform
 from ornament_lit.batch import Correspondence, OrnamentDetail, TryOnBatch, WideView
-from ornament_lit.geometry import MID_GREY
+from ornament_lit.imaging.geometry import MID_GREY
 
 Looks = tuple[Tensor, Tensor]
 """An image (B, 3, r, r) in [-1, 1] and its mask (B, 1, r, r) in [0, 1]."""
@@ -36,7 +36,7 @@ class Maps(NamedTuple):
 
 @dataclass(frozen=True)
 class Renderer:
-    """Make the batches that a :class:`datamodules.transforms.TripletTransform` would make, up to resampling.
+    """Make the batches that a :class:`datamodules.samples.transforms.TripletTransform` would make, up to resampling.
 
     The result depends on store, transform and views alone, and no sample's on the others of its batch.
 
@@ -202,7 +202,7 @@ def look(image: Tensor, mask: Tensor, maps: Maps, change: Tensor, resolution: in
 
 
 def draw_boxes(box: Tensor, crop: Tensor, resolution: int, flip: Tensor) -> Tensor:
-    """Masks of boxes in windows, (B, 1, R, R), as :func:`ornament_lit.geometry.draw_box` draws them.
+    """Masks of boxes in windows, (B, 1, R, R), as :func:`ornament_lit.imaging.geometry.draw_box` draws them.
 
     Args:
         box: (B, 4).
@@ -227,7 +227,7 @@ def input_masks(views: Views, wearing_mask: Tensor, box_mask: Tensor) -> Tensor:
 
 
 def widened(crop: Tensor, factor: float) -> Tensor:
-    """Windows of ``factor`` times the side, (B, 3), as :func:`datamodules.extras.wide_view_of` takes them."""
+    """Windows of ``factor`` times the side, (B, 3), as :func:`datamodules.samples.extras.wide_view_of` takes them."""
     size = torch.maximum(crop[:, 2], (factor * crop[:, 2]).round())
     margin = ((size - crop[:, 2]) / 2).floor()
     return torch.stack([crop[:, 0] - margin, crop[:, 1] - margin, size], -1)

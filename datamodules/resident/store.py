@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.correspondence import PixelCorrespondence
-from datamodules.decoding import Triplet
-from datamodules.faults import SampleError
+from datamodules.samples.correspondence import PixelCorrespondence
+from datamodules.samples.decoding import Triplet
+from datamodules.storage.sample_errors import SampleError
 
 Found = Triplet | SampleError
 """A triplet, or why it cannot be used."""

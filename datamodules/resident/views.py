@@ -1,6 +1,6 @@
 """How a batch shows its triplets, in numbers: what worker processes find out, without making a picture.
 
-The numbers are those of :class:`datamodules.transforms.TripletTransform` for the same seeds.
+The numbers are those of :class:`datamodules.samples.transforms.TripletTransform` for the same seeds.
 
 Shape legend: B samples of a batch, P of them with a region, R resolution.
 """
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from datamodules.decoding import Triplet
-from datamodules.faults import SampleError
-from datamodules.input_masks import InputMask, draw_input_mask
-from datamodules.transforms import TripletTransform, grown_box
-from datamodules.turning import turn_mask
-from ornament_lit.geometry import Box, Crop, draw_box, mask_to_box, square_crop
-from ornament_lit.windows import mask_to_tensor
+from datamodules.samples.decoding import Triplet
+from datamodules.samples.input_masks import InputMask, draw_input_mask
+from datamodules.samples.transforms import TripletTransform, grown_box
+from datamodules.samples.turning import turn_mask
+from datamodules.storage.sample_errors import SampleError
+from ornament_lit.imaging.crops import mask_to_tensor
+from ornament_lit.imaging.geometry import Box, Crop, draw_box, mask_to_box, square_crop
 
 DRAWN_BY_WORKERS = ("oriented_box", "convex_hull")
 """Input masks that a device cannot draw."""

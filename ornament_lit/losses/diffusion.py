@@ -7,9 +7,9 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.first_batch import FirstBatch
-from ornament_lit.noising import Noising, denoising_loss, draw_noising, min_snr_weights, velocity_weights
-from ornament_lit.timesteps import TimestepSampler, UniformTimesteps
+from ornament_lit.diffusion.noise import Noising, denoising_loss, draw_noising, min_snr_weights, velocity_weights
+from ornament_lit.diffusion.timesteps import TimestepSampler, UniformTimesteps
+from ornament_lit.losses.first_batch import FirstBatch
 
 
 class DiffusionLoss:
@@ -19,7 +19,8 @@ class DiffusionLoss:
         timesteps: Which timesteps training draws; null for all alike. Evaluation always draws all alike, so that its
             losses can be compared.
         velocity_weight: Weigh a denoiser that predicts the latents (``prediction_type: sample``) about as if it
-            predicted the velocity, see :func:`ornament_lit.noising.velocity_weights`. Not beside ``min_snr_gamma``.
+            predicted the velocity, see :func:`ornament_lit.diffusion.noise.velocity_weights`. Not beside
+            ``min_snr_gamma``.
         true_composites: Share of the training samples, in [0, 1], whose composite is laid over by the true
             correspondence instead of the warp's, for a denoiser with ``warp_condition``: so it learns to trust the
             composite more, and pales it less (teacher forcing, Williams and Zipser, 1989).
@@ -88,7 +89,7 @@ class DiffusionLoss:
         offset_noise: float,
         training: bool,
     ) -> Noising:
-        """Draw timesteps, noise and dropped conditions; see :func:`ornament_lit.noising.draw_noising`.
+        """Draw timesteps, noise and dropped conditions; see :func:`ornament_lit.diffusion.noise.draw_noising`.
 
         Args:
             sample_seed: (B,) int64.
@@ -122,8 +123,8 @@ class DiffusionLoss:
             target: (B, c, h, w).
             timesteps: (B,) int64.
             worn: Where the ornament is worn, (B, 1, h, w) in [0, 1].
-            worn_weight: See :func:`ornament_lit.noising.denoising_loss`.
-            min_snr_gamma: See :func:`ornament_lit.noising.min_snr_weights`; None for none.
+            worn_weight: See :func:`ornament_lit.diffusion.noise.denoising_loss`.
+            min_snr_gamma: See :func:`ornament_lit.diffusion.noise.min_snr_weights`; None for none.
             counted: (B, 1, h, w), 0 where the error does not count; None where all does.
 
         Returns:

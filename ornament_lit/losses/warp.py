@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.first_batch import FirstBatch
+from ornament_lit.losses.first_batch import FirstBatch
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
 from ornament_lit.models.warps.texture import lit

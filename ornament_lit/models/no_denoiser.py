@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ornament_lit.denoiser import Denoiser, DenoiserOutput
-from ornament_lit.features import ReferenceFeatures
-from ornament_lit.known_pixels import NothingKnown
+from ornament_lit.models.denoiser import Denoiser, DenoiserOutput
+from ornament_lit.models.known_pixels import NothingKnown
+from ornament_lit.models.reference_features import ReferenceFeatures
 
 __all__ = ["NoDenoiser"]
 

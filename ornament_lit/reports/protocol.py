@@ -5,9 +5,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ornament_lit.checkpoints import read_checkpoint
-from ornament_lit.exporting import file_hash, raw_weights
-from ornament_lit.portable import describe
+from ornament_lit.checkpointing.serialization import describe
+from ornament_lit.checkpointing.state import read_checkpoint
+from ornament_lit.pipeline.from_checkpoint import file_hash, raw_weights
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule

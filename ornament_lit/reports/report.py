@@ -16,13 +16,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from ornament_lit.files import write_file
 from ornament_lit.metrics import FID, KID
 from ornament_lit.metrics.bootstrap import DEFAULT, Floats, Resampling
 from ornament_lit.metrics.measured import FeatureSets, Measured, SampleScores
 from ornament_lit.metrics.table import Table, tabulate
 from ornament_lit.reports.latex import latex_table
 from ornament_lit.reports.markdown import markdown_report
+from ornament_lit.utils.files import write_file
 
 FORMAT = "ornament_lit-report/1"
 NAME = "report.json"

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.diffusion.sampler import Sampler
 from ornament_lit.metrics.mask_iou import MaskIoU
-from ornament_lit.sampling import Sampler
 
 SIZE = 16
 

@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from callbacks import CheckpointKeeper
-from ornament_lit.checkpoint_io import AtomicCheckpointIO
-from ornament_lit.resuming import SameStart
+from ornament_lit.checkpointing.atomic_io import AtomicCheckpointIO
+from ornament_lit.checkpointing.resume import SameStart
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*exists and is not empty", "ignore:.*LeafSpec")
 Fit = Callable[..., None]

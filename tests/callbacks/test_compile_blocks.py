@@ -16,16 +16,16 @@ from torch._dynamo.utils import counters
 from callbacks import ChannelsLast, CompileBlocks
 from callbacks.channels_last import to_channels_last
 from callbacks.compile_blocks import compile_blocks, find_blocks
-from ornament_lit.attention_losses import MaskGuidedAttentionLoss
-from ornament_lit.autoencoders import SpaceToDepthAutoencoder
-from ornament_lit.denoiser import Denoiser
-from ornament_lit.image_encoders import NoImageEncoder
-from ornament_lit.mask_heads import PoseAwareMaskHead
+from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.losses.attention import MaskGuidedAttentionLoss
+from ornament_lit.models.autoencoders import SpaceToDepthAutoencoder
+from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.image_encoders import NoImageEncoder
+from ornament_lit.models.mask_heads import PoseAwareMaskHead
+from ornament_lit.models.reference_nets import UNetReferenceNet
 from ornament_lit.models.warps import PoseAwareWarp
 from ornament_lit.models.warps.base import warp_inputs
 from ornament_lit.module import TryOnModule
-from ornament_lit.reference_nets import UNetReferenceNet
-from ornament_lit.sampling import Sampler
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from callbacks import PredictionWriter
 from callbacks.prediction_writer import RESULTS, read_results, safe_name
 from ornament_lit.batch import CATEGORIES, TryOnBatch, select_rows
-from ornament_lit.cli import build, main
-from ornament_lit.sampling import Sampler
+from ornament_lit.cli.trainer import build, main
+from ornament_lit.diffusion.sampler import Sampler
 
 Build = Callable[..., Trainer]
 SIZE = 4

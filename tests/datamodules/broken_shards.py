@@ -13,10 +13,10 @@ from random import Random
 
 from PIL import Image
 
-from datamodules.decoding import ENTRIES
-from datamodules.index import raise_fault
-from datamodules.reading import read_shard
-from datamodules.shards import resolve_shards
+from datamodules.samples.decoding import ENTRIES
+from datamodules.shards.index import raise_fault
+from datamodules.shards.reading import read_shard
+from datamodules.storage.shard_paths import resolve_shards
 
 BLOCK = 512
 Members = list[tuple[str, bytes]]

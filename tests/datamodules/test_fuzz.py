@@ -15,15 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datamodules.cache import ShardCache
-from datamodules.catalogue import open_catalogue
-from datamodules.dataset import TripletDataset
-from datamodules.decoding import ENTRIES
-from datamodules.faults import FaultCounter, SampleError
-from datamodules.index import SampleRow, ShardEntry, raise_fault, read_index, scan_shard, write_index
-from datamodules.order import evaluation_order, type_chances
-from datamodules.reading import read_sample
-from datamodules.transforms import TripletTransform
+from datamodules.loading.dataset import TripletDataset
+from datamodules.loading.order import evaluation_order, type_chances
+from datamodules.samples.decoding import ENTRIES
+from datamodules.samples.transforms import TripletTransform
+from datamodules.shards.cache import ShardCache
+from datamodules.shards.index import SampleRow, ShardEntry, raise_fault, read_index, scan_shard, write_index
+from datamodules.shards.reading import read_sample
+from datamodules.shards.sample_index import open_catalogue
+from datamodules.storage.sample_errors import FaultCounter, SampleError
 from tests.datamodules.broken_shards import (
     BLOCK,
     KINDS,

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules import OrnamentDataModule
-from datamodules.faults import SampleError
+from datamodules.storage.sample_errors import SampleError
 from ornament_lit.batch import CATEGORIES, TryOnBatch, check_batch
 
 Draw = Callable[..., dict[str, bytes]]
@@ -331,9 +331,8 @@ def test_shards_are_looked_for_when_they_are_needed(tmp_path: Path) -> None:
 
 
 def test_light_parts_load_no_lightning() -> None:
-    code = (
-        "import sys, datamodules.shards, datamodules.seeding, datamodules.decoding; print('lightning' in sys.modules)"
-    )
+    light = "datamodules.storage.shard_paths, datamodules.samples.seeding, datamodules.samples.decoding"
+    code = f"import sys, {light}; print('lightning' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import get_args
 
 from datamodules.checking.findings import MEANINGS
-from datamodules.faults import Reason
 from datamodules.packing.command import pack
 from datamodules.packing.manifest import read_manifest
 from datamodules.packing.rows import COLUMNS
 from datamodules.packing.rules import RULES
+from datamodules.storage.sample_errors import Reason
 
 PAGE = (Path(__file__).parents[2] / "datamodules/README.md").read_text(encoding="utf-8")
 

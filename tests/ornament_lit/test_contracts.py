@@ -8,24 +8,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ornament_lit.attention_losses import (
+from ornament_lit.checkpointing.serialization import describe
+from ornament_lit.losses import WarpLoss
+from ornament_lit.losses.attention import (
     AttentionLoss,
     CombinedAttentionLoss,
     CorrespondenceAttentionLoss,
     ExpectedPositionLoss,
     MaskGuidedAttentionLoss,
 )
-from ornament_lit.attention_losses.matched import matched_of
-from ornament_lit.autoencoders import Autoencoder
-from ornament_lit.denoiser import Denoiser
-from ornament_lit.features import ReferenceFeatures
-from ornament_lit.image_encoders import ImageEncoder
-from ornament_lit.losses import WarpLoss
-from ornament_lit.mask_heads import MaskHead
+from ornament_lit.losses.attention.matched import matched_of
+from ornament_lit.models.autoencoders import Autoencoder
+from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.image_encoders import ImageEncoder
+from ornament_lit.models.mask_heads import MaskHead
+from ornament_lit.models.reference_features import ReferenceFeatures
+from ornament_lit.models.reference_nets import ReferenceNet, UNetReferenceNet
 from ornament_lit.models.warps import Warp
 from ornament_lit.models.warps.base import warp_inputs, warp_truth
-from ornament_lit.portable import describe
-from ornament_lit.reference_nets import ReferenceNet, UNetReferenceNet
 
 
 def members(family: type) -> list[type]:

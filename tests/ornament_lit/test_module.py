@@ -13,17 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules import OrnamentDataModule
-from ornament_lit.attention_losses import ZeroAttentionLoss
-from ornament_lit.autoencoders import KLAutoencoder
 from ornament_lit.batch import TryOnBatch, select_rows, with_other_ornament
-from ornament_lit.conditions import encode_conditions
-from ornament_lit.denoiser import Denoiser
-from ornament_lit.mask_heads import BoxMaskHead, PoseAwareMaskHead
-from ornament_lit.mask_refinement import resize_mask
+from ornament_lit.diffusion.noise import Noising, draw_noising, min_snr_weights
+from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.losses.attention import ZeroAttentionLoss
+from ornament_lit.models.autoencoders import KLAutoencoder
+from ornament_lit.models.conditioning import encode_conditions
+from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.mask_heads import BoxMaskHead, PoseAwareMaskHead
+from ornament_lit.models.mask_refinement import resize_mask
+from ornament_lit.models.reference_nets import NoReferenceNet, UNetReferenceNet
 from ornament_lit.module import TryOnModule
-from ornament_lit.noising import Noising, draw_noising, min_snr_weights
-from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
-from ornament_lit.sampling import Sampler
 
 
 class Samples(Dataset):

@@ -9,7 +9,7 @@ from datamodules.rendering.bodies.bust import Bust, draw_bust
 from datamodules.rendering.bodies.ear import EarSide, draw_ear_side
 from datamodules.rendering.bodies.hand import Hand, draw_hand
 from datamodules.rendering.bodies.skin import draw_tone
-from datamodules.seeding import hash_seed
+from datamodules.samples.seeding import hash_seed
 
 __all__ = ["Body", "Bust", "EarSide", "Hand", "draw_body", "draw_tone"]
 

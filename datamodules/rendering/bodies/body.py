@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamodules.rendering.bodies.skin import Pigment
-from datamodules.rendering.fields import DistanceField
-from datamodules.rendering.meshes import Mesh
-from datamodules.rendering.vectors import Vector
+from datamodules.rendering.geometry.fields import DistanceField
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.vectors import Vector
 
 
 @dataclass(frozen=True, eq=False)

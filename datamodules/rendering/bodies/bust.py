@@ -11,9 +11,9 @@ from datamodules.rendering.bodies.body import Body
 from datamodules.rendering.bodies.garment import draw_garment
 from datamodules.rendering.bodies.hair import draw_back_hair
 from datamodules.rendering.bodies.skin import Pigment, draw_pigment
-from datamodules.rendering.fields import sample_field, surface_mesh
-from datamodules.rendering.meshes import Mesh
-from datamodules.rendering.sdf import (
+from datamodules.rendering.geometry.fields import sample_field, surface_mesh
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.sdf import (
     Distance,
     capsule,
     carve,
@@ -23,7 +23,7 @@ from datamodules.rendering.sdf import (
     rods,
     smooth_union,
 )
-from datamodules.rendering.vectors import FloatArray, Vector, X, Y, Z, rotation
+from datamodules.rendering.geometry.vectors import FloatArray, Vector, X, Y, Z, rotation
 
 CLAVICLE = np.array(
     [[0.16, 0.33, -0.46], [0.45, 0.37, -0.43], [0.80, 0.27, -0.38], [1.25, 0.03, -0.36], [1.62, -0.2, -0.42]]

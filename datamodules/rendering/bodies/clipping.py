@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.rendering.meshes import Mesh
-from datamodules.rendering.tubes import arc_lengths, resampled, tube
-from datamodules.rendering.vectors import FloatArray, Points, Vector, unit
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.tubes import arc_lengths, resampled, tube
+from datamodules.rendering.geometry.vectors import FloatArray, Points, Vector, unit
 
 Cut = Callable[[Points], NDArray[Any]]
 

@@ -11,10 +11,10 @@ from scipy.interpolate import CubicSpline
 from datamodules.rendering.bodies.body import Body
 from datamodules.rendering.bodies.hair import draw_side_hair
 from datamodules.rendering.bodies.skin import Pigment, draw_pigment
-from datamodules.rendering.fields import evaluate, sample_field, surface_mesh
-from datamodules.rendering.meshes import Mesh, merge
-from datamodules.rendering.sdf import Distance, capsule, carve, ellipsoid, into_frame, rods, smooth_union
-from datamodules.rendering.vectors import FloatArray, Points, Vector, X, Y, Z, rotation
+from datamodules.rendering.geometry.fields import evaluate, sample_field, surface_mesh
+from datamodules.rendering.geometry.meshes import Mesh, merge
+from datamodules.rendering.geometry.sdf import Distance, capsule, carve, ellipsoid, into_frame, rods, smooth_union
+from datamodules.rendering.geometry.vectors import FloatArray, Points, Vector, X, Y, Z, rotation
 
 HELIX = np.array(
     [

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.rendering.bodies.clipping import Cut, clip, hem
-from datamodules.rendering.fields import DistanceField, surface_mesh
-from datamodules.rendering.meshes import Mesh, merge
-from datamodules.rendering.sdf import Distance, smooth_intersection
-from datamodules.rendering.vectors import FloatArray, Points
+from datamodules.rendering.geometry.fields import DistanceField, surface_mesh
+from datamodules.rendering.geometry.meshes import Mesh, merge
+from datamodules.rendering.geometry.sdf import Distance, smooth_intersection
+from datamodules.rendering.geometry.vectors import FloatArray, Points
 
 OFFSET = 0.045
 HEM = 0.026

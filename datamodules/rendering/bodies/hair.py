@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from datamodules.rendering.fields import sample_field, surface_mesh
-from datamodules.rendering.meshes import Mesh
-from datamodules.rendering.sdf import (
+from datamodules.rendering.geometry.fields import sample_field, surface_mesh
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.sdf import (
     Distance,
     capsule,
     carve,
@@ -15,7 +15,7 @@ from datamodules.rendering.sdf import (
     smooth_union,
     stretch,
 )
-from datamodules.rendering.vectors import FloatArray, Vector
+from datamodules.rendering.geometry.vectors import FloatArray, Vector
 
 LAYER = 0.05
 ENDS = {"long": -1.6, "bob": 0.1, "up": 1.0}

@@ -11,10 +11,10 @@ import numpy as np
 from datamodules.rendering.bodies.body import Body
 from datamodules.rendering.bodies.nails import nail
 from datamodules.rendering.bodies.skin import Pigment, draw_pigment
-from datamodules.rendering.fields import sample_field, surface_mesh
-from datamodules.rendering.meshes import Mesh, merge
-from datamodules.rendering.sdf import Distance, capsule, rods, smooth_union, stretch, united
-from datamodules.rendering.vectors import FloatArray, Vector, Y, Z, rotation, unit
+from datamodules.rendering.geometry.fields import sample_field, surface_mesh
+from datamodules.rendering.geometry.meshes import Mesh, merge
+from datamodules.rendering.geometry.sdf import Distance, capsule, rods, smooth_union, stretch, united
+from datamodules.rendering.geometry.vectors import FloatArray, Vector, Y, Z, rotation, unit
 
 FINGERS = ("index", "middle", "ring", "little")
 KNUCKLES = np.array([[1.06, 0.34, 0.03], [1.12, 0.115, 0.055], [1.08, -0.11, 0.04], [0.98, -0.315, 0.0]])

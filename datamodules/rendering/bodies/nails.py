@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from datamodules.rendering.meshes import Mesh, grid_mesh
-from datamodules.rendering.vectors import Vector, across, dot, unit
+from datamodules.rendering.geometry.meshes import Mesh, grid_mesh
+from datamodules.rendering.geometry.vectors import Vector, across, dot, unit
 
 
 def nail(joints: Vector, radius: float, back: Vector) -> Mesh:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.rendering.vectors import FloatArray, Points, Vector, smooth_noise
+from datamodules.rendering.geometry.vectors import FloatArray, Points, Vector, smooth_noise
 
 TONES = np.array(
     [

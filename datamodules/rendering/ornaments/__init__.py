@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments.bands import bangle, cuff, twist
 from datamodules.rendering.ornaments.catalogue import PendantDesign
 from datamodules.rendering.ornaments.choices import KINDS
@@ -10,7 +11,6 @@ from datamodules.rendering.ornaments.earrings import EARRING_KINDS
 from datamodules.rendering.ornaments.parts import Parts
 from datamodules.rendering.ornaments.rings import RING_KINDS
 from datamodules.rendering.ornaments.strands import STRANDS
-from datamodules.rendering.views import Fit
 
 __all__ = ["KINDS", "RIGID", "STRANDS", "Design", "PendantDesign", "design_split", "draw_design", "is_flexible"]
 

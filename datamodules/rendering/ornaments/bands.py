@@ -6,14 +6,14 @@ along y.
 
 import numpy as np
 
-from datamodules.rendering.meshes import Mesh
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.tubes import sweep, tube
+from datamodules.rendering.geometry.vectors import Points, Vector, Z, columns, unit
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments.designs import Design
 from datamodules.rendering.ornaments.parts import Parts, single
 from datamodules.rendering.ornaments.shapes import sphere
 from datamodules.rendering.ornaments.stones import collet
-from datamodules.rendering.tubes import sweep, tube
-from datamodules.rendering.vectors import Points, Vector, Z, columns, unit
-from datamodules.rendering.views import Fit
 
 STEPS = 160
 OPENING = 0.42

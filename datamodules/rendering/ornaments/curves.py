@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.rendering.tubes import arc_lengths
-from datamodules.rendering.vectors import Points, Vector, across, columns, dot, rotation, unit
+from datamodules.rendering.geometry.tubes import arc_lengths
+from datamodules.rendering.geometry.vectors import Points, Vector, across, columns, dot, rotation, unit
 
 
 class Frames(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 from datamodules.rendering.ornaments.catalogue import METALS, PendantDesign
 from datamodules.rendering.ornaments.choices import KINDS, Choices, pick
-from datamodules.seeding import hash_fraction
+from datamodules.samples.seeding import hash_fraction
 
 METAL_CHANCES = (0.36, 0.22, 0.18, 0.10, 0.08, 0.06)
 HELD_OUT = 0.05

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from datamodules.rendering.meshes import Mesh
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.tubes import tube
+from datamodules.rendering.geometry.vectors import Points, Vector, X, Y, Z, columns
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments.catalogue import GEMS
 from datamodules.rendering.ornaments.designs import Design
 from datamodules.rendering.ornaments.parts import Parts, single
 from datamodules.rendering.ornaments.pendants import pendant
 from datamodules.rendering.ornaments.shapes import faceted_bead, link, plate, sphere
 from datamodules.rendering.ornaments.stones import gem, set_stone
-from datamodules.rendering.tubes import tube
-from datamodules.rendering.vectors import Points, Vector, X, Y, Z, columns
-from datamodules.rendering.views import Fit
 
 FRONT = 0.03 * Z
 BEAD_AXES = columns(Y, X, -Z)

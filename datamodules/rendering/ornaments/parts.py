@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.rendering.meshes import Mesh, copies, merge, outwards
-from datamodules.rendering.vectors import Points
+from datamodules.rendering.geometry.meshes import Mesh, copies, merge, outwards
+from datamodules.rendering.geometry.vectors import Points
 
 
 class Parts:

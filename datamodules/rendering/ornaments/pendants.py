@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from datamodules.rendering.geometry.tubes import circle, lathe, tube
+from datamodules.rendering.geometry.vectors import X, Y, Z, columns
 from datamodules.rendering.ornaments.catalogue import PLATES, PendantDesign
 from datamodules.rendering.ornaments.parts import Parts, single
 from datamodules.rendering.ornaments.shapes import plate, sphere
 from datamodules.rendering.ornaments.stones import collet, gem, half_height, set_stone
-from datamodules.rendering.tubes import circle, lathe, tube
-from datamodules.rendering.vectors import X, Y, Z, columns
 
 WIDTH = 1.0
 LONG = ("bar", "leaf")

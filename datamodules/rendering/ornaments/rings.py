@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from datamodules.rendering.geometry.tubes import circle, tube
+from datamodules.rendering.geometry.vectors import X, Y, Z, columns
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments.bands import closed_band, plain, thickness, twist
 from datamodules.rendering.ornaments.designs import Design
 from datamodules.rendering.ornaments.parts import Parts, single
 from datamodules.rendering.ornaments.shapes import plate, sphere
 from datamodules.rendering.ornaments.stones import gem, set_stone
-from datamodules.rendering.tubes import circle, tube
-from datamodules.rendering.vectors import X, Y, Z, columns
-from datamodules.rendering.views import Fit
 
 HEAD = columns(X, -Z, Y)
 """Axes of a head whose table faces the front (+y)."""

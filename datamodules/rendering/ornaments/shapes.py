@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from datamodules.rendering.meshes import Mesh, grid_mesh, outwards
-from datamodules.rendering.tubes import tube
-from datamodules.rendering.vectors import Points, Vector, dot, unit
+from datamodules.rendering.geometry.meshes import Mesh, grid_mesh, outwards
+from datamodules.rendering.geometry.tubes import tube
+from datamodules.rendering.geometry.vectors import Points, Vector, dot, unit
 
 RIM = np.array([0.0, 0.4, 0.7, 0.86, 0.95, 1.0, 1.0, 0.95, 0.86, 0.7, 0.4, 0.0])
 DOME = np.array([1, 0.98, 0.93, 0.85, 0.7, 0.3, -0.3, -0.7, -0.85, -0.93, -0.98, -1])

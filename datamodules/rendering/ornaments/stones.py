@@ -4,11 +4,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from datamodules.rendering.meshes import Mesh
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.tubes import circle, tube
+from datamodules.rendering.geometry.vectors import Points, Vector
 from datamodules.rendering.ornaments.parts import Parts
 from datamodules.rendering.ornaments.shapes import faceted
-from datamodules.rendering.tubes import circle, tube
-from datamodules.rendering.vectors import Points, Vector
 
 BRILLIANT = (
     (8, 0.56, 0.34, 0.0),

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from datamodules.rendering.geometry.tubes import lathe, tube
+from datamodules.rendering.geometry.vectors import Vector, columns
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments.catalogue import GEMS, PENDANTS, PendantDesign
 from datamodules.rendering.ornaments.curves import Frames, Strand, turned
 from datamodules.rendering.ornaments.designs import Design
@@ -11,9 +14,6 @@ from datamodules.rendering.ornaments.parts import Parts, single
 from datamodules.rendering.ornaments.pendants import WIDTH, pendant
 from datamodules.rendering.ornaments.shapes import faceted_bead, link, sphere
 from datamodules.rendering.ornaments.stones import gem
-from datamodules.rendering.tubes import lathe, tube
-from datamodules.rendering.vectors import Vector, columns
-from datamodules.rendering.views import Fit
 
 CUP = np.array(
     [[0.0, -0.62], [0.25, -0.60], [0.7, -0.55], [1.02, -0.3], [1.10, -0.02], [1.04, 0.06], [0.98, 0.0], [0.0, -0.5]]

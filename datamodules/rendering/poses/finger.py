@@ -6,13 +6,13 @@ import numpy as np
 
 from datamodules.rendering.bodies import Hand
 from datamodules.rendering.bodies.hand import FINGERS
-from datamodules.rendering.draping import around
+from datamodules.rendering.geometry.draping import around
+from datamodules.rendering.geometry.vectors import Vector, across, columns, rotation, unit
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments import RIGID, Design
 from datamodules.rendering.ornaments.parts import Parts
 from datamodules.rendering.poses.staging import Placed, Stage
 from datamodules.rendering.poses.wrist import draw_up, show_hand
-from datamodules.rendering.vectors import Vector, across, columns, rotation, unit
-from datamodules.rendering.views import Fit
 
 CHANCES = (0.28, 0.26, 0.40, 0.06)
 TRIES = 8

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from datamodules.rendering.fields import DistanceField
+from datamodules.rendering.geometry.fields import DistanceField
+from datamodules.rendering.geometry.vectors import Vector, across, unit
 from datamodules.rendering.ornaments.curves import Frames, Hang, Hook, hook, propped
-from datamodules.rendering.vectors import Vector, across, unit
 
 ASIDE = np.array([-0.42, 0.0, 0.42])
 BELOW = np.array([0.15, 0.4, 0.7, 1.0])

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from datamodules.rendering.geometry.tubes import arc_lengths, resampled
+from datamodules.rendering.geometry.vectors import Vector, X, Y, Z, across, columns, rotation, unit
+from datamodules.rendering.geometry.views import Camera, Fit, LaidView
 from datamodules.rendering.ornaments import RIGID, STRANDS, Design, is_flexible
 from datamodules.rendering.ornaments.curves import Curve, Frames, Hang, Hook, Strand, hook, propped
 from datamodules.rendering.ornaments.parts import Parts
 from datamodules.rendering.poses.staging import extent
-from datamodules.rendering.tubes import arc_lengths, resampled
-from datamodules.rendering.vectors import Vector, X, Y, Z, across, columns, rotation, unit
-from datamodules.rendering.views import Camera, Fit, LaidView
 
 POINTS = 200
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from datamodules.rendering.bodies import EarSide
+from datamodules.rendering.geometry.vectors import Vector, Y, Z, columns, rotation, unit
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments import RIGID, Design
 from datamodules.rendering.ornaments.parts import Parts
 from datamodules.rendering.poses.neck import seen_from
 from datamodules.rendering.poses.staging import Placed, Stage
-from datamodules.rendering.vectors import Vector, Y, Z, columns, rotation, unit
-from datamodules.rendering.views import Fit
 
 STIFF = ("hoop", "stud")
 

@@ -3,13 +3,13 @@
 import numpy as np
 
 from datamodules.rendering.bodies import Bust
-from datamodules.rendering.draping import drape
+from datamodules.rendering.geometry.draping import drape
+from datamodules.rendering.geometry.vectors import Vector, Y, Z, unit
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments import STRANDS, Design
 from datamodules.rendering.ornaments.curves import Curve, Strand, smoothed
 from datamodules.rendering.poses.hanging import hanging
 from datamodules.rendering.poses.staging import Placed, Stage
-from datamodules.rendering.vectors import Vector, Y, Z, unit
-from datamodules.rendering.views import Fit
 
 POINTS = 150
 GRAVITY = -Z

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.rendering.meshes import Mesh
+from datamodules.rendering.geometry.meshes import Mesh
+from datamodules.rendering.geometry.vectors import Vector, across, unit
+from datamodules.rendering.geometry.views import Camera, Fit
 from datamodules.rendering.ornaments.parts import Parts
-from datamodules.rendering.vectors import Vector, across, unit
-from datamodules.rendering.views import Camera, Fit
 
 MARGIN = 0.46
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from datamodules.rendering.bodies import Body, Bust, EarSide, Hand
+from datamodules.rendering.geometry.vectors import Vector
+from datamodules.rendering.geometry.views import WornView
 from datamodules.rendering.ornaments import Design
 from datamodules.rendering.poses.finger import on_finger, show_finger
 from datamodules.rendering.poses.lobe import on_lobe, show_lobe
 from datamodules.rendering.poses.neck import on_neck, show_neck
 from datamodules.rendering.poses.staging import Placed, Stage, aim
 from datamodules.rendering.poses.wrist import on_wrist, show_wrist
-from datamodules.rendering.vectors import Vector
-from datamodules.rendering.views import WornView
 
 
 def wear(design: Design, body: Body, tone: Vector, rng: np.random.Generator) -> WornView:

@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from datamodules.rendering.bodies import Hand
-from datamodules.rendering.draping import around, drape
-from datamodules.rendering.fields import evaluate
+from datamodules.rendering.geometry.draping import around, drape
+from datamodules.rendering.geometry.fields import evaluate
+from datamodules.rendering.geometry.tubes import arc_lengths, resampled
+from datamodules.rendering.geometry.vectors import Vector, X, Y, Z, across, columns, rotation, unit
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments import RIGID, STRANDS, Design, is_flexible
 from datamodules.rendering.ornaments.bands import ellipse
 from datamodules.rendering.ornaments.curves import Curve, Strand, nearest_to, smoothed
 from datamodules.rendering.ornaments.parts import Parts
 from datamodules.rendering.poses.hanging import hanging
 from datamodules.rendering.poses.staging import Placed, Stage, section
-from datamodules.rendering.tubes import arc_lengths, resampled
-from datamodules.rendering.vectors import Vector, X, Y, Z, across, columns, rotation, unit
-from datamodules.rendering.views import Fit
 
 POINTS = 90
 GAP = 0.004

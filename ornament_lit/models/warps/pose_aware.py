@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ornament_lit.batch import WideView
+from ornament_lit.diffusion.noise import generators_of
 from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
 from ornament_lit.models.warps.base import (
     NO_WIDE_VIEW,
@@ -26,7 +27,6 @@ from ornament_lit.models.warps.base import (
 from ornament_lit.models.warps.frames import anchor_chances
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
 from ornament_lit.models.warps.texture import lit, sample_texture
-from ornament_lit.noising import generators_of
 
 SUPERSAMPLING = 2
 DOUBT, STEEPNESS = 0.35, 3.0

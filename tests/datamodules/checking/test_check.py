@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from datamodules.checking.command import check, stats
-from datamodules.correspondence import PixelCorrespondence
-from datamodules.correspondence_png import encode_correspondence
-from datamodules.index import read_index
+from datamodules.samples.correspondence import PixelCorrespondence
+from datamodules.samples.correspondence_png import encode_correspondence
+from datamodules.shards.index import read_index
 
 Draw = Callable[..., dict[str, bytes]]
 Write = Callable[..., Path]

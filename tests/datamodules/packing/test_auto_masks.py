@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
 
-from datamodules.index import read_index
 from datamodules.packing.auto_masks import MaskMaker, add_masks
 from datamodules.packing.encoding import Encoding
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem
 from datamodules.packing.run import Request, run
-from ornament_lit.geometry import Box
+from datamodules.shards.index import read_index
+from ornament_lit.imaging.geometry import Box
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from PIL import Image
 
 from datamodules.packing.checks import area_share, border_share, check_extent, check_mask, fit_box, fit_oriented_box
 from datamodules.packing.rules import RowError
-from ornament_lit.geometry import Box, bounding_box
+from ornament_lit.imaging.geometry import Box, bounding_box
 
 AROUND: Box = (20.0, 30.0, 60.0, 50.0)
 

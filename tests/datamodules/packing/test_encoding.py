@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from datamodules.decoding import decode, describe
 from datamodules.packing.encoding import Encoding, Packed, encode_row
 from datamodules.packing.manifest import read_manifest
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem
-from ornament_lit.geometry import mask_to_box
+from datamodules.samples.decoding import decode, describe
+from ornament_lit.imaging.geometry import mask_to_box
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from datamodules.decoding import decode, describe
-from datamodules.index import read_index
 from datamodules.packing.command import pack
 from datamodules.packing.encoding import Encoding
 from datamodules.packing.run import Request, run
-from datamodules.reading import read_shard
+from datamodules.samples.decoding import decode, describe
+from datamodules.shards.index import read_index
+from datamodules.shards.reading import read_shard
 
 Rows = list[dict[str, str]]
 

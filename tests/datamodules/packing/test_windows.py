@@ -5,7 +5,7 @@ from PIL import Image
 
 from datamodules.packing.rules import RowError
 from datamodules.packing.windows import Window, cut, move_box, move_oriented_box, window_around
-from ornament_lit.geometry import grow_box, mask_to_box, square_crop
+from ornament_lit.imaging.geometry import grow_box, mask_to_box, square_crop
 
 
 def test_a_window_inside_the_photograph() -> None:

@@ -5,13 +5,13 @@ import json
 import pytest
 
 pytest.importorskip("mitsuba")
-from datamodules.index import read_index, scan_shard
 from datamodules.rendering import run as module
 from datamodules.rendering.composition import CATEGORIES, Recipe
 from datamodules.rendering.plan import Plan
 from datamodules.rendering.pool import Product
 from datamodules.rendering.run import Job, run
 from datamodules.rendering.variants import Variant
+from datamodules.shards.index import read_index, scan_shard
 
 
 @pytest.fixture

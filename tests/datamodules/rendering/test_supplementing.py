@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("mitsuba")
-from datamodules.correspondence_png import ENTRY, decode_correspondence
-from datamodules.index import raise_fault, read_index, scan_shard, write_index
-from datamodules.reading import read_shard
 from datamodules.rendering.command import correspondence, detail_for
 from datamodules.rendering.composition import Recipe, compose
 from datamodules.rendering.records import Row, read_log, read_options, write_log
-from datamodules.writing import write_shard
+from datamodules.samples.correspondence_png import ENTRY, decode_correspondence
+from datamodules.shards.index import raise_fault, read_index, scan_shard, write_index
+from datamodules.shards.reading import read_shard
+from datamodules.shards.writing import write_shard
 
 NAME = "train-000000.tar"
 

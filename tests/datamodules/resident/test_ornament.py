@@ -10,9 +10,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from PIL import Image, ImageFilter
 
 from datamodules import OrnamentDataModule, ResidentDataModule
-from datamodules.correspondence import PixelCorrespondence
-from datamodules.correspondence_png import encode_correspondence
 from datamodules.resident.rendering import supersampling
+from datamodules.samples.correspondence import PixelCorrespondence
+from datamodules.samples.correspondence_png import encode_correspondence
 from ornament_lit.batch import TryOnBatch, check_batch
 
 Draw = Callable[..., dict[str, bytes]]

@@ -2,10 +2,10 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
-from ornament_lit.denoiser import Denoiser
+from ornament_lit.diffusion.noise import draw_noising, velocity_weights
+from ornament_lit.diffusion.timesteps import LogitNormalTimesteps
 from ornament_lit.losses import DiffusionLoss
-from ornament_lit.noising import draw_noising, velocity_weights
-from ornament_lit.timesteps import LogitNormalTimesteps
+from ornament_lit.models.denoiser import Denoiser
 
 SAMPLE = DDPMScheduler(prediction_type="sample", clip_sample=False)
 

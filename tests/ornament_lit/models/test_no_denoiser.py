@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from ornament_lit.attention_losses import ZeroAttentionLoss
-from ornament_lit.mask_heads import BoxMaskHead
+from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.losses.attention import ZeroAttentionLoss
+from ornament_lit.models.mask_heads import BoxMaskHead
 from ornament_lit.models.no_denoiser import NoDenoiser
-from ornament_lit.reference_nets import NoReferenceNet, UNetReferenceNet
-from ornament_lit.sampling import Sampler
+from ornament_lit.models.reference_nets import NoReferenceNet, UNetReferenceNet
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from datamodules.rendering.bodies import Body, Bust, EarSide, Hand, draw_body, draw_tone
 from datamodules.rendering.bodies.skin import TONES
-from datamodules.rendering.fields import evaluate
+from datamodules.rendering.geometry.fields import evaluate
 
 CATEGORIES = ("bracelet", "ring", "earring", "necklace")
 COARSE = 0.3

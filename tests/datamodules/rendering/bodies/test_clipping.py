@@ -3,10 +3,10 @@ import pytest
 
 from datamodules.rendering.bodies.clipping import clip, hem
 from datamodules.rendering.bodies.garment import NECKLINES, neckline_cut
-from datamodules.rendering.fields import sample_field, surface_mesh
-from datamodules.rendering.meshes import Mesh, signed_volume
-from datamodules.rendering.sdf import ellipsoid
-from datamodules.rendering.tubes import resampled
+from datamodules.rendering.geometry.fields import sample_field, surface_mesh
+from datamodules.rendering.geometry.meshes import Mesh, signed_volume
+from datamodules.rendering.geometry.sdf import ellipsoid
+from datamodules.rendering.geometry.tubes import resampled
 
 
 def ball(points: np.ndarray) -> np.ndarray:

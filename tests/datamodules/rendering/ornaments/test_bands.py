@@ -3,10 +3,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from datamodules.rendering.meshes import Mesh, signed_volume
+from datamodules.rendering.geometry.meshes import Mesh, signed_volume
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments import Design
 from datamodules.rendering.ornaments.bands import OPENING, closed_band, cuff, ellipse, open_band, twist
-from datamodules.rendering.views import Fit
 
 FIT = Fit(0.08, inner_radius=0.35, ellipticity=0.72)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datamodules.rendering.meshes import signed_volume
+from datamodules.rendering.geometry.meshes import signed_volume
 from datamodules.rendering.ornaments.parts import Parts, single
 from datamodules.rendering.ornaments.shapes import sphere
 

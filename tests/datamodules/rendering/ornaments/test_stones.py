@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datamodules.rendering.meshes import signed_volume
+from datamodules.rendering.geometry.meshes import signed_volume
 from datamodules.rendering.ornaments.catalogue import CUTS, PENDANTS, PendantDesign
 from datamodules.rendering.ornaments.pendants import WIDTH, pendant
 from datamodules.rendering.ornaments.shapes import OUTLINES, faceted_bead, plate

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from datamodules.rendering.geometry.tubes import arc_lengths, circle
+from datamodules.rendering.geometry.vectors import Y, Z
+from datamodules.rendering.geometry.views import Fit
 from datamodules.rendering.ornaments.curves import Curve, Frames, Hook, Strand, hook, nearest_to, turned
 from datamodules.rendering.ornaments.designs import Design
 from datamodules.rendering.ornaments.strands import beads, chain, charm_places, graduated, row_of_stones
-from datamodules.rendering.tubes import arc_lengths, circle
-from datamodules.rendering.vectors import Y, Z
-from datamodules.rendering.views import Fit
 
 
 def hang(frames: Frames, size: float, back: float) -> Hook:

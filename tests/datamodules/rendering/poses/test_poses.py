@@ -9,11 +9,11 @@ from scipy.sparse.csgraph import connected_components
 
 from datamodules.rendering.bodies import draw_body
 from datamodules.rendering.bodies.skin import TONES
-from datamodules.rendering.meshes import Mesh, signed_volume
+from datamodules.rendering.geometry.meshes import Mesh, signed_volume
+from datamodules.rendering.geometry.views import LaidView, WornView
 from datamodules.rendering.ornaments import KINDS, Design, PendantDesign, draw_design, is_flexible
 from datamodules.rendering.ornaments.catalogue import GEMS, METALS, OPAQUE
 from datamodules.rendering.poses import lay_out, wear
-from datamodules.rendering.views import LaidView, WornView
 
 ALL = [(category, kind) for category in KINDS for kind in KINDS[category]]
 COARSE = 0.35

@@ -1,0 +1,1 @@
+"""How things look: materials, lights, backdrops, tone mapping."""

@@ -1,0 +1,1 @@
+"""One sample: decoding, transforms, input masks, seeds, computed latents."""

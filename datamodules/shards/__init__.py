@@ -1,0 +1,1 @@
+"""Shards as files: schema of their index, reading, writing, cache, contact sheets, computed latents."""

@@ -1,0 +1,1 @@
+"""Bytes from disks and networks: paths, downloads, retries, damaged samples, worker processes."""

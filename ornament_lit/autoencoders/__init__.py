@@ -1,7 +1,0 @@
-"""Autoencoders: between images and the latents that are denoised."""
-
-from ornament_lit.autoencoders.base import Autoencoder
-from ornament_lit.autoencoders.kl import KLAutoencoder
-from ornament_lit.autoencoders.space_to_depth import SpaceToDepthAutoencoder
-
-__all__ = ["Autoencoder", "KLAutoencoder", "SpaceToDepthAutoencoder"]

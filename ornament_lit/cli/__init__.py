@@ -1,0 +1,1 @@
+"""The command line: parser, messages, signals, and below `commands` one file a command."""

@@ -1,0 +1,204 @@
+"""What ``try-on`` does: load, draw, write."""
+
+import errno
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+
+from ornament_lit import __version__
+from ornament_lit.cli.commands.try_on_options import TryOnOptions, WornOptions
+from ornament_lit.cli.commands.try_on_requests import Request, read_list, request_of
+from ornament_lit.diffusion.sampler import check_steps
+from ornament_lit.imaging.crops import ornament_window
+from ornament_lit.imaging.geometry import check_box
+from ornament_lit.imaging.reading import MIN_SIDE, open_photograph
+from ornament_lit.imaging.writing import check_output, save_picture
+from ornament_lit.pipeline import OrnamentTryOnPipeline
+from ornament_lit.pipeline.from_checkpoint import load_checkpoint
+from ornament_lit.pipeline.outputs import TryOnOutput
+from ornament_lit.utils.files import check_folder
+
+METADATA = "ornament_lit"
+
+
+class Pictures(NamedTuple):
+    """The pictures of a request, opened and found usable.
+
+    Attributes:
+        person: The photograph.
+        ornaments: Of each ornament, its picture and its mask, if there is one.
+    """
+
+    person: Image.Image
+    ornaments: list[tuple[Image.Image, Image.Image | None]]
+
+
+def run(options: TryOnOptions, worn: list[WornOptions]) -> None:
+    """Draw what the options ask for.
+
+    Args:
+        options: Checked options.
+        worn: The ornaments.
+
+    Raises:
+        ValueError: If something cannot be used; nothing is written then.
+        FileNotFoundError: If a file is absent; nothing is written then.
+        SystemExit: With 1, if some pictures of a list could not be drawn.
+    """
+    with plain_warnings():
+        if options.batch is None:
+            request = request_of(options, worn)
+            pictures = open_pictures(request)
+            draw(load(options), request, pictures, options)
+            print(request.output)
+        else:
+            folder = Path(options.output or "")
+            check_folder(folder)
+            run_list(options, read_list(options.batch, folder, options.seed))
+
+
+def run_list(options: TryOnOptions, requests: list[Request]) -> None:
+    """Draw a list; what cannot be drawn is told, and the rest goes on.
+
+    Raises:
+        SystemExit: With 1, if some could not be drawn.
+        OSError: If the disk is full.
+    """
+    pipeline = load(options)
+    failed = 0
+    for number, request in enumerate(requests, start=1):
+        pipeline.set_progress_bar_config(disable=None, desc=f"{number}/{len(requests)} {request.output.name}")
+        try:
+            request.output.parent.mkdir(parents=True, exist_ok=True)
+            draw(pipeline, request, open_pictures(request), options)
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            failed += 1
+            print(f"{request.name}: {error}", file=sys.stderr)
+    print(f"{len(requests) - failed} of {len(requests)} pictures: {options.output}")
+    if failed:
+        raise SystemExit(1)
+
+
+def load(options: TryOnOptions) -> OrnamentTryOnPipeline:
+    """Load the pipeline that options name.
+
+    Raises:
+        ValueError: If it cannot be loaded, or not take so many steps.
+        FileNotFoundError: If it is not there.
+    """
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device=cuda needs a CUDA device, and there is none; leave it out")
+    device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if options.pipeline is not None:
+        pipeline = OrnamentTryOnPipeline.from_pretrained(options.pipeline)
+    else:
+        assert options.checkpoint is not None
+        pipeline = load_checkpoint(options.checkpoint, options.raw, options.resolution)
+    if options.steps is not None:
+        check_steps(options.steps, pipeline.scheduler)
+    pipeline.set_progress_bar_config(disable=None, desc="drawing")
+    return pipeline.to(device, getattr(torch, options.dtype))
+
+
+def open_pictures(request: Request) -> Pictures:
+    """Open the pictures of a request, and check its boxes, masks and output, before a model is loaded.
+
+    Raises:
+        ValueError: If one cannot be used.
+        FileNotFoundError: If one is absent.
+    """
+    person = open_photograph(request.person).pixels
+    check_output(request.output, person.mode)
+    ornaments = [
+        (open_photograph(worn.ornament).pixels, open_photograph(worn.mask).pixels if worn.mask else None)
+        for worn in request.worn
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the pipeline checks again
+        for worn, (ornament, mask) in zip(request.worn, ornaments, strict=True):
+            check_box(worn.box, *person.size)
+            ornament_window(ornament, mask, MIN_SIDE)
+    return Pictures(person, ornaments)
+
+
+def draw(pipeline: OrnamentTryOnPipeline, request: Request, pictures: Pictures, options: TryOnOptions) -> None:
+    """Put the ornaments on the person, one after another, and write the picture and, if wanted, its masks.
+
+    Args:
+        pipeline: The pipeline.
+        request: What to draw.
+        pictures: Its pictures.
+        options: Steps, guidance, region, masks.
+    """
+    image, outputs = pictures.person, []
+    for (ornament, mask), worn in zip(pictures.ornaments, request.worn, strict=True):
+        output = pipeline(
+            ornament,
+            image,
+            worn.box,
+            mask,
+            num_inference_steps=options.steps,
+            guidance_scale=options.guidance,
+            seed=request.seed,
+            region=options.region,
+            preview=options.preview,
+            detail=options.detail,
+        )
+        outputs.append(output)
+        image = output.images[0]
+    metadata = {"Software": f"ornament_lit {__version__}", METADATA: json.dumps(describe(pipeline, request, options))}
+    if options.save_masks:
+        for name, picture in masks_of(outputs):
+            save_picture(picture, request.output.with_name(f"{request.output.stem}.{name}.png"), metadata)
+    save_picture(image, request.output, metadata)
+
+
+def describe(pipeline: OrnamentTryOnPipeline, request: Request, options: TryOnOptions) -> dict[str, Any]:
+    """How a picture was made; of files, their names without folders."""
+    settings = pipeline.settings
+    return {
+        "model": dict(settings.source),
+        "seed": request.seed,
+        "steps": settings.num_inference_steps if options.steps is None else options.steps,
+        "guidance": settings.guidance_scale if options.guidance is None else options.guidance,
+        "scheduler": type(pipeline.scheduler).__name__,
+        "resolution": settings.resolution,
+        "region": options.region,
+        "preview": options.preview,
+        "detail": options.detail is not False and bool(pipeline.warp.num_predictions),
+        "dtype": options.dtype,
+        "ornaments": [
+            {"file": worn.ornament.name, "box": list(worn.box), "type": worn.kind, "mask": worn.mask and worn.mask.name}
+            for worn in request.worn
+        ],
+    }
+
+
+def masks_of(outputs: list[TryOnOutput]) -> Iterator[tuple[str, Image.Image]]:
+    """Masks of the ornaments and their names: what was changed, and the prediction of each iteration."""
+    for number, output in enumerate(outputs, start=1):
+        of_which = f"{number}." if len(outputs) > 1 else ""
+        yield f"{of_which}changed", output.masks[0]
+        for iteration, mask in enumerate(output.refined_masks[-1], start=1):
+            yield f"{of_which}mask-{iteration}", output.over_photograph(mask[0])
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Tell each warning in one line, without the place in the code."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,1 @@
+"""The diffusion process: noise, timesteps, the sampler, and when it refreshes mask and features."""

@@ -1,0 +1,1 @@
+"""Training on many devices: sharded weights, and callbacks beside them."""

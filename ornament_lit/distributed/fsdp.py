@@ -1,0 +1,136 @@
+"""Sharding of the trained weights over processes (FSDP2): each keeps a part of them, of gradients and of averages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from diffusers.models.attention import FeedForward
+from diffusers.models.resnet import ResnetBlock2D
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+
+from ornament_lit.checkpointing.state import frozen_state, read_checkpoint
+
+BLOCKS = (FeedForward, ResnetBlock2D)
+"""What is gathered by itself: two thirds of a UNet. FSDP2 hands a copy of their arguments to such modules, so that the
+attention layers, which write into the context that they are given, are not among them."""
+
+
+def shard(module: nn.Module, mesh: DeviceMesh) -> None:
+    """Shard every trained parameter in place; frozen parts stay whole on each process.
+
+    The units that are gathered at once are feed-forward and residual blocks of UNets, and what is around them in the
+    largest parts that train as a whole. A module that is sharded already stays as it is.
+
+    Args:
+        module: Anything with trained parameters, not itself called by its ``forward``.
+        mesh: The processes, one dimension.
+
+    Raises:
+        ValueError: If a trained parameter lies directly in a part whose other parameters are frozen.
+    """
+    for part in list(_trained_parts(module)):
+        if any(isinstance(unit, FSDPModule) for unit in part.modules()):
+            continue
+        for block in part.modules():
+            if isinstance(block, BLOCKS) and block is not part:
+                fully_shard(block, mesh=mesh, reshard_after_forward=True)
+        fully_shard(part, mesh=mesh, reshard_after_forward=True)
+    whole = [name for name, p in module.named_parameters() if p.requires_grad and not isinstance(p, DTensor)]
+    if whole:
+        raise ValueError(
+            f"a trained parameter must lie in a module whose parameters all train, to be sharded: {', '.join(whole)}"
+        )
+
+
+def _trained_parts(module: nn.Module) -> Iterator[nn.Module]:
+    """The largest sub-modules all of whose parameters train."""
+    for part in module.children():
+        trained = [parameter.requires_grad for parameter in part.parameters()]
+        if trained and all(trained):
+            yield part
+        elif any(trained):
+            yield from _trained_parts(part)
+
+
+def check_strategy(strategy: ModelParallelStrategy) -> None:
+    """Refuse what the sharding here does not do.
+
+    Raises:
+        ValueError: If checkpoints were folders, or single layers were to be shared out.
+    """
+    if strategy._save_distributed_checkpoint:
+        raise ValueError(
+            "checkpoints must be single files, as test, try-on and other strategies read them; set "
+            "save_distributed_checkpoint=False for ModelParallelStrategy"
+        )
+    if strategy._tensor_parallel_size != 1:
+        raise ValueError(
+            f"tensor_parallel_size must be 1, got {strategy._tensor_parallel_size!r}: weights are sharded over all "
+            "processes, and data_parallel_size is their number (trainer.devices x trainer.num_nodes)"
+        )
+
+
+def check_weights(module: nn.Module, path: str | Path) -> None:
+    """Check that a checkpoint has all weights of a module but the frozen ones, and no others.
+
+    Raises:
+        ValueError: If not.
+    """
+    saved, wanted = set(read_checkpoint(path)["state_dict"]), module.state_dict().keys() - frozen_state(module).keys()
+    if saved != wanted:
+        absent, unknown = sorted(wanted - saved), sorted(saved - wanted)
+        raise ValueError(
+            f"{path} is of another model: it lacks {', '.join(absent[:5]) or 'nothing'}, and has besides "
+            f"{', '.join(unknown[:5]) or 'nothing'} ({len(absent)} and {len(unknown)} names)"
+        )
+
+
+def sharded_units(module: nn.Module) -> list[FSDPModule]:
+    """Everything in a module that is gathered by itself, from the outside to the inside."""
+    return [unit for unit in module.modules() if isinstance(unit, FSDPModule)]
+
+
+class WholeInEvaluation(Callback):
+    """Gather sharded weights once before a validation, test or prediction, and drop them after it.
+
+    A process can then run the networks alone, as often as it likes: processes have unequally many batches there, and
+    pictures are drawn by the first one only.
+    """
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather, after averaged weights have been swapped in."""
+        self._gather(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop."""
+        self._drop(pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather, after averaged weights have been swapped in."""
+        self._gather(pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop."""
+        self._drop(pl_module)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather, after averaged weights have been swapped in."""
+        self._gather(pl_module)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop."""
+        self._drop(pl_module)
+
+    def _gather(self, module: nn.Module) -> None:
+        for unit in sharded_units(module):
+            unit.set_reshard_after_forward(False, recurse=False)
+            unit.unshard()
+
+    def _drop(self, module: nn.Module) -> None:
+        for unit in sharded_units(module):
+            unit.set_reshard_after_forward(True, recurse=False)
+            unit.reshard()

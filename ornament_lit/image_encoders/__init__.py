@@ -1,7 +1,0 @@
-"""Image encoders: tokens of the ornament for the denoiser's cross-attention."""
-
-from ornament_lit.image_encoders.base import ImageEncoder
-from ornament_lit.image_encoders.clip import CLIPImageEncoder
-from ornament_lit.image_encoders.none import NoImageEncoder
-
-__all__ = ["CLIPImageEncoder", "ImageEncoder", "NoImageEncoder"]

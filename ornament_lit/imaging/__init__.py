@@ -1,0 +1,1 @@
+"""Images: reading, writing, crops, geometry, masks of ornaments, compositing."""

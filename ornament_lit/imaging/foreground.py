@@ -1,0 +1,94 @@
+"""Where the ornament is in its own picture, when nobody says it: transparency, or a plain background.
+
+Shape legend: h, w size of the picture.
+"""
+
+import math
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ornament_lit.imaging.geometry import THRESHOLD
+
+BORDER = 0.04
+LEAST_CONTRAST = 24.0
+GREATEST_NOISE = 40.0
+LEAST_SHARE = 0.002
+MOST_OF_BORDER = 0.5
+LARGEST_SIDE = 2048
+
+
+def find_ornament(picture: Image.Image) -> Image.Image:
+    """Guess the mask of an ornament as shops show it: cut out, or lying on a plain background.
+
+    1. Where the picture has transparent pixels, the mask is its opacity.
+    2. Else it is what differs from the colours at the border of the picture: by more than they differ among
+       themselves.
+    3. Where that fails (a busy background, hardly anything found), it is the whole picture, with a warning.
+
+    A soft shadow may be taken for ornament, and the hole of a ring for background, as it is. A mask of one's own is
+    better.
+
+    Args:
+        picture: An upright photograph of mode ``L``, ``LA``, ``RGB`` or ``RGBA``.
+
+    Returns:
+        The mask, ``L``, 0 or 255 (or the opacity). A picture of more than :data:`LARGEST_SIDE` pixels a side is looked
+        at in blocks, so that memory is bounded; its mask has soft edges.
+    """
+    if picture.mode in ("LA", "RGBA"):
+        opacity = picture.getchannel("A")
+        least, most = opacity.getextrema()
+        if least < 255 and most >= THRESHOLD:  # type: ignore[operator]
+            return opacity
+    seen = picture.convert("RGB").reduce(math.ceil(max(picture.size) / LARGEST_SIDE))
+    mask = differing_from_border(np.asarray(seen, dtype=np.float32))
+    if mask is None:
+        warnings.warn(
+            "no ornament mask was given, and the background is not plain: the whole picture counts as ornament",
+            stacklevel=2,
+        )
+        return Image.new("L", picture.size, 255)
+    return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).resize(picture.size, Image.Resampling.BILINEAR)
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """Lay transparency over white, as the training data have it; mode ``RGB`` or what it was."""
+    if picture.mode not in ("LA", "RGBA"):
+        return picture
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+
+
+def differing_from_border(colours: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Pixels whose colour is not that of the picture's border.
+
+    The background is a plane in each colour channel, fitted to the pixels near the border, so that light which falls
+    off to one side does no harm. What differs by more than :data:`LEAST_CONTRAST` levels, and by more than twice
+    what nine tenths of the border differ by, is ornament.
+
+    Args:
+        colours: (h, w, 3) in 0 to 255.
+
+    Returns:
+        (h, w); None where the background is not plain, or next to nothing or nearly all of the border differs.
+    """
+    height, width = colours.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x / width, y / height], axis=-1)
+    margin = max(1, round(BORDER * min(height, width)))
+    border = np.ones((height, width), dtype=bool)
+    border[margin:-margin, margin:-margin] = False
+    usual = np.linalg.norm(colours - np.median(colours[border], axis=0), axis=-1)
+    like_most = border & (usual <= np.quantile(usual[border], 0.75))
+    plane, *_ = np.linalg.lstsq(terms[like_most], colours[like_most], rcond=None)
+    difference = np.linalg.norm(colours - terms @ plane, axis=-1)
+    noise = float(np.quantile(difference[border], 0.9))
+    if noise > GREATEST_NOISE:
+        return None
+    mask: NDArray[np.bool_] = difference > max(LEAST_CONTRAST, 2 * noise)
+    if mask.mean() < LEAST_SHARE or mask[border].mean() > MOST_OF_BORDER:
+        return None
+    return mask

@@ -1,0 +1,172 @@
+"""Conditions: everything the networks are told about a batch, encoded once.
+
+Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, L image tokens of D channels.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask
+from ornament_lit.models.autoencoders import Autoencoder
+from ornament_lit.models.image_encoders import ImageEncoder
+from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
+from ornament_lit.models.warps import Warp
+from ornament_lit.models.warps.base import WarpOutput, lay_by_truth, warp_inputs, warp_truth
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Encoded conditions of a batch.
+
+    Attributes:
+        erased_image: The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1].
+        erased_latents: Its latents, (B, c, h, w).
+        ornament_latents: Latents of the ornament's picture, (B, c, h, w).
+        ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
+        box_mask: The coarse box, or another input mask, (B, 1, h, w) in [0, 1].
+        image_tokens: (B, L, D).
+        warp: What the warp says; None for a model without.
+        warp_latents: Latents of its composite, and its coverage, (B, c + 1, h, w).
+        denoised: How far the denoising is, (B,) in [0, 1]; None before it begins.
+    """
+
+    erased_image: Tensor
+    erased_latents: Tensor
+    ornament_latents: Tensor
+    ornament_mask: Tensor
+    box_mask: Tensor
+    image_tokens: Tensor
+    warp: WarpOutput | None = None
+    warp_latents: Tensor | None = None
+    denoised: Tensor | None = None
+
+
+def encode_conditions(
+    batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, neutral_background: bool = False
+) -> Conditions:
+    """Erase the box from the person and encode the pictures; what the box hides is not looked at.
+
+    Args:
+        batch: Pictures and masks; the wearing mask is not looked at.
+        autoencoder: Encodes person and ornament.
+        image_encoder: Encodes the ornament's tokens.
+        neutral_background: See :func:`encode_images`.
+    """
+    encoded = encode_images(batch, autoencoder, image_encoder, False, neutral_background)
+    return make_conditions(batch, encoded, image_encoder)
+
+
+def encode_images(
+    batch: TryOnBatch,
+    autoencoder: Autoencoder,
+    image_encoder: ImageEncoder,
+    whole_person: bool = True,
+    neutral_background: bool = False,
+) -> EncodedImages:
+    """Take the encodings that a batch brings along, and compute the others.
+
+    Args:
+        batch: Pictures and the box.
+        autoencoder: Encodes person and ornament.
+        image_encoder: Extracts the ornament's features.
+        whole_person: Encode the person with the ornament, too, which only training may see.
+        neutral_background: Encode the ornament on mid grey, whatever is around it in its picture.
+
+    Raises:
+        ValueError: If the background shall be neutral, and the batch brings encodings of the ornament along.
+    """
+    encoded = EncodedImages(**batch.get("encoded", {}))
+    if neutral_background:
+        batch = on_neutral_background(batch)
+    if "erased_latents" not in encoded or "ornament_latents" not in encoded:
+        both = encode(autoencoder, torch.cat([erase_box(batch), batch["ornament_image"]]))
+        encoded["erased_latents"], encoded["ornament_latents"] = both.chunk(2)
+    if "image_features" not in encoded:
+        encoded["image_features"] = image_encoder.extract(batch["ornament_image"])
+    if whole_person and "person_latents" not in encoded:
+        encoded["person_latents"] = encode(autoencoder, batch["person_image"])
+    return encoded
+
+
+def encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
+    """Latents in the type of the images, (B, 3, H, W): those of autocast are of 16 bits, too coarse to be noised."""
+    return autoencoder.encode(images).to(images.dtype)
+
+
+def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: ImageEncoder) -> Conditions:
+    """Put the conditions together.
+
+    Args:
+        batch: Pictures and masks.
+        encoded: Encodings of its pictures, without the whole person.
+        image_encoder: Projects the ornament's features to tokens.
+    """
+    return Conditions(
+        erased_image=erase_box(batch),
+        erased_latents=encoded["erased_latents"],
+        ornament_latents=encoded["ornament_latents"],
+        ornament_mask=resize_mask(batch["ornament_mask"], like=encoded["ornament_latents"]),
+        box_mask=resize_mask(input_mask(batch), like=encoded["erased_latents"]),
+        image_tokens=image_encoder.project(encoded["image_features"]),
+    )
+
+
+@torch.no_grad()
+def add_warp(
+    conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder: Autoencoder, true_share: float = 0.0
+) -> Conditions:
+    """Ask a warp, and encode what it says.
+
+    Args:
+        conditions: Conditions of the batch.
+        warp: A warp that says nothing leaves the conditions as they are.
+        batch: Pictures and masks.
+        autoencoder: Encodes the composite.
+        true_share: Share of the samples whose ornament is laid over by the true correspondence, in training.
+    """
+    if not warp.num_predictions:
+        return conditions
+    inputs = warp_inputs(batch)
+    output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
+    if true_share:
+        output = lay_by_truth(output, inputs, warp_truth(batch), true_share)
+    latents = encode(autoencoder, output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
+    coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
+    return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
+
+
+def predicted_masks(conditions: Conditions, refinement: MaskRefinement, like: Tensor) -> Tensor:
+    """Wearing masks of the mask head's iterations, and after them that of the warp, if there is one.
+
+    Args:
+        conditions: Know what the warp said.
+        refinement: Knows what the mask head said.
+        like: (B, 1, H, W), of the size of the pictures.
+
+    Returns:
+        (T, B, 1, H, W) in [0, 1].
+    """
+    masks = refinement.pictures(like)
+    return masks if conditions.warp is None else torch.cat([masks, conditions.warp.coverage[None].to(masks)])
+
+
+def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:
+    """The same batch with the ornament on mid grey: its picture times its mask.
+
+    Raises:
+        ValueError: If the batch brings encodings of the ornament along, which show its background.
+    """
+    brought = sorted({"ornament_latents", "image_features"} & set(batch.get("encoded", {})))
+    if brought:
+        raise ValueError(
+            f"neutral_background needs ornaments that are encoded anew, got {' and '.join(brought)} computed "
+            "beforehand with the background; set data.precomputed to never, or neutral_background to false"
+        )
+    return {**batch, "ornament_image": batch["ornament_image"] * batch["ornament_mask"]}
+
+
+def erase_box(batch: TryOnBatch) -> Tensor:
+    """The person with the box (or the input mask) erased to mid grey, (B, 3, H, W) in [-1, 1]."""
+    return batch["person_image"] * (1 - input_mask(batch))

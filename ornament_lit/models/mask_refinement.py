@@ -1,0 +1,69 @@
+"""The iterative wearing mask: M^t = alpha M_hat^t + (1 - alpha) M_box, and what a refinement returns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ornament_lit.models.reference_features import ReferenceFeatures
+
+ReferenceFunction = Callable[[Tensor], ReferenceFeatures]
+"""Features for an input mask, (B, 1, h, w) in [0, 1]: the reference net with the pictures already given."""
+
+
+@dataclass(frozen=True)
+class MaskRefinement:
+    """Result of a mask head.
+
+    Attributes:
+        logits: One prediction per iteration before the sigmoid, each (B, 1, h u, w u) with u the head's up-scaling;
+            empty for a head that predicts nothing.
+        mask: The mask for the denoiser, (B, 1, h, w) in [0, 1].
+        features: Features of the reference net for the denoiser.
+    """
+
+    logits: tuple[Tensor, ...]
+    mask: Tensor
+    features: ReferenceFeatures
+
+    @property
+    def predictions(self) -> tuple[Tensor, ...]:
+        """M_hat^1 ... M_hat^T in [0, 1], each (B, 1, h u, w u)."""
+        return tuple(logits.sigmoid() for logits in self.logits)
+
+    def pictures(self, like: Tensor) -> Tensor:
+        """Up-sample the predictions to the size of the pictures, without gradient.
+
+        Args:
+            like: A mask of that size, (B, 1, H, W).
+
+        Returns:
+            (T, B, 1, H, W) in [0, 1].
+        """
+        size = (like.shape[-2], like.shape[-1])
+        masks = [
+            F.interpolate(prediction.detach().float(), size=size, mode="bilinear", align_corners=False)
+            for prediction in self.predictions
+        ]
+        return torch.stack(masks) if masks else like.new_zeros(0, *like.shape)
+
+
+def blend(prediction: Tensor, box_mask: Tensor, alpha: float | Tensor) -> Tensor:
+    """Next input mask, alpha M_hat + (1 - alpha) M_box.
+
+    Args:
+        prediction: M_hat^t, (B, 1, h, w) in [0, 1].
+        box_mask: M_box of the same shape.
+        alpha: Trust in the prediction, in [0, 1]; a number, or (B,).
+    """
+    if isinstance(alpha, Tensor):
+        alpha = alpha.view(-1, 1, 1, 1).to(prediction.dtype)
+    return alpha * prediction + (1.0 - alpha) * box_mask
+
+
+def resize_mask(mask: Tensor, like: Tensor) -> Tensor:
+    """Bring a mask, (B, 1, H, W), to the height and width of another tensor by area averaging."""
+    size = like.shape[-2:]
+    return mask if mask.shape[-2:] == size else F.interpolate(mask, size=size, mode="area")

@@ -1,0 +1,7 @@
+"""Reference nets: features of the ornament and of the erased person for the denoiser and the mask head."""
+
+from ornament_lit.models.reference_nets.base import ReferenceNet
+from ornament_lit.models.reference_nets.none import NoReferenceNet
+from ornament_lit.models.reference_nets.unet import UNetReferenceNet
+
+__all__ = ["NoReferenceNet", "ReferenceNet", "UNetReferenceNet"]

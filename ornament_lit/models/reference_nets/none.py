@@ -1,0 +1,22 @@
+"""NoReferenceNet: no reference features."""
+
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from ornament_lit.models.reference_features import ReferenceFeatures
+from ornament_lit.models.reference_nets.base import ReferenceNet
+
+
+class NoReferenceNet(ReferenceNet):
+    """No reference features: plain self-attention, and the ornament is seen through its image tokens alone."""
+
+    def attach(self, unet: UNet2DConditionModel) -> None:
+        """Need nothing from the denoiser."""
+
+    def forward(
+        self, ornament_latents: Tensor, ornament_mask: Tensor, erased_latents: Tensor, input_mask: Tensor
+    ) -> ReferenceFeatures:
+        """Return features without tokens and with maps of no channels, (B, 0, h, w)."""
+        batch, _, height, width = erased_latents.shape
+        empty = erased_latents.new_zeros(batch, 0, height, width)
+        return ReferenceFeatures(ornament_map=empty, person_map=empty)

@@ -1,0 +1,108 @@
+"""From a checkpoint of a training run to a pipeline."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ornament_lit.checkpointing.state import read_checkpoint
+from ornament_lit.module import TryOnModule
+from ornament_lit.pipeline.pipeline import OrnamentTryOnPipeline
+from ornament_lit.pipeline.serialization import FAMILIES, Settings
+
+RAW = "raw_parameters"
+"""Where a callback that averages weights keeps the raw ones, in its state."""
+
+
+def load_checkpoint(
+    path: str | Path, raw: bool = False, resolution: int | None = None, device: str = "cpu"
+) -> OrnamentTryOnPipeline:
+    """Make a pipeline of a checkpoint.
+
+    Args:
+        path: A checkpoint of :class:`ornament_lit.module.TryOnModule`; it is read without unpickling.
+        raw: Take the raw weights instead of the averaged ones.
+        resolution: Side of the windows in pixels; None for that of the training, which the checkpoint knows.
+        device: Where the weights go.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint of this package, or does not know the resolution.
+    """
+    checkpoint = read_checkpoint(path)
+    averaged = raw_weights(checkpoint) is not None
+    if "hyper_parameters" not in checkpoint:
+        raise ValueError(f"{path} is of a module that was built by hand, and does not name its parts; use pipeline_of")
+    size = _resolution(resolution, checkpoint.get("crops", {}))
+    try:
+        module = TryOnModule.load_from_checkpoint(path, map_location="cpu")
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    if raw and averaged:
+        put_raw_weights(module, checkpoint)
+    weights = "averaged" if averaged and not raw else "raw"
+    source = {"checkpoint": Path(path).name, "sha256": file_hash(path), "weights": weights}
+    return pipeline_of(module, size, source).to(device)
+
+
+def pipeline_of(
+    module: TryOnModule, resolution: int | None = None, source: Mapping[str, str] | None = None
+) -> OrnamentTryOnPipeline:
+    """Make a pipeline of a module; they share their weights.
+
+    Args:
+        module: A trained module.
+        resolution: Side of the windows in pixels; None for that of the training.
+        source: What to say of where the weights come from.
+
+    Raises:
+        ValueError: If nobody says the resolution.
+    """
+    settings = Settings(
+        resolution=_resolution(resolution, module.crops),
+        crop_factor=module.crops.get("crop_factor", Settings.crop_factor),
+        mask_threshold=round(float(module.mask_threshold), 6),
+        steps_taken=module.steps_taken,
+        condition_dropout=module.condition_dropout,
+        num_inference_steps=module.sampler.num_steps,
+        guidance_scale=module.sampler.guidance_scale,
+        refresh=module.sampler.refresh,
+        neutral_background=module.neutral_background,
+        wide_view=module.crops.get("wide_view"),
+        detail=int(module.crops.get("detail", 1)),
+        strength=module.sampler.strength,
+        source=source or {},
+    )
+    scheduler = module.sampler.scheduler_for(module.noise_scheduler)
+    parts = {name: getattr(module, name) for name in FAMILIES}
+    return OrnamentTryOnPipeline(denoiser=module.denoiser, scheduler=scheduler, **parts, settings=settings)
+
+
+def _resolution(given: int | None, crops: Mapping[str, float]) -> int:
+    size = given or crops.get("resolution")
+    if size is None:
+        raise ValueError("the checkpoint does not say the resolution that it was trained at; give --resolution")
+    return int(size)
+
+
+def raw_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor] | None:
+    """Raw weights by name, where a callback has put averaged ones into the checkpoint's ``state_dict``."""
+    states = [state for state in checkpoint["callbacks"].values() if isinstance(state, Mapping) and state.get(RAW)]
+    return states[0][RAW] if states else None
+
+
+def put_raw_weights(module: TryOnModule, checkpoint: Mapping[str, Any]) -> None:
+    """Put the raw weights of a checkpoint into its module."""
+    parameters = dict(module.named_parameters())
+    with torch.no_grad():
+        for name, value in (raw_weights(checkpoint) or {}).items():
+            parameters[name].copy_(value)
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
