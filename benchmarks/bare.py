@@ -19,10 +19,10 @@ from torchvision.utils import make_grid
 from webdataset import WebDataset
 
 from datamodules.storage.shard_paths import resolve_shards
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.imaging.geometry import grow_box
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.from_checkpoint import load_checkpoint
+from ornament_lit.utils.categories import CATEGORIES
 
 
 def show(

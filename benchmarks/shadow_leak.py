@@ -14,8 +14,8 @@ from PIL import Image
 from webdataset import WebDataset
 
 from datamodules.storage.shard_paths import resolve_shards
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.imaging.geometry import Crop, draw_box, grow_box
+from ornament_lit.utils.categories import CATEGORIES
 
 
 def measure(

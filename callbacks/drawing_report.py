@@ -29,8 +29,9 @@ from ornament_lit.metrics import (
 from ornament_lit.metrics.bootstrap import Resampling
 from ornament_lit.metrics.measured import Measured, SampleScores
 from ornament_lit.reports import Report, write_report
-from ornament_lit.reports.protocol import checkpoint_protocol, data_protocol, drawing_protocol, versions
+from ornament_lit.reports.protocol import PACKAGES, checkpoint_protocol, data_protocol, drawing_protocol
 from ornament_lit.utils.files import check_folder, write_file
+from ornament_lit.utils.versions import versions
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
@@ -178,7 +179,7 @@ class DrawingReport(Callback):
             "data": {"n": len(measured[0].keys), **data_protocol(data)},
             "drawing": drawing_protocol(module) | references,
             "metrics": {_title(one): metric.protocol() for one, metric in zip(measured, self._metrics, strict=True)},
-            "versions": versions(),
+            "versions": versions(PACKAGES),
         }
         if self._left_out:
             protocol["left out"] = self._left_out

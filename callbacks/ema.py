@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ornament_lit.checkpointing.state import RAW_PARAMETERS
 from ornament_lit.distributed.dtensor import local, part_of, whole_of
 
 
@@ -92,7 +93,7 @@ class TrainableEMA(Callback):
             module: Gets the raw weights.
         """
         parameters = dict(module.named_parameters())
-        for name, raw in state["raw_parameters"].items():
+        for name, raw in state[RAW_PARAMETERS].items():
             self._averages[name] = part_of(averages[name].float(), parameters[name]).clone()
             local(parameters[name]).copy_(part_of(raw, parameters[name]))
         self._num_updates, self._step = state["num_updates"], state["step"]
@@ -151,7 +152,7 @@ class TrainableEMA(Callback):
             return {}
         raw = self._raw or {name: local(parameter) for name, parameter in self._parameters.items()}
         whole = {name: whole_of(part, self._parameters[name]) for name, part in raw.items()}
-        return {"raw_parameters": whole, "num_updates": self._num_updates, "step": self._step}
+        return {RAW_PARAMETERS: whole, "num_updates": self._num_updates, "step": self._step}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Write the averages, in float32, over the weights in the checkpoint's ``state_dict``."""

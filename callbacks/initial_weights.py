@@ -6,8 +6,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from ornament_lit.checkpointing.state import read_checkpoint, restore_frozen
+from ornament_lit.checkpointing.state import read_checkpoint
 from ornament_lit.pipeline.serialization import read_weights
+from ornament_lit.utils.frozen import restore_frozen
 
 
 class InitialWeights(Callback):

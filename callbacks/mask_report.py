@@ -16,8 +16,9 @@ from torch import Tensor
 from torchmetrics import MaxMetric
 
 from callbacks.run_folder import run_folder
-from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.batch import TryOnBatch
 from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.utils.categories import CATEGORIES
 from ornament_lit.utils.files import write_file
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from callbacks.grid import GREEN, WHITE, draw_grid, enlarge, outline, overlay
 from callbacks.run_folder import run_folder
-from ornament_lit.batch import CATEGORIES, TryOnBatch, select_rows
+from ornament_lit.batch import TryOnBatch, select_rows
 from ornament_lit.imaging.writing import encode_png
 from ornament_lit.metrics.mask_iou import iou
+from ornament_lit.utils.categories import CATEGORIES
 from ornament_lit.utils.files import write_file
 
 if TYPE_CHECKING:

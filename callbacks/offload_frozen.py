@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
-from ornament_lit.checkpointing.state import is_frozen
+from ornament_lit.utils.frozen import is_frozen
 
 
 class OffloadFrozen(Callback):

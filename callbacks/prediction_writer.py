@@ -146,7 +146,7 @@ def _append(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 def _card(trainer: Trainer, module: "TryOnModule") -> dict[str, Any]:
     """What all predictions in a folder have in common."""
     from ornament_lit.checkpointing.serialization import describe
-    from ornament_lit.pipeline.from_checkpoint import file_hash
+    from ornament_lit.utils.files import file_hash
 
     checkpoint = trainer.ckpt_path
     return {

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 import callbacks
 from callbacks.run_folder import run_folder
-from ornament_lit import __version__
 from ornament_lit.utils.files import write_file
+from ornament_lit.utils.versions import versions
 
 FILE = "run.json"
 PACKAGES = ("torch", "lightning", "diffusers", "transformers", "torchmetrics", "webdataset", "jsonargparse")
@@ -59,7 +58,7 @@ class RunRecord(Callback):
                 "command": shlex.join(redact_words(sys.orig_argv)),
                 "folder": str(Path.cwd()),
                 "git": git_state(Path(callbacks.__path__[0]).resolve().parent),
-                "versions": versions(),
+                "versions": {**versions(PACKAGES), "system": platform.platform()},
                 "processes": trainer.world_size,
                 "devices": places,
                 "precision": str(trainer.precision),
@@ -94,17 +93,6 @@ def redact(text: str) -> str:
     if "://" not in text:
         return text
     return SIGNATURE.sub("...", USER_IN_URL.sub("", text))
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of those it stands on."""
-    found = {"python": platform.python_version(), "ornament_lit": __version__, "system": platform.platform()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def describe_device(device: torch.device) -> str:

@@ -2,7 +2,9 @@
 
 import os
 
+from ornament_lit.utils.versions import VERSION
+
 # Before torch is loaded: threads that wait shall not spin against whoever else wants the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = "0.1.0"
+__version__ = VERSION

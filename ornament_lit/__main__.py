@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from ornament_lit import __doc__ as about
-from ornament_lit import __version__
+from ornament_lit.utils.versions import VERSION
 
 
 class Command(NamedTuple):
@@ -95,7 +95,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(overview())
         return 0
     if words[0] == "--version":
-        print(f"ornament_lit {__version__}")
+        print(f"ornament_lit {VERSION}")
         return 0
     try:
         return _dispatch(words, args)

@@ -4,13 +4,10 @@ Shape legend: B batch, H = W resolution of the crop in pixels.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict, cast, get_args
+from typing import NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor
-
-Category = Literal["bracelet", "ring", "earring", "necklace"]
-CATEGORIES: tuple[str, ...] = get_args(Category)
 
 
 class EncodedImages(TypedDict, total=False):
@@ -100,7 +97,7 @@ class TryOnBatch(TypedDict):
         wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
         box_mask: 1 inside the user's coarse box and 0 outside, (B, 1, H, W). The model erases the box from
             ``person_image`` before it looks at the person.
-        category: One of :data:`CATEGORIES` for each sample.
+        category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
         key: Unique name of each sample.
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
             it, so that they depend on neither batch size, rank, worker nor global random state.
@@ -238,3 +235,8 @@ def _check_encoded(encoded: EncodedImages, size: int) -> None:
             )
     if len(set(latents.values())) > 1:
         raise ValueError(f"the latents in encoded must have one shape, got {latents}")
+
+
+def generators_of(sample_seed: Tensor) -> list[torch.Generator]:
+    """One generator for each sample, on the CPU, seeded by its own seed; ``sample_seed`` is (B,) int64."""
+    return [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]

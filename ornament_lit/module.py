@@ -17,11 +17,10 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ornament_lit.batch import TryOnBatch, check_batch, select_rows
-from ornament_lit.checkpointing.fingerprints import check_fingerprints
-from ornament_lit.checkpointing.state import configuration_of, drop_frozen, restore_frozen, save_configuration
+from ornament_lit.checkpointing.state import check_weights, configuration_of, save_configuration
 from ornament_lit.diffusion.noise import add_noise, check_noise_options, denoised_share, prediction_target
 from ornament_lit.diffusion.sampler import Sampler, check_steps
-from ornament_lit.distributed.fsdp import WholeInEvaluation, check_strategy, check_weights, shard
+from ornament_lit.distributed.fsdp import WholeInEvaluation, check_strategy, shard
 from ornament_lit.losses import DiffusionLoss, WarpLoss
 from ornament_lit.losses.attention import AttentionLoss
 from ornament_lit.losses.attention.matched import matched_of
@@ -38,6 +37,7 @@ from ornament_lit.models.conditioning import (
     predicted_masks,
 )
 from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.fingerprints import check_fingerprints
 from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_heads import MaskHead
 from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
@@ -46,6 +46,7 @@ from ornament_lit.models.reference_features import repeat_rows
 from ornament_lit.models.reference_nets import ReferenceNet
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
+from ornament_lit.utils.frozen import drop_frozen, restore_frozen
 from ornament_lit.utils.learning_rates import LearningRateSchedule, build_scheduler, keep_options
 
 

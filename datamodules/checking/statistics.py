@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.checking.examining import Measured
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
 
 QUANTITIES = {
     "ornament_area": "ornament mask, share of its picture",

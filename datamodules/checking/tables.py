@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from datamodules.checking.findings import Finding
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
 
 
 def counts_table(summary: Mapping[str, Any]) -> Table:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from datamodules.samples.seeding import hash_fraction, hash_seed
 from datamodules.shards.sample_index import Catalogue
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
 
 Integers = NDArray[np.int64]
 

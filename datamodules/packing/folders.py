@@ -12,7 +12,7 @@ from typing import Any
 
 from datamodules.packing.rows import FILES, Source
 from datamodules.packing.rules import Problem
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 

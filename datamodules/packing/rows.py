@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.packing.rules import Problem, RowError
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.imaging.geometry import AnyBox, read_box
+from ornament_lit.utils.categories import CATEGORIES
 
 SPLITS = ("train", "val", "test")
 KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")

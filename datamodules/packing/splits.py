@@ -9,7 +9,8 @@ from pathlib import Path
 
 from datamodules.packing.rows import SPLITS, Row, Source
 from datamodules.packing.rules import Problem
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
+from ornament_lit.utils.files import file_hash
 
 Fractions = tuple[float, float, float]
 
@@ -135,9 +136,5 @@ def _contents(paths: Iterable[Path]) -> Mapping[Path, str]:
     """A name for the bytes of each file; only files of equal size are read."""
     sizes = {path: path.stat().st_size if path.is_file() else -1 for path in paths}
     shared = Counter(sizes.values())
-    return {path: str(path) if size < 0 or shared[size] == 1 else _digest(path) for path, size in sorted(sizes.items())}
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    alone = {path for path, size in sizes.items() if size < 0 or shared[size] == 1}
+    return {path: str(path) if path in alone else file_hash(path) for path in sorted(sizes)}

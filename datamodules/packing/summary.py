@@ -10,7 +10,7 @@ from rich.table import Table
 from datamodules.packing.rows import SPLITS
 from datamodules.packing.rules import RULES, Problem
 from datamodules.shards.index import ShardEntry
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
 
 
 def print_summary(

@@ -55,7 +55,7 @@ def render(
     folder = Path(out).expanduser()
     check_folder(folder)
     require_packages()
-    from datamodules.rendering.composition import CATEGORIES, Recipe
+    from datamodules.rendering.composition import CATEGORIES, Recipe, detail_for
     from datamodules.rendering.plan import Plan, check_plan, parse_range
     from datamodules.rendering.run import Job, run
 
@@ -98,8 +98,3 @@ def correspondence(folder: str, out: str | None = None, workers: int | None = No
     if workers is not None and workers < 1:
         raise ValueError(f"--workers must be at least 1, got {workers}")
     supplement(shards, target, workers or available_cores())
-
-
-def detail_for(size: int) -> float:
-    """Resolution of the bodies for a size of the pictures: small pictures do not show it."""
-    return min(1.0, 0.5 + size / 512)

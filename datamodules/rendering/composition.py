@@ -176,3 +176,8 @@ def _window(box: tuple[float, float, float, float], size: int, rng: np.random.Ge
 def _check_area(mask: Coverage, smallest: float) -> None:
     if float((mask > HALF).mean()) < smallest:
         raise RejectedError("too small")
+
+
+def detail_for(size: int) -> float:
+    """Resolution of the bodies for a size of the pictures: small pictures do not show it."""
+    return min(1.0, 0.5 + size / 512)

@@ -69,7 +69,7 @@ def _start(variant: Variant) -> None:
 
 def render_task(task: Task, recipe: Recipe) -> list[Product]:
     """Render the triplets of a task in this process, whose variant is active."""
-    from datamodules.rendering.renderer.triplet import render_triplet
+    from datamodules.rendering.triplet import render_triplet
 
     products = []
     for index in task.indices:

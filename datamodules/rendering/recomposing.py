@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.rendering.command import detail_for
-from datamodules.rendering.composition import Composition, Recipe, compose
+from datamodules.rendering.composition import Composition, Recipe, compose, detail_for
 from datamodules.rendering.renderer.masks import Coverage
 
 NEEDED = ("json", "wearing_mask.png", "ornament_mask.png")

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from datamodules.rendering.card import renew_card
+from datamodules.rendering.correspondence import correspond
 from datamodules.rendering.plan import BODY_GROUP
 from datamodules.rendering.recomposing import NEEDED, Options, StrangeError, recompose
 from datamodules.rendering.records import add_option, read_log, read_options, write_log
-from datamodules.rendering.renderer.correspondence import correspond
 from datamodules.samples.correspondence_png import ENTRY, encode_correspondence
 from datamodules.shards.index import ShardEntry, raise_fault, read_index, scan_shard, write_index
 from datamodules.shards.reading import RawSample, read_shard

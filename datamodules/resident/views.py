@@ -43,7 +43,7 @@ class View(NamedTuple):
     Attributes:
         row: Number of the triplet.
         key: Its name.
-        category: One of :data:`ornament_lit.batch.CATEGORIES`.
+        category: One of :data:`ornament_lit.utils.categories.CATEGORIES`.
         components: Number of its parts; -1 where it is not known.
         seed: The ``sample_seed``.
         person: The person's window.

@@ -20,7 +20,6 @@ from datamodules.samples.correspondence import PixelCorrespondence
 from datamodules.samples.correspondence_png import ENTRY as CORRESPONDENCE
 from datamodules.samples.correspondence_png import CorrespondenceSizeError, decode_correspondence
 from datamodules.storage.sample_errors import Reason, SampleError
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.imaging.geometry import (
     Box,
     OrientedBox,
@@ -30,6 +29,7 @@ from ornament_lit.imaging.geometry import (
     oriented,
     read_box,
 )
+from ornament_lit.utils.categories import CATEGORIES
 
 IMAGES = ("ornament.jpg", "person.jpg")
 MASKS = ("ornament_mask.png", "wearing_mask.png")
@@ -47,7 +47,7 @@ class Description(NamedTuple):
     """What the metadata say.
 
     Attributes:
-        category: One of :data:`ornament_lit.batch.CATEGORIES`.
+        category: One of :data:`ornament_lit.utils.categories.CATEGORIES`.
         box: Where the ornament is worn, in pixels of the person image; the upright box around an oriented one.
         components: Number of its parts, such as beads; -1 where the metadata do not say it.
         oriented_box: The box with its angle; None where the metadata say none.
@@ -68,7 +68,7 @@ class Triplet(NamedTuple):
         person: The person wearing it, ``RGB``.
         wearing_mask: Its visible part in ``person``, ``L``.
         box: Box of the worn ornament, inside ``person``.
-        category: One of :data:`ornament_lit.batch.CATEGORIES`.
+        category: One of :data:`ornament_lit.utils.categories.CATEGORIES`.
         key: Unique name.
         components: Number of parts of the ornament; -1 where it is not known.
         latents: The latents of each copy, as they were read; none where there are none or they are not wanted.

@@ -43,7 +43,7 @@ class LatentsCard:
         dtype: Type of the numbers in the shards.
         transform: Crops and flips.
         shapes: Shape of each entry of :class:`ornament_lit.batch.EncodedImages`, without the batch.
-        encoders: Fingerprint of each encoder, see :func:`ornament_lit.checkpointing.fingerprints.fingerprint`.
+        encoders: Fingerprint of each encoder, see :func:`ornament_lit.models.fingerprints.fingerprint`.
         version: What a seed drew in the transform, see :data:`datamodules.samples.transforms.VERSION`.
     """
 

@@ -113,7 +113,7 @@ def sheet_of_shards(
     from datamodules.shards.reading import is_picture, read_sample
     from datamodules.shards.sample_index import Place
     from datamodules.storage.sample_errors import SampleError
-    from ornament_lit.batch import CATEGORIES
+    from ornament_lit.utils.categories import CATEGORIES
 
     places = [Place(str(Path(folder) / entry.name), entry, row) for entry in entries for row in entry.samples]
     places.sort(key=lambda place: CATEGORIES.index(place.row.category))

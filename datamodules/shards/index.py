@@ -31,7 +31,7 @@ class SampleRow(NamedTuple):
 
     Attributes:
         key: Its unique name.
-        category: One of :data:`ornament_lit.batch.CATEGORIES`.
+        category: One of :data:`ornament_lit.utils.categories.CATEGORIES`.
         offset: First byte of its first header in the tar.
         size: Bytes from there to the end of its last entry: a little tar without an end marker.
     """

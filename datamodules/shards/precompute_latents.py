@@ -24,9 +24,9 @@ from datamodules.shards.writing import write_shard
 from datamodules.storage.remote import is_remote
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.checkpointing.fingerprints import check_frozen, fingerprint
 from ornament_lit.models.autoencoders import Autoencoder
 from ornament_lit.models.conditioning import encode_images
+from ornament_lit.models.fingerprints import check_frozen, fingerprint
 from ornament_lit.models.image_encoders import ImageEncoder
 
 Sample = tuple[str, dict[str, bytes]]

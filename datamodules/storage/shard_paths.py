@@ -56,7 +56,7 @@ def _expand(pattern: str) -> list[str]:
 
 def _resolve(item: str, pattern: str) -> list[str]:
     if item.startswith(BUNDLED):
-        return _match(Path(str(files(__package__))) / item.removeprefix(BUNDLED), pattern)
+        return _match(Path(str(files("datamodules"))) / item.removeprefix(BUNDLED), pattern)
     scheme = scheme_of(item)
     if scheme is None:
         return _match(Path(item).expanduser().absolute(), pattern)

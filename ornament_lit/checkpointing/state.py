@@ -1,7 +1,7 @@
 """Checkpoints without frozen weights, which rebuild the module that they hold."""
 
 from argparse import ArgumentError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,7 +12,11 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters, _given_hyperparameters_context
 from torch import Tensor, nn
 
+from ornament_lit.utils.frozen import frozen_state
 from ornament_lit.utils.imports import forbidden, import_plugins, restrict_imports
+
+RAW_PARAMETERS = "raw_parameters"
+"""Where a callback that averages weights keeps the raw ones, in its state."""
 
 
 def save_configuration(module: LightningModule) -> None:
@@ -88,35 +92,22 @@ def configuration_of(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def frozen_state(module: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers of every sub-module whose parameters are all frozen, by name.
+def raw_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor] | None:
+    """Raw weights by name, where a callback has put averaged ones into the checkpoint's ``state_dict``."""
+    states = (state for state in checkpoint["callbacks"].values() if isinstance(state, Mapping))
+    return next((state[RAW_PARAMETERS] for state in states if state.get(RAW_PARAMETERS)), None)
 
-    A part that says ``kept_when_frozen`` has no file of its own that they could come from, and is left out.
+
+def check_weights(module: nn.Module, path: str | Path) -> None:
+    """Check that a checkpoint has all weights of a module but the frozen ones, and no others.
+
+    Raises:
+        ValueError: If not.
     """
-    kept = {name for name, part in module.named_modules() if getattr(part, "kept_when_frozen", False)}
-    parts = ((name, part) for name, part in module.named_modules() if name and not _inside(f"{name}.", kept))
-    frozen = {name for name, part in parts if is_frozen(part)}
-    return {key: value for key, value in module.state_dict().items() if _inside(key, frozen)}
-
-
-def is_frozen(part: nn.Module) -> bool:
-    """Whether a module has parameters and none of them trains."""
-    parameters = list(part.parameters())
-    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
-
-
-def _inside(key: str, names: set[str]) -> bool:
-    """Whether an entry of a state dictionary belongs to one of the named modules."""
-    words = key.split(".")
-    return any(".".join(words[:depth]) in names for depth in range(1, len(words)))
-
-
-def drop_frozen(module: nn.Module, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave the weights of frozen parts out of a state dictionary."""
-    frozen = frozen_state(module)
-    return {key: value for key, value in state_dict.items() if key not in frozen}
-
-
-def restore_frozen(module: nn.Module, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Complete a state dictionary by the module's own frozen weights."""
-    return {**frozen_state(module), **state_dict}
+    saved, wanted = set(read_checkpoint(path)["state_dict"]), module.state_dict().keys() - frozen_state(module).keys()
+    if saved != wanted:
+        absent, unknown = sorted(wanted - saved), sorted(saved - wanted)
+        raise ValueError(
+            f"{path} is of another model: it lacks {', '.join(absent[:5]) or 'nothing'}, and has besides "
+            f"{', '.join(unknown[:5]) or 'nothing'} ({len(absent)} and {len(unknown)} names)"
+        )

@@ -12,12 +12,8 @@ from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from ornament_lit.batch import generators_of
 from ornament_lit.diffusion.timesteps import TimestepSampler, UniformTimesteps
-
-
-def generators_of(sample_seed: Tensor) -> list[torch.Generator]:
-    """One generator for each sample, on the CPU, seeded by its own seed; ``sample_seed`` is (B,) int64."""
-    return [torch.Generator().manual_seed(seed) for seed in sample_seed.tolist()]
 
 
 class Noising(NamedTuple):

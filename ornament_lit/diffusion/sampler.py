@@ -17,7 +17,8 @@ from diffusers import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from ornament_lit.diffusion.noise import at_least_float32, denoised_share, generators_of
+from ornament_lit.batch import generators_of
+from ornament_lit.diffusion.noise import at_least_float32, denoised_share
 from ornament_lit.diffusion.refresh_policies import RefreshOnce, RefreshPolicy
 from ornament_lit.models.conditioning import Conditions
 from ornament_lit.models.denoiser import Denoiser

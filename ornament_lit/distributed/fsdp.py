@@ -1,7 +1,6 @@
 """Sharding of the trained weights over processes (FSDP2): each keeps a part of them, of gradients and of averages."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from diffusers.models.attention import FeedForward
 from diffusers.models.resnet import ResnetBlock2D
@@ -11,8 +10,6 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
-
-from ornament_lit.checkpointing.state import frozen_state, read_checkpoint
 
 BLOCKS = (FeedForward, ResnetBlock2D)
 """What is gathered by itself: two thirds of a UNet. FSDP2 hands a copy of their arguments to such modules, so that the
@@ -71,21 +68,6 @@ def check_strategy(strategy: ModelParallelStrategy) -> None:
         raise ValueError(
             f"tensor_parallel_size must be 1, got {strategy._tensor_parallel_size!r}: weights are sharded over all "
             "processes, and data_parallel_size is their number (trainer.devices x trainer.num_nodes)"
-        )
-
-
-def check_weights(module: nn.Module, path: str | Path) -> None:
-    """Check that a checkpoint has all weights of a module but the frozen ones, and no others.
-
-    Raises:
-        ValueError: If not.
-    """
-    saved, wanted = set(read_checkpoint(path)["state_dict"]), module.state_dict().keys() - frozen_state(module).keys()
-    if saved != wanted:
-        absent, unknown = sorted(wanted - saved), sorted(saved - wanted)
-        raise ValueError(
-            f"{path} is of another model: it lacks {', '.join(absent[:5]) or 'nothing'}, and has besides "
-            f"{', '.join(unknown[:5]) or 'nothing'} ({len(absent)} and {len(unknown)} names)"
         )
 
 

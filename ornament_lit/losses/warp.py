@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ornament_lit.imaging.texture import lit
 from ornament_lit.losses.first_batch import FirstBatch
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
-from ornament_lit.models.warps.texture import lit
 
 AROUND = 0.25
 """Weight of the field around the ornament, as far as a Gaussian window of :data:`NEAR` reaches."""

@@ -14,8 +14,9 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from ornament_lit.batch import CATEGORIES, Correspondence
+from ornament_lit.batch import Correspondence
 from ornament_lit.metrics.measured import Measured
+from ornament_lit.utils.categories import CATEGORIES
 
 
 class Drawing(TypedDict):
@@ -55,7 +56,7 @@ class DrawnBatch(Drawing):
         ornament_mask: Where the ornament is in ``ornament_image``, (B, 1, H, W) in [0, 1].
         wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
         box_mask: 1 inside the user's box and 0 outside, (B, 1, H, W).
-        category: One of :data:`ornament_lit.batch.CATEGORIES` for each sample.
+        category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
         key: Unique name of each sample. A sample that comes twice (padding of the last batch) counts once.
         components: Number of parts of each ornament, (B,) integers; negative where it is not known.
         person_photograph: The whole photograph that ``person_image`` is a crop of; as ``drawn_photograph``.

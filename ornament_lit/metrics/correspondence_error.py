@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ornament_lit.imaging.sliding import slid_correspondence
 from ornament_lit.metrics.base import DrawnBatch
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.ssim import masked_mean
-from ornament_lit.models.warps.base import slid_correspondence
 
 REGION = "pixels whose point is known and seen"
 
@@ -32,7 +32,7 @@ class CorrespondenceError(PerSampleMetric):
 
     Which side of a closed piece that looks the same all the way round faces the camera, nothing tells. So
     ``correspondence_error_slid`` is the least of this error and of that to the true points slid to the front
-    (:func:`ornament_lit.models.warps.sliding.slide_to_front`); it is the same for all other pieces.
+    (:func:`ornament_lit.imaging.sliding.slide_to_front`); it is the same for all other pieces.
     """
 
     higher_is_better = False

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from ornament_lit.batch import CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES
 
 THRESHOLDS: tuple[float, ...] = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
@@ -56,7 +56,7 @@ class MaskIoU(Metric):
             mask_predictions: (T, B, 1, H, W) in [0, 1].
             box_mask: (B, 1, H, W), 1 inside the box.
             wearing_mask: The truth, (B, 1, H, W) in [0, 1]; above 0.5 is ornament.
-            category: One of :data:`ornament_lit.batch.CATEGORIES` for each sample.
+            category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
 
         Raises:
             ValueError: If a shape or a category is not as said above.

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, TypedDict, get_args
 
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.metrics.bootstrap import DEFAULT, Interval, Resampling, Rows
 from ornament_lit.metrics.measured import Measured
+from ornament_lit.utils.categories import CATEGORIES
 
 OVERALL = "overall"
 Source = Literal["drawing", "truth", "floor", "ceiling"]

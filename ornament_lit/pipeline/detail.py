@@ -18,9 +18,9 @@ from torch import Tensor
 from ornament_lit.imaging.compositing import Composite, blend
 from ornament_lit.imaging.crops import OrnamentWindow, PersonWindow, tensor_to_image, tensor_to_mask
 from ornament_lit.imaging.reading import as_rgb
+from ornament_lit.imaging.texture import lit, sample_texture, spread_colours
 from ornament_lit.models.warps.base import WarpOutput
 from ornament_lit.models.warps.extension import gaussian_window
-from ornament_lit.models.warps.texture import lit, sample_texture, spread_colours
 
 LOW_FREQUENCY = 2.0
 """Deviation of the window that separates low from high frequencies, in pixels of the networks."""

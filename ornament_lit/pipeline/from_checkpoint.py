@@ -1,20 +1,16 @@
 """From a checkpoint of a training run to a pipeline."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ornament_lit.checkpointing.state import read_checkpoint
+from ornament_lit.checkpointing.state import raw_weights, read_checkpoint
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.serialization import FAMILIES, Settings
-
-RAW = "raw_parameters"
-"""Where a callback that averages weights keeps the raw ones, in its state."""
+from ornament_lit.utils.files import file_hash
 
 
 def load_checkpoint(
@@ -88,21 +84,9 @@ def _resolution(given: int | None, crops: Mapping[str, float]) -> int:
     return int(size)
 
 
-def raw_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor] | None:
-    """Raw weights by name, where a callback has put averaged ones into the checkpoint's ``state_dict``."""
-    states = [state for state in checkpoint["callbacks"].values() if isinstance(state, Mapping) and state.get(RAW)]
-    return states[0][RAW] if states else None
-
-
 def put_raw_weights(module: TryOnModule, checkpoint: Mapping[str, Any]) -> None:
     """Put the raw weights of a checkpoint into its module."""
     parameters = dict(module.named_parameters())
     with torch.no_grad():
         for name, value in (raw_weights(checkpoint) or {}).items():
             parameters[name].copy_(value)
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

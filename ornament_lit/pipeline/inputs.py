@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ornament_lit.batch import CATEGORIES, OrnamentDetail, TryOnBatch, WideView
+from ornament_lit.batch import OrnamentDetail, TryOnBatch, WideView
 from ornament_lit.imaging.crops import OrnamentWindow, PersonWindow, wide_window
 from ornament_lit.imaging.geometry import read_box
+from ornament_lit.utils.categories import CATEGORIES
 
 MAX_SEED = 2**63 - 1
 

@@ -31,7 +31,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ornament_lit import __version__
 from ornament_lit.checkpointing.serialization import build, describe, describe_pretrained, own_weights, pretrained_child
 from ornament_lit.diffusion.refresh_policies import RefreshOnce, RefreshPolicy
 from ornament_lit.models.assembly import assemble
@@ -46,6 +45,7 @@ from ornament_lit.models.reference_nets import ReferenceNet
 from ornament_lit.models.unet import unfolded
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.utils.files import check_folder
+from ornament_lit.utils.versions import VERSION
 
 INDEX = "model_index.json"
 WEIGHTS = "try_on.safetensors"
@@ -212,7 +212,7 @@ def _index(components: Mapping[str, Any], parts: Mapping[str, nn.Module], settin
     return {
         "_class_name": PIPELINE,
         "_diffusers_version": diffusers.__version__,
-        "_ornament_lit_version": __version__,
+        "_ornament_lit_version": VERSION,
         "unet": ["diffusers", "UNet2DConditionModel"],
         "scheduler": ["diffusers", type(components["scheduler"]).__name__],
         "denoiser": _describe_denoiser(components["denoiser"]),

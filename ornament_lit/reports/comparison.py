@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.metrics.bootstrap import DEFAULT, Interval, Resampling
 from ornament_lit.metrics.measured import (
     FeatureSets,
@@ -17,6 +16,7 @@ from ornament_lit.metrics.table import OVERALL
 from ornament_lit.reports.markdown import markdown_table
 from ornament_lit.reports.numbers import format_interval, format_number
 from ornament_lit.reports.report import Report
+from ornament_lit.utils.categories import CATEGORIES
 
 EXPECTED_TO_DIFFER = ("checkpoint",)
 HEADER = ("figure", "type", "n", "first", "second", "second - first", "better")

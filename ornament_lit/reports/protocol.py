@@ -1,13 +1,11 @@
 """The protocol of a test: what somebody needs to know to get the same numbers."""
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ornament_lit.checkpointing.serialization import describe
-from ornament_lit.checkpointing.state import read_checkpoint
-from ornament_lit.pipeline.from_checkpoint import file_hash, raw_weights
+from ornament_lit.checkpointing.state import raw_weights, read_checkpoint
+from ornament_lit.utils.files import file_hash
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
@@ -42,17 +40,6 @@ def drawing_protocol(module: "TryOnModule") -> dict[str, Any]:
         "mask_threshold": round(float(module.mask_threshold), 6),
         "values": "rounded to 8 bits",
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on, as far as they are installed."""
-    found = {"python": platform.python_version()}
-    for package in ("ornament_lit", *PACKAGES):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """How files are written, whole or not at all, and whether they can be: to be asked before the work."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,3 +77,9 @@ def check_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} cannot be a folder: {nearest} is a file; give another place") from error
     except OSError as error:
         raise type(error)(f"nothing can be written to {folder} ({error.strerror}); give another place") from error
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

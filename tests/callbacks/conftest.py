@@ -9,9 +9,10 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.sampler import Sampler
 from ornament_lit.metrics.mask_iou import MaskIoU
+from ornament_lit.utils.categories import CATEGORIES
 
 SIZE = 16
 

@@ -16,7 +16,7 @@ from callbacks.correspondence_views import grid_points
 from callbacks.drawing import drawn_batch
 from callbacks.drawing_report import first_of_each, ranking
 from callbacks.sample_strips import draw_unpicked
-from ornament_lit.batch import CATEGORIES, TryOnBatch
+from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.sampler import Sampler
 from ornament_lit.metrics import (
     LPIPS,
@@ -32,6 +32,7 @@ from ornament_lit.metrics import (
 )
 from ornament_lit.metrics.measured import SampleScores
 from ornament_lit.reports import read_report
+from ornament_lit.utils.categories import CATEGORIES
 
 Build = Callable[..., Trainer]
 SIZE = 32

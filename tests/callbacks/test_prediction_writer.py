@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 
 from callbacks import PredictionWriter
 from callbacks.prediction_writer import RESULTS, read_results, safe_name
-from ornament_lit.batch import CATEGORIES, TryOnBatch, select_rows
+from ornament_lit.batch import TryOnBatch, select_rows
 from ornament_lit.cli.trainer import build, main
 from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.utils.categories import CATEGORIES
 
 Build = Callable[..., Trainer]
 SIZE = 4

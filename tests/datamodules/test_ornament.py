@@ -12,7 +12,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules import OrnamentDataModule
 from datamodules.storage.sample_errors import SampleError
-from ornament_lit.batch import CATEGORIES, TryOnBatch, check_batch
+from ornament_lit.batch import TryOnBatch, check_batch
+from ornament_lit.utils.categories import CATEGORIES
 
 Draw = Callable[..., dict[str, bytes]]
 Write = Callable[[Path, Mapping[str, dict[str, bytes]]], Path]

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ornament_lit.batch import TryOnBatch
+from ornament_lit.imaging.frames import apply_affine, pixel_grid
 from ornament_lit.losses.attention import MaskGuidedAttentionLoss
 from ornament_lit.models.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.models.denoiser import Denoiser
@@ -18,7 +19,6 @@ from ornament_lit.models.image_encoders import NoImageEncoder
 from ornament_lit.models.mask_heads import PoseAwareMaskHead
 from ornament_lit.models.reference_nets import UNetReferenceNet
 from ornament_lit.models.warps import PoseAwareWarp
-from ornament_lit.models.warps.frames import apply_affine, pixel_grid
 from ornament_lit.module import TryOnModule
 
 

@@ -1,1 +1,1 @@
-"""From a scene to a triplet: path tracing, denoising, masks and correspondences."""
+"""From a scene to pixels: path tracing, denoising, masks and what each ray meets."""

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.cli.commands.try_on_options import TryOnOptions, WornOptions
 from ornament_lit.imaging.geometry import AnyBox, read_box
 from ornament_lit.imaging.writing import SUFFIXES
+from ornament_lit.utils.categories import CATEGORIES
 
 NEEDED = ("person", "ornament", "box")
 KNOWN = (*NEEDED, "type", "ornament_mask", "output", "seed")

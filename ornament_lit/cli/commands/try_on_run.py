@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
-from ornament_lit import __version__
 from ornament_lit.cli.commands.try_on_options import TryOnOptions, WornOptions
 from ornament_lit.cli.commands.try_on_requests import Request, read_list, request_of
 from ornament_lit.diffusion.sampler import check_steps
@@ -24,6 +23,7 @@ from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.from_checkpoint import load_checkpoint
 from ornament_lit.pipeline.outputs import TryOnOutput
 from ornament_lit.utils.files import check_folder
+from ornament_lit.utils.versions import VERSION
 
 METADATA = "ornament_lit"
 
@@ -155,7 +155,7 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, pictures: Pictures, 
         )
         outputs.append(output)
         image = output.images[0]
-    metadata = {"Software": f"ornament_lit {__version__}", METADATA: json.dumps(describe(pipeline, request, options))}
+    metadata = {"Software": f"ornament_lit {VERSION}", METADATA: json.dumps(describe(pipeline, request, options))}
     if options.save_masks:
         for name, picture in masks_of(outputs):
             save_picture(picture, request.output.with_name(f"{request.output.stem}.{name}.png"), metadata)

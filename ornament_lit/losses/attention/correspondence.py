@@ -6,8 +6,7 @@ Shape legend: B batch, H, W picture size, M tokens of the ornament, S points.
 import torch
 from torch import Tensor
 
-from ornament_lit.batch import TryOnBatch
-from ornament_lit.diffusion.noise import generators_of
+from ornament_lit.batch import TryOnBatch, generators_of
 from ornament_lit.losses.attention.base import AttentionLoss
 from ornament_lit.losses.attention.matched import NOTHING_MATCHED, Matched, mean_over_samples, truth_at
 from ornament_lit.losses.first_batch import FirstBatch

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ornament_lit.imaging.frames import apply_affine, mask_frame, pixel_grid, relative_grid
+from ornament_lit.imaging.texture import sample_texture
 from ornament_lit.models.warps.base import WarpInputs
-from ornament_lit.models.warps.frames import apply_affine, mask_frame, pixel_grid, relative_grid
 from ornament_lit.models.warps.layers import ContextAttention, ResidualBlock, zero_init
-from ornament_lit.models.warps.texture import sample_texture
 
 HALO = 9
 """Pixels of the halved texture over which the ornament's mask is blurred, for the aligner to feel where it is."""

@@ -12,12 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
-from ornament_lit.models.warps.sliding import slide_to_front
-from ornament_lit.models.warps.texture import lit, sample_texture, spread_colours
+from ornament_lit.imaging.sliding import field_weight
+from ornament_lit.imaging.texture import lit, sample_texture, spread_colours
 
 NO_WIDE_VIEW = "this warp looks at a wider view of the person; set data.wide_view, such as 1.8"
-HIDDEN = 0.3
-"""Weight of a worn pixel whose point is hidden in the ornament's picture; one that is seen there counts 1."""
 SHARES = 1000
 """In so many parts a share of the samples is told."""
 
@@ -192,17 +190,6 @@ def warp_inputs(batch: TryOnBatch) -> WarpInputs:
         texture=torch.cat([spread_colours(image, ornament_mask), ornament_mask], dim=1),
         wide_view=_erased(batch.get("wide_view")),
     )
-
-
-def field_weight(truth: Correspondence) -> Tensor:
-    """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
-    return HIDDEN * truth["known"] + (1 - HIDDEN) * truth["seen"]
-
-
-def slid_correspondence(truth: Correspondence, texture: Tensor) -> Correspondence:
-    """The truth with the field of :func:`ornament_lit.models.warps.sliding.slide_to_front`."""
-    uv = slide_to_front(truth["uv"], field_weight(truth), texture)
-    return Correspondence(uv=uv, known=truth["known"], seen=truth["seen"])
 
 
 def warp_truth(batch: TryOnBatch) -> WarpTruth:

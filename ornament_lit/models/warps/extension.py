@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.models.warps.frames import pixel_grid
+from ornament_lit.imaging.frames import pixel_grid
 
 WINDOWS = ((9 / 64, 4e-3, 1e-3), (3 / 64, 1.5e-3, 1e-2))
 """Of each window, from wide to narrow: its deviation over the side of the picture, how strongly its slopes are drawn

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ornament_lit.imaging.frames import anchor_maps, apply_affine, mask_frame, pixel_grid, relative_grid
+from ornament_lit.imaging.texture import sample_texture
 from ornament_lit.models.warps.base import WarpInputs
-from ornament_lit.models.warps.frames import anchor_maps, apply_affine, mask_frame, pixel_grid, relative_grid
 from ornament_lit.models.warps.layers import GROUPS, STRIDE, ResidualBlock, token_encoder, zero_init
-from ornament_lit.models.warps.texture import sample_texture
 
 LAYOUT = 4
 """Places a side that a pose is decided from."""

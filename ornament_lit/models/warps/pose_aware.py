@@ -12,21 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.batch import WideView
-from ornament_lit.diffusion.noise import generators_of
+from ornament_lit.batch import WideView, generators_of
+from ornament_lit.imaging.frames import anchor_chances
+from ornament_lit.imaging.sliding import slid_correspondence
+from ornament_lit.imaging.texture import lit, sample_texture
 from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
-from ornament_lit.models.warps.base import (
-    NO_WIDE_VIEW,
-    Warp,
-    WarpInputs,
-    WarpOutput,
-    WarpTraining,
-    WarpTruth,
-    slid_correspondence,
-)
-from ornament_lit.models.warps.frames import anchor_chances
+from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
-from ornament_lit.models.warps.texture import lit, sample_texture
 
 SUPERSAMPLING = 2
 DOUBT, STEEPNESS = 0.35, 3.0

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from datamodules.rendering import variants
-from datamodules.rendering.command import detail_for, render
+from datamodules.rendering.command import render
+from datamodules.rendering.composition import detail_for
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 pytest.importorskip("mitsuba")
 from datamodules.rendering.composition import CATEGORIES
 from datamodules.rendering.plan import BODY_GROUP, Plan, check_plan, parse_range
-from ornament_lit.batch import CATEGORIES as KNOWN_CATEGORIES
+from ornament_lit.utils.categories import CATEGORIES as KNOWN_CATEGORIES
 
 
 def test_the_types_come_in_turn_in_the_order_of_the_paper():

@@ -6,7 +6,7 @@ from datamodules.rendering.schema import POSE, complete
 
 pytest.importorskip("mitsuba")
 from datamodules.rendering.composition import Recipe, compose
-from datamodules.rendering.renderer.triplet import _metadata
+from datamodules.rendering.triplet import _metadata
 from datamodules.rendering.variants import Variant, activate
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("mitsuba")
-from datamodules.rendering.command import correspondence, detail_for
-from datamodules.rendering.composition import Recipe, compose
+from datamodules.rendering.command import correspondence
+from datamodules.rendering.composition import Recipe, compose, detail_for
 from datamodules.rendering.records import Row, read_log, read_options, write_log
 from datamodules.samples.correspondence_png import ENTRY, decode_correspondence
 from datamodules.shards.index import raise_fault, read_index, scan_shard, write_index

@@ -8,11 +8,11 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from ornament_lit.checkpointing.state import drop_frozen, restore_frozen
 from ornament_lit.cli.trainer import build, main
 from ornament_lit.diffusion.timesteps import LogitNormalTimesteps
 from ornament_lit.models.mask_heads import BoxMaskHead, PoseAwareMaskHead
 from ornament_lit.module import TryOnModule
+from ornament_lit.utils.frozen import drop_frozen, restore_frozen
 
 TINY = """
 model:

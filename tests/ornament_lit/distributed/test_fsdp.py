@@ -19,8 +19,9 @@ from torch.distributed.tensor import DTensor
 from callbacks import LossWeightDecay, MaskReport, MaskVisualizer, TrainableEMA
 from datamodules import OrnamentDataModule
 from ornament_lit.batch import TryOnBatch
+from ornament_lit.checkpointing.state import check_weights
 from ornament_lit.diffusion.sampler import Sampler
-from ornament_lit.distributed.fsdp import check_weights, shard, sharded_units
+from ornament_lit.distributed.fsdp import shard, sharded_units
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.reference_matching import PositionalMatching
 from ornament_lit.models.reference_nets import UNetReferenceNet

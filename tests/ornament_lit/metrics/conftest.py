@@ -10,9 +10,9 @@ import torchvision
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
-from ornament_lit.batch import CATEGORIES
 from ornament_lit.metrics import LPIPS, DrawnBatch
 from ornament_lit.metrics.measured import SampleScores
+from ornament_lit.utils.categories import CATEGORIES
 
 SIZE = 64
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from ornament_lit.imaging.compositing import PasteBack
 from ornament_lit.imaging.crops import OrnamentWindow, PersonWindow, ornament_window, person_window, tensor_to_image
+from ornament_lit.imaging.frames import pixel_grid
 from ornament_lit.models.warps.base import WarpOutput
-from ornament_lit.models.warps.frames import pixel_grid
 from ornament_lit.models.warps.pose_aware import resize_smooth
 from ornament_lit.pipeline import detail as pipeline_detail
 from ornament_lit.pipeline.detail import enlargement, paste_detail, texture_size

@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ornament_lit.__main__ import main
+from ornament_lit.checkpointing.state import raw_weights
 from ornament_lit.cli.commands import try_on_run as drawing
 from ornament_lit.cli.commands.table import join_negative, normalise, split_groups
 from ornament_lit.cli.commands.try_on import parse
@@ -33,7 +34,7 @@ from ornament_lit.models.reference_nets import NoReferenceNet
 from ornament_lit.models.warps import PoseAwareWarp
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
-from ornament_lit.pipeline.from_checkpoint import load_checkpoint, pipeline_of, raw_weights
+from ornament_lit.pipeline.from_checkpoint import load_checkpoint, pipeline_of
 
 ROOT = Path(__file__).resolve().parents[4]
 UNET = """{class_path: diffusers.UNet2DConditionModel, init_args: {in_channels: 48, out_channels: 48,

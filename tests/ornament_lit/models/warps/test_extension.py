@@ -4,8 +4,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from ornament_lit.imaging.frames import apply_affine, pixel_grid
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
-from ornament_lit.models.warps.frames import apply_affine, pixel_grid
 
 SIZE = 32
 

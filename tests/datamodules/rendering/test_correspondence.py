@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("numba")
 from datamodules.rendering.composition import Composition, Recipe, compose
+from datamodules.rendering.correspondence import correspond
 from datamodules.rendering.geometry.meshes import Mesh, grid_mesh, merge
 from datamodules.rendering.geometry.views import Camera, Fit, LaidView, WornView
-from datamodules.rendering.renderer.correspondence import correspond
 from datamodules.rendering.renderer.masks import Window
 from datamodules.rendering.renderer.surface_buffer import NOTHING, surface_buffer
 

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.models.warps.frames import mask_frame, mean_slopes
-from ornament_lit.models.warps.texture import sample_texture
+from ornament_lit.batch import Correspondence
+from ornament_lit.imaging.frames import mask_frame, mean_slopes
+from ornament_lit.imaging.texture import sample_texture
 
 ANGLES, RADII, FARTHEST = 96, 48, 1.5
 FRONT = math.pi / 2
@@ -33,6 +34,9 @@ HIT = 0.8
 """How much of what lay on the ornament must still lie on it."""
 SHARPEST = 0.35
 """Least length of the mean direction of the visible points: below, the piece is seen all round and has no middle."""
+
+HIDDEN = 0.3
+"""Weight of a worn pixel whose point is hidden in the ornament's picture; one that is seen there counts 1."""
 
 
 class Ring(NamedTuple):
@@ -201,3 +205,14 @@ def _around(values: Tensor, width: int) -> Tensor:
 
 def _angles(like: Tensor) -> Tensor:
     return torch.arange(ANGLES, device=like.device) * (2 * math.pi / ANGLES)
+
+
+def field_weight(truth: Correspondence) -> Tensor:
+    """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
+    return HIDDEN * truth["known"] + (1 - HIDDEN) * truth["seen"]
+
+
+def slid_correspondence(truth: Correspondence, texture: Tensor) -> Correspondence:
+    """The truth with the field of :func:`ornament_lit.imaging.sliding.slide_to_front`."""
+    uv = slide_to_front(truth["uv"], field_weight(truth), texture)
+    return Correspondence(uv=uv, known=truth["known"], seen=truth["seen"])

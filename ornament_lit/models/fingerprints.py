@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ornament_lit.checkpointing.state import frozen_state
+from ornament_lit.utils.frozen import frozen_state
 
 
 def fingerprint(part: nn.Module) -> str:

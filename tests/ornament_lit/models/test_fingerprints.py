@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ornament_lit.checkpointing.fingerprints import check_fingerprints, fingerprint
 from ornament_lit.models.autoencoders import KLAutoencoder, SpaceToDepthAutoencoder
+from ornament_lit.models.fingerprints import check_fingerprints, fingerprint
 from ornament_lit.models.image_encoders import CLIPImageEncoder, NoImageEncoder
 
 

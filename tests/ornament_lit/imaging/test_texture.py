@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ornament_lit.models.warps.frames import pixel_grid
-from ornament_lit.models.warps.texture import sample_texture, spread_colours
+from ornament_lit.imaging.frames import pixel_grid
+from ornament_lit.imaging.texture import sample_texture, spread_colours
 
 
 def disc(size: int = 32, hole: float = 0.0) -> torch.Tensor:

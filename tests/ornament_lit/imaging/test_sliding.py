@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ornament_lit.models.warps.frames import pixel_grid
-from ornament_lit.models.warps.sliding import find_ring, look_up, looks_the_same, slide_to_front
-from ornament_lit.models.warps.texture import sample_texture
+from ornament_lit.imaging.frames import pixel_grid
+from ornament_lit.imaging.sliding import find_ring, look_up, looks_the_same, slide_to_front
+from ornament_lit.imaging.texture import sample_texture
 
 INNER, OUTER = 0.6, 0.8
 

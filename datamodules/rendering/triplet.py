@@ -16,9 +16,9 @@ from scipy.ndimage import binary_dilation
 from datamodules.rendering.appearance.lights import Dome, draw_dome, irradiance
 from datamodules.rendering.appearance.tone_mapping import adapted_exposure, develop
 from datamodules.rendering.composition import Composition, Recipe, compose
+from datamodules.rendering.correspondence import correspond
 from datamodules.rendering.geometry.vectors import Vector, unit
 from datamodules.rendering.geometry.views import Camera
-from datamodules.rendering.renderer.correspondence import correspond
 from datamodules.rendering.renderer.denoising import denoise
 from datamodules.rendering.renderer.masks import Coverage, Masks, Window, camera_frame, extent
 from datamodules.rendering.renderer.scene import Part, bare_parts, laid_parts, load_scene, worn_parts

@@ -24,7 +24,7 @@ from datamodules.rendering.renderer.denoising import denoise
 from datamodules.rendering.renderer.masks import Window, draw_masks
 from datamodules.rendering.renderer.scene import SLOTS, Part, load_scene, worn_parts
 from datamodules.rendering.renderer.tracing import View, features, trace
-from datamodules.rendering.renderer.triplet import render_triplet
+from datamodules.rendering.triplet import render_triplet
 from datamodules.rendering.variants import Variant, activate
 from datamodules.samples.decoding import decode, describe
 
@@ -35,7 +35,7 @@ import hashlib, sys
 from datamodules.rendering.composition import Recipe
 from datamodules.rendering.variants import Variant, activate  # noqa: E402
 activate(Variant("scalar_rgb"))
-from datamodules.rendering.renderer.triplet import render_triplet
+from datamodules.rendering.triplet import render_triplet
 recipe = Recipe(seed=3, size=32, samples_per_pixel=4, detail=0.3)
 for index in map(int, sys.argv[1:]):
     entries = render_triplet(index, recipe).entries

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ornament_lit.models.warps.frames import (
+from ornament_lit.imaging.frames import (
     anchor_chances,
     anchor_maps,
     apply_affine,

@@ -1,0 +1,37 @@
+"""Frozen parts of a module: their weights come from files of their own, and no checkpoint has them."""
+
+from torch import Tensor, nn
+
+
+def frozen_state(module: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers of every sub-module whose parameters are all frozen, by name.
+
+    A part that says ``kept_when_frozen`` has no file of its own that they could come from, and is left out.
+    """
+    kept = {name for name, part in module.named_modules() if getattr(part, "kept_when_frozen", False)}
+    parts = ((name, part) for name, part in module.named_modules() if name and not _inside(f"{name}.", kept))
+    frozen = {name for name, part in parts if is_frozen(part)}
+    return {key: value for key, value in module.state_dict().items() if _inside(key, frozen)}
+
+
+def is_frozen(part: nn.Module) -> bool:
+    """Whether a module has parameters and none of them trains."""
+    parameters = list(part.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _inside(key: str, names: set[str]) -> bool:
+    """Whether an entry of a state dictionary belongs to one of the named modules."""
+    words = key.split(".")
+    return any(".".join(words[:depth]) in names for depth in range(1, len(words)))
+
+
+def drop_frozen(module: nn.Module, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave the weights of frozen parts out of a state dictionary."""
+    frozen = frozen_state(module)
+    return {key: value for key, value in state_dict.items() if key not in frozen}
+
+
+def restore_frozen(module: nn.Module, state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Complete a state dictionary by the module's own frozen weights."""
+    return {**frozen_state(module), **state_dict}
