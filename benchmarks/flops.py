@@ -98,8 +98,8 @@ def count_step(
     with torch.device("meta"):
         module: TryOnModule = make_module(options.width, checkpointing, draws)
         if reference_net is not None:
-            reference_net.attach(module.denoiser.unet)
-            module.reference_net = reference_net.train()
+            reference_net.attach(module.model.denoiser.unet)
+            module.model.reference_net = reference_net.train()
 
     def step() -> None:
         losses, _ = module.losses(draw_batch(options.resolution, 1, "meta"))

@@ -77,7 +77,7 @@ def build(width: float = 1.0) -> TryOnModule:
 def draw_batches(module: TryOnModule, options: Options, resolution: int, device: str) -> dict[str, TryOnBatch]:
     """One batch of each kind, which differ in what they bring along only."""
     batch = draw_batch(resolution, options.batch, device)
-    encoded = encode_images(batch, module.autoencoder, module.image_encoder)
+    encoded = encode_images(batch, module.model.autoencoder, module.model.image_encoder)
     latents = EncodedImages(**{name: encoded[name] for name in LATENTS})  # type: ignore[literal-required]
     return dict(zip(KINDS, (batch, {**batch, "encoded": latents}, {**batch, "encoded": encoded}), strict=True))
 

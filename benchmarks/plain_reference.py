@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.noise import denoising_loss, draw_noising
 from ornament_lit.models.attention import highest_resolution_layers, mask_to_tokens, self_attention_layers
-from ornament_lit.models.conditioning import make_conditions
+from ornament_lit.models.conditioning import make_conditioning
 from ornament_lit.models.reference_features import ReferenceFeatures, tokens_to_map
 from ornament_lit.models.unet import widen_input
 from ornament_lit.module import TryOnModule
@@ -81,10 +81,12 @@ class PlainReference(nn.Module):
 
     def __init__(self, module: TryOnModule) -> None:
         super().__init__()
-        self.unet = copy.deepcopy(module.denoiser.unet)
-        self.reference = copy.deepcopy(module.denoiser.unet)
+        self.unet = copy.deepcopy(module.model.denoiser.unet)
+        self.reference = copy.deepcopy(module.model.denoiser.unet)
         widen_input(self.reference, 5, keep=4)
-        self.mask_head, self.image_encoder = (copy.deepcopy(part) for part in (module.mask_head, module.image_encoder))
+        self.mask_head, self.image_encoder = (
+            copy.deepcopy(part) for part in (module.model.mask_head, module.model.image_encoder)
+        )
         self.attention_loss, self.noise_scheduler = module.attention_loss, module.noise_scheduler
         names, wanted = self_attention_layers(self.unet), highest_resolution_layers(self.unet)
         self.writing = {name: Writing() for name in names}
@@ -124,21 +126,21 @@ class PlainReference(nn.Module):
         """The three losses of a batch whose encodings are given."""
         self.clear()
         latents = batch["encoded"]["person_latents"]
-        conditions = make_conditions(batch, batch["encoded"], self.image_encoder)
+        conditioning = make_conditioning(batch, batch["encoded"], self.image_encoder)
         num_timesteps = self.noise_scheduler.config.num_train_timesteps
         timesteps, noise, _ = draw_noising(batch["sample_seed"], num_timesteps, latents)
         pictures = (
-            torch.cat([conditions.ornament_latents, conditions.ornament_mask], dim=1),
-            torch.cat([conditions.erased_latents, conditions.box_mask], dim=1),
+            torch.cat([conditioning.ornament_latents, conditioning.ornament_mask], dim=1),
+            torch.cat([conditioning.erased_latents, conditioning.box_mask], dim=1),
         )
-        features = self.fill(torch.cat(pictures, dim=3), conditions.image_tokens.shape[1])
-        refinement = self.mask_head(lambda mask: features, conditions.box_mask, 0)
+        features = self.fill(torch.cat(pictures, dim=3), conditioning.image_tokens.shape[1])
+        refinement = self.mask_head(lambda mask: features, conditioning.box_mask, 0)
         noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
-        inputs = torch.cat([noisy, refinement.mask, conditions.erased_latents], dim=1)
-        prediction = self.unet(inputs, timesteps, conditions.image_tokens).sample
-        attention, _ = self.attention_loss(self.mass(conditions.ornament_mask), batch["wearing_mask"])
+        inputs = torch.cat([noisy, refinement.mask, conditioning.erased_latents], dim=1)
+        prediction = self.unet(inputs, timesteps, conditioning.image_tokens).sample
+        attention, _ = self.attention_loss(self.mass(conditioning.ornament_mask), batch["wearing_mask"])
         return {
-            "noise": denoising_loss(prediction, noise, conditions.box_mask),
+            "noise": denoising_loss(prediction, noise, conditioning.box_mask),
             "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
             "attention": attention,
         }

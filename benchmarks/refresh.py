@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.sd15 import TOKEN_DIM, draw_batch, draw_conditions, make_module, make_unet, now, where
 from ornament_lit.diffusion.refresh_policies import RefreshEverySteps, RefreshOnce
 from ornament_lit.diffusion.sampler import Sampler
-from ornament_lit.models.conditioning import Conditions
+from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.module import TryOnModule
 
 PLAIN, APART = "plain inpainting", "plain, a call a half"
@@ -71,29 +71,29 @@ def prepare(options: Options, resolution: int, width: float, device: str) -> Dra
     with torch.device(device):
         module, plain = make_module(width).eval().requires_grad_(False), make_unet(width).eval().requires_grad_(False)
         module.noise_scheduler = DDIMScheduler.from_config(module.noise_scheduler.config)
-    conditions = draw_conditions(module, draw_batch(resolution, options.batch, device))
+    conditioning = draw_conditions(module, draw_batch(resolution, options.batch, device))
     drawings: Drawings = {}
     for steps in (1, 2):
         for name in (PLAIN, APART):
             together = name == PLAIN
-            drawings[name, steps] = partial(inpaint, plain, module, conditions, steps, options, together)
+            drawings[name, steps] = partial(inpaint, plain, module, conditioning, steps, options, together)
         for name, policy in POLICIES.items():
             sampler = Sampler(steps, options.guidance_scale, refresh=policy())
-            drawings[name, steps] = partial(draw, sampler, module, conditions)
+            drawings[name, steps] = partial(draw, sampler, module, conditioning)
     return drawings
 
 
-def draw(sampler: Sampler, module: TryOnModule, conditions: Conditions) -> None:
+def draw(sampler: Sampler, module: TryOnModule, conditioning: Conditioning) -> None:
     """Draw with the method."""
-    seeds = torch.arange(len(conditions.box_mask))
-    sampler(module.denoiser, module.refine, module.noise_scheduler, conditions, seeds)
+    seeds = torch.arange(len(conditioning.box_mask))
+    sampler(module.model, module.noise_scheduler, conditioning, seeds)
 
 
 @torch.no_grad()
 def inpaint(
     unet: UNet2DConditionModel,
     module: TryOnModule,
-    conditions: Conditions,
+    conditioning: Conditioning,
     steps: int,
     options: Options,
     together: bool,
@@ -103,19 +103,19 @@ def inpaint(
     Args:
         unet: The UNet.
         module: Gives the scheduler.
-        conditions: What is drawn into.
+        conditioning: What is drawn into.
         steps: Denoising steps.
         options: The scale.
         together: Both halves of a step in one call, as the pipelines do, or in a call each.
     """
     scheduler = DDIMScheduler.from_config(module.noise_scheduler.config)
-    latents = conditions.erased_latents.clone()
+    latents = conditioning.erased_latents.clone()
     scheduler.set_timesteps(steps, device=latents.device)
     count = len(latents)
     tokens = latents.new_zeros(2 * count, TEXT_TOKENS, TOKEN_DIM)
     calls = [slice(None)] if together else [slice(count), slice(count, None)]
     for timestep in scheduler.timesteps:
-        inputs = torch.cat([latents, conditions.box_mask, conditions.erased_latents], dim=1)
+        inputs = torch.cat([latents, conditioning.box_mask, conditioning.erased_latents], dim=1)
         doubled = torch.cat([inputs] * 2)
         halves = torch.cat([unet(doubled[rows], timestep, tokens[rows]).sample for rows in calls])
         unconditional, conditional = halves.chunk(2)

@@ -29,12 +29,12 @@ SMALL = ["--config", "configs/small.yaml", "--data.batch_size=8"]
 TINY = ["--data.resolution=32", "--data.batch_size=2", "--model.mask_head.init_args.upscale=1"]
 OPTIONS = {
     "condition_dropout": 0.3,
-    "worn_weight": 4.0,
-    "noise_draws": 2,
+    "foreground_weight": 4.0,
+    "num_noise_samples": 2,
     "offset_noise": 0.1,
-    "sampler.init_args.guidance_scale": 2.0,
-    "sampler.init_args.num_steps": 4,
 }
+LOSS = "--model.diffusion_loss.init_args"
+GUIDED = ["--model.sampler.init_args.guidance_scale=2", "--model.sampler.init_args.num_steps=4"]
 PAPER = [
     "--config=configs/ornament.yaml",
     "--model.autoencoder.path=WEIGHTS/sd",
@@ -52,8 +52,8 @@ PAPER = [
 CASES = {
     "quickstart": (20, QUICKSTART),
     "tiny": (5, [*QUICKSTART, *TINY]),
-    "options": (5, [*QUICKSTART, *(f"--model.{name}={value}" for name, value in OPTIONS.items())]),
-    "min_snr": (5, [*QUICKSTART, "--model.min_snr_gamma=5", "--model.neutral_background=true"]),
+    "options": (5, [*QUICKSTART, *GUIDED, *(f"{LOSS}.{name}={value}" for name, value in OPTIONS.items())]),
+    "min_snr": (5, [*QUICKSTART, f"{LOSS}.min_snr_gamma=5", "--model.neutral_background=true"]),
     **{
         f"ablation {path.stem}": (5, [*QUICKSTART, "--config", str(path)])
         for path in sorted(Path("configs/ablations").glob("*.yaml"))

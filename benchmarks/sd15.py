@@ -14,9 +14,10 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
 from ornament_lit.batch import EncodedImages, TryOnBatch
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.losses.attention import MaskGuidedAttentionLoss
 from ornament_lit.models.autoencoders import Autoencoder
-from ornament_lit.models.conditioning import Conditions, make_conditions
+from ornament_lit.models.conditioning import Conditioning, make_conditioning
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_heads import PoseAwareMaskHead
@@ -104,7 +105,7 @@ def make_module(width: float = 1.0, checkpointing: bool = False, draws: int = 1)
         UNetReferenceNet("canvas", gradient_checkpointing=checkpointing),
         PoseAwareMaskHead(num_iterations=3),
         MaskGuidedAttentionLoss(),
-        noise_draws=draws,
+        diffusion_loss=DiffusionLoss(num_noise_samples=draws),
     ).train()
 
 
@@ -124,9 +125,9 @@ def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
     return {**batches.draw_batch(resolution, size, device), "encoded": encoded}
 
 
-def draw_conditions(module: TryOnModule, batch: TryOnBatch) -> Conditions:
+def draw_conditions(module: TryOnModule, batch: TryOnBatch) -> Conditioning:
     """The conditions that a module makes of a batch, to draw with."""
-    return make_conditions(batch, batch["encoded"], module.image_encoder)
+    return make_conditioning(batch, batch["encoded"], module.model.image_encoder)
 
 
 def now(device: str) -> float:

@@ -40,9 +40,9 @@ class InitialWeights(Callback):
             return
         weights = self._taken(self._read(pl_module))
         own = self._taken(pl_module.state_dict())
-        absent = [part for part in self.parts or () if not any(f"{key}.".startswith(f"{part}.") for key in own)]
+        absent = [part for part in self.parts or () if not any(f"{key}.".startswith(f"model.{part}.") for key in own)]
         if absent:
-            raise ValueError(f"parts must name parts of the module that have weights, got {', '.join(absent)}")
+            raise ValueError(f"parts must name parts of the model that have weights, got {', '.join(absent)}")
         others = sorted(weights.keys() ^ own.keys()) or [key for key in own if own[key].shape != weights[key].shape]
         if others:
             more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -62,9 +62,8 @@ class InitialWeights(Callback):
         """What of a state dictionary belongs to the parts."""
         if self.parts is None:
             return state
-        return {
-            key: value for key, value in state.items() if f"{key}.".startswith(tuple(f"{part}." for part in self.parts))
-        }
+        prefixes = tuple(f"model.{part}." for part in self.parts)
+        return {key: value for key, value in state.items() if f"{key}.".startswith(prefixes)}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check that a fit which begins has got its weights."""

@@ -18,7 +18,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ornament_lit.batch import TryOnBatch, check_batch, select_rows
 from ornament_lit.checkpointing.state import check_weights, configuration_of, save_configuration
-from ornament_lit.diffusion.noise import add_noise, check_noise_options, denoised_share, prediction_target
 from ornament_lit.diffusion.sampler import Sampler, check_steps
 from ornament_lit.distributed.fsdp import WholeInEvaluation, check_strategy, shard
 from ornament_lit.losses import DiffusionLoss, WarpLoss
@@ -26,25 +25,17 @@ from ornament_lit.losses.attention import AttentionLoss
 from ornament_lit.losses.attention.matched import matched_of
 from ornament_lit.metrics.mask_iou import MaskIoU
 from ornament_lit.metrics.mean_losses import MeanLosses
-from ornament_lit.models.assembly import assemble, refine
 from ornament_lit.models.autoencoders import Autoencoder
-from ornament_lit.models.conditioning import (
-    Conditions,
-    add_warp,
-    encode_conditions,
-    encode_images,
-    make_conditions,
-    predicted_masks,
-)
+from ornament_lit.models.conditioning import Conditioning, predicted_masks
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.fingerprints import check_fingerprints
 from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_heads import MaskHead
-from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
+from ornament_lit.models.mask_refinement import MaskRefinement
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
-from ornament_lit.models.reference_features import repeat_rows
 from ornament_lit.models.reference_nets import ReferenceNet
-from ornament_lit.models.warps import NoWarp, Warp
+from ornament_lit.models.try_on import TryOnModel
+from ornament_lit.models.warps import Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
 from ornament_lit.utils.frozen import drop_frozen, restore_frozen
 from ornament_lit.utils.learning_rates import LearningRateSchedule, build_scheduler, keep_options
@@ -54,13 +45,13 @@ class Seen(NamedTuple):
     """What the networks saw and said of a batch.
 
     Attributes:
-        conditions: Encoded pictures and masks.
+        conditioning: Encoded pictures and masks.
         refinement: Mask of every iteration and reference features.
         attention_mask: M~, (B, 1, H, W) in [0, 1].
         warp_terms: Terms of the warp's loss, without gradients; none where no warp trains.
     """
 
-    conditions: Conditions
+    conditioning: Conditioning
     refinement: MaskRefinement
     attention_mask: Tensor
     warp_terms: dict[str, Tensor]
@@ -83,21 +74,8 @@ class TryOnModule(LightningModule):
             the trainer's length, or a scheduler of torch, stepped once a training step; null for a constant rate.
         mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
-        condition_dropout: Share of the training samples that are drawn without the reference, in [0, 1), so that the
-            sampler can be guided; 0.1 is usual. They go without the reference net's features of the person, too, since
-            on a canvas these have seen the ornament; the erased person itself and the mask stay inputs.
-        worn_weight: How much more than elsewhere the noise loss counts where the ornament is worn; 0 for the paper's
-            plain mean. Ornaments cover about a twentieth of a crop, and the rest is mostly given.
-        noise_draws: Noises and timesteps that each training sample is denoised from: the reference net runs once for
-            all of them, so that a step learns more from its samples in less time than as many samples would take.
-        offset_noise: Standard deviation of what training adds to the noise of a whole channel, so that very dark and
-            very bright pictures are learned (Guttenberg, 2023); 0.05 to 0.1 is usual, 0 for none.
-        min_snr_gamma: The noise loss of a sample counts by its signal-to-noise ratio, at most this much (Min-SNR, Hang
-            et al., 2023), so that timesteps do not work against each other; 5 is usual, null for a plain mean. It
-            multiplies the sample's errors, and ``worn_weight`` shares them out among the positions.
         sampler: How pictures are drawn; null for 30 steps of the noise scheduler's own kind without guidance.
-        diffusion_loss: More options of the noise loss: which timesteps are drawn, and how much they count; null for all
-            alike.
+        diffusion_loss: What the denoiser learns from, and how its errors count; null for the paper's plain mean.
         neutral_background: The networks see the ornament on mid grey, whatever is around it in its picture: the picture
             times its mask.
         warp: Says in one look where each pixel of the worn ornament comes from in its picture; null for none, as in the
@@ -121,11 +99,6 @@ class TryOnModule(LightningModule):
         lr_scheduler: LearningRateSchedule | LRSchedulerCallable | None = None,
         mask_loss_weight: float = 1.0,
         attention_loss_weight: float = 1.0,
-        condition_dropout: float = 0.0,
-        worn_weight: float = 0.0,
-        noise_draws: int = 1,
-        offset_noise: float = 0.0,
-        min_snr_gamma: float | None = None,
         sampler: Sampler | None = None,
         diffusion_loss: DiffusionLoss | None = None,
         neutral_background: bool = False,
@@ -135,43 +108,31 @@ class TryOnModule(LightningModule):
     ) -> None:
         super().__init__()
         save_configuration(self)
-        check_noise_options(noise_scheduler, condition_dropout, noise_draws, offset_noise, worn_weight, min_snr_gamma)
         self.diffusion_loss = diffusion_loss or DiffusionLoss()
-        self.diffusion_loss.check(noise_scheduler, min_snr_gamma, denoiser.warp_condition)
-        self.neutral_background = neutral_background
+        self.diffusion_loss.check(noise_scheduler, denoiser.warp_condition)
         denoiser.check(noise_scheduler)
-        assemble(autoencoder, image_encoder, denoiser, reference_net, mask_head)
-        self.autoencoder = autoencoder
-        self.image_encoder = image_encoder
-        self.denoiser = denoiser
+        parts = (autoencoder, image_encoder, denoiser, reference_net, mask_head, warp)
+        self.model = TryOnModel(*parts, neutral_background)
         self.noise_scheduler = noise_scheduler
-        self.reference_net = reference_net
-        self.mask_head = mask_head
-        self.warp = warp or NoWarp()
         self.warp_loss = warp_loss or WarpLoss()
         if not warp_loss_weight:
-            self.warp.requires_grad_(False)
+            self.model.warp.requires_grad_(False)
         self.attention_loss = attention_loss
         self.mass_layers = attention_loss.layers(denoiser)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
-        self.condition_dropout = condition_dropout
-        self.worn_weight = worn_weight
-        self.noise_draws = noise_draws
-        self.offset_noise = offset_noise
-        self.min_snr_gamma = min_snr_gamma
         self.sampler = sampler or Sampler()
         check_steps(self.sampler.num_steps, noise_scheduler)
         if self.sampler.strength and isinstance(denoiser, NoDenoiser):
             raise ValueError(NO_STEPS)
         self.initial_loss_weights = {"noise": 1.0, "mask": mask_loss_weight, "attention": attention_loss_weight}
-        if self.warp.num_predictions and warp_loss_weight:
+        if self.model.warp.num_predictions and warp_loss_weight:
             self.initial_loss_weights["warp"] = warp_loss_weight
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
         self.crops: dict[str, float] = {}
         self.keys_done: set[str] = set()
-        self.mask_iou = MaskIoU(mask_head.num_iterations + self.warp.num_predictions)
+        self.mask_iou = MaskIoU(mask_head.num_iterations + self.model.warp.num_predictions)
         self.mean_losses = MeanLosses(tuple(self.initial_loss_weights))
         self.register_buffer("mask_threshold", torch.tensor(0.5))
 
@@ -207,96 +168,60 @@ class TryOnModule(LightningModule):
         # as in validation, would wait for each other for ever.
         buffers = [name for name, _ in self.named_buffers()]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, buffers)
-        if self.warp.wide_view and getattr(getattr(self.trainer, "datamodule", None), "wide_view", 1) is None:
+        if self.model.warp.wide_view and getattr(getattr(self.trainer, "datamodule", None), "wide_view", 1) is None:
             raise ValueError(NO_WIDE_VIEW)
         if resolution := getattr(getattr(self.trainer, "datamodule", None), "resolution", None):
-            self.autoencoder.check_resolution(resolution)
+            self.model.autoencoder.check_resolution(resolution)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             crops = {name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")}
             self.crops = {name: value for name, value in crops.items() if value is not None}
-            parts = {"autoencoder": self.autoencoder, "image_encoder": self.image_encoder}
+            parts = {"autoencoder": self.model.autoencoder, "image_encoder": self.model.image_encoder}
             check_fingerprints(getattr(data, "encoders", {}), parts)
 
-    def refine(self, conditions: Conditions, start: Tensor | None = None) -> MaskRefinement:
-        """Compute the reference features and refine the mask from the box alone, or from ``start``, (B, 1, h, w)."""
-        return refine(self.reference_net, self.mask_head, self.steps_taken, conditions, start)
-
     def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], Seen]:
-        """Compute the three losses of a batch.
+        """Compute the losses of a batch: L1, L2 and L3 of the paper, and that of a warp that trains.
 
         Args:
             batch: See :class:`TryOnBatch`.
 
         Returns:
-            The losses ``noise`` (L1), ``mask`` (L2) and ``attention`` (L3), scalars with gradients, and what the
-            networks saw and said.
+            The losses ``noise`` (L1), ``mask`` (L2), ``attention`` (L3) and, where there is one, ``warp``, scalars with
+            gradients, and what the networks saw and said.
 
         Raises:
             ValueError: If the batch is not a :class:`TryOnBatch`.
         """
         check_batch(batch)
-        encoded = encode_images(batch, self.autoencoder, self.image_encoder, True, self.neutral_background)
-        conditions = make_conditions(batch, encoded, self.image_encoder)
-        if self.denoiser.warp_condition or not self.training:
-            true_share = self.diffusion_loss.true_share(batch, self.training)
-            conditions = add_warp(conditions, self.warp, batch, self.autoencoder, true_share)
-        options = (self.condition_dropout, self.noise_draws, self.offset_noise) if self.training else (0.0, 1, 0.0)
-        dropout, draws, _ = options
-        latents = self.denoiser.noised(encoded["person_latents"])
-        timesteps, noise, given = self.diffusion_loss.draw(
-            batch["sample_seed"], self.noise_scheduler, latents, *options, training=self.training
+        model, wearing_mask = self.model, batch["wearing_mask"]
+        conditioning = self._conditioning(batch)
+        target = model.encode_target(batch)
+        noisy = self.diffusion_loss.add_noise(self.noise_scheduler, target, batch["sample_seed"], self.training)
+        refinement = model.refine(replace(conditioning, denoised=noisy.denoised), self.steps_taken)
+        points = self.attention_loss.points(model.denoiser, batch)
+        output = model.denoise(
+            noisy.latents, noisy.timesteps, conditioning, refinement, noisy.keep_condition, self.mass_layers, points
         )
-        denoised = denoised_share(self.noise_scheduler, timesteps).view(draws, -1).mean(0)
-        refinement = self.refine(replace(conditions, denoised=denoised))
-        latents, worn = repeat_rows((latents, batch["wearing_mask"]), draws)
-        seen = repeat_rows(
-            {
-                "erased_latents": conditions.erased_latents,
-                "input_mask": refinement.mask,
-                "image_tokens": conditions.image_tokens,
-                "features": refinement.features,
-                "ornament_mask": conditions.ornament_mask,
-                "box_mask": conditions.box_mask,
-                "points": self.attention_loss.points(self.denoiser, batch),
-                "warp_latents": conditions.warp_latents,
-            },
-            draws,
+        unknown = model.denoiser.known.unknown(conditioning.box_mask)
+        matched = matched_of(batch, points, output, noisy)
+        attention, attention_mask = self.attention_loss(
+            output.mass, noisy.where_kept(noisy.repeat(wearing_mask)), matched
         )
-        noisy_latents = add_noise(self.noise_scheduler, latents, noise, timesteps)
-        visible = given if dropout else None
-        output = self.denoiser(noisy_latents, timesteps, **seen, mass_layers=self.mass_layers, given=visible)
-        target = prediction_target(self.noise_scheduler, latents, noise, timesteps)
-        matched = matched_of(batch, seen["points"], output, given, draws)
-        attention, attention_mask = self.attention_loss(output.mass, worn * given.view(-1, 1, 1, 1), matched)
         losses = {
-            "noise": self.noise_loss(output.prediction, target, worn, timesteps, seen["box_mask"]),
-            "mask": self.mask_head.loss(refinement, batch["wearing_mask"]),
+            "noise": self.diffusion_loss(output.prediction, noisy, wearing_mask, unknown),
+            "mask": model.mask_head.loss(refinement, wearing_mask),
             "attention": attention,
         }
         terms: dict[str, Tensor] = {}
         if "warp" in self.initial_loss_weights:
-            losses["warp"], terms = self.warp_loss(self.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
-        return losses, Seen(conditions, refinement, attention_mask, terms)
+            losses["warp"], terms = self.warp_loss(model.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
+        return losses, Seen(conditioning, refinement, attention_mask, terms)
 
-    def noise_loss(
-        self, prediction: Tensor, target: Tensor, wearing_mask: Tensor, timesteps: Tensor, box_mask: Tensor
-    ) -> Tensor:
-        """L1 with the weights of the options.
-
-        Args:
-            prediction: (B, c, h, w).
-            target: (B, c, h, w).
-            wearing_mask: (B, 1, H, W) in [0, 1].
-            timesteps: (B,) int64.
-            box_mask: The coarse box, (B, 1, h, w) in [0, 1].
-
-        Returns:
-            A scalar.
-        """
-        worn, counted = resize_mask(wearing_mask, like=target), self.denoiser.known.unknown(box_mask)
-        options = (self.worn_weight, self.min_snr_gamma, counted)
-        return self.diffusion_loss(self.noise_scheduler, prediction, target, timesteps, worn, *options)
+    def _conditioning(self, batch: TryOnBatch) -> Conditioning:
+        """What the networks are told: training asks the warp only where the denoiser looks at what it says."""
+        ask_warp = self.model.denoiser.warp_condition or not self.training
+        true_share = self.diffusion_loss.true_share(batch, self.training) if ask_warp else 0.0
+        return self.model.encode(batch, ask_warp, true_share)
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the losses."""
@@ -328,11 +253,11 @@ class TryOnModule(LightningModule):
     def _evaluation_step(self, stage: str, batch: TryOnBatch) -> dict[str, Any]:
         losses, seen = self.losses(batch)
         self.mean_losses.update(losses, len(batch["key"]))
-        masks = predicted_masks(seen.conditions, seen.refinement, like=batch["wearing_mask"])
+        masks = predicted_masks(seen.conditioning, seen.refinement, like=batch["wearing_mask"])
         self.mask_iou.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
         return {
             "loss": sum(self.initial_loss_weights[name] * value for name, value in losses.items()),
-            "erased_image": seen.conditions.erased_image,
+            "erased_image": seen.conditioning.erased_image,
             "mask_predictions": masks,
             "attention_mask": seen.attention_mask,
         }
@@ -364,8 +289,8 @@ class TryOnModule(LightningModule):
         Returns:
             M_hat^1 ... M_hat^T at the size of the pictures, (T, B, 1, H, W) in [0, 1].
         """
-        conditions = self.conditions(batch)
-        return predicted_masks(conditions, self.refine(conditions), like=batch["box_mask"])
+        conditioning = self.model.encode(batch)
+        return predicted_masks(conditioning, self.model.refine(conditioning, self.steps_taken), like=batch["box_mask"])
 
     def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
         """Draw the person wearing the ornament.
@@ -397,19 +322,14 @@ class TryOnModule(LightningModule):
             See :meth:`predict_step`.
         """
         sampler = sampler or self.sampler
-        conditions = self.conditions(batch)
-        drawing = sampler(self.denoiser, self.refine, self.noise_scheduler, conditions, batch["sample_seed"])
-        masks = predicted_masks(conditions, drawing.refinements[-1], like=batch["box_mask"])
+        conditioning = self.model.encode(batch)
+        drawing = sampler(self.model, self.noise_scheduler, conditioning, batch["sample_seed"], self.steps_taken)
+        masks = predicted_masks(conditioning, drawing.refinements[-1], like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]
-        image = self.autoencoder.decode(drawing.latents).clamp(-1, 1)
+        image = self.model.decode(drawing.latents)
         output = {"key": batch["key"], "image": image, "mask": mask, "mask_predictions": masks}
-        said = {} if conditions.warp is None else {"correspondence": conditions.warp.uv, "warp": conditions.warp}
+        said = {} if conditioning.warp is None else {"correspondence": conditioning.warp.uv, "warp": conditioning.warp}
         return output | said
-
-    def conditions(self, batch: TryOnBatch) -> Conditions:
-        """Encode what may be looked at, and ask the warp."""
-        encoded = encode_conditions(batch, self.autoencoder, self.image_encoder, self.neutral_background)
-        return add_warp(encoded, self.warp, batch, self.autoencoder)
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Build the optimizer of the trained parameters and its per-step learning-rate schedule.

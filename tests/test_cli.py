@@ -238,7 +238,7 @@ def test_later_config_and_command_line_win_and_short_names_are_known(
     assert printed["model"]["mask_head"]["class_path"].endswith("BoxMaskHead")
     assert printed["model"]["attention_loss"]["class_path"].endswith("ZeroAttentionLoss")
     assert printed["model"]["mask_loss_weight"] == 7
-    assert printed["model"]["condition_dropout"] == 0.0
+    assert printed["model"]["diffusion_loss"]["init_args"]["condition_dropout"] == 0.0
     assert printed["seed_everything"] == 0
 
 
@@ -251,7 +251,7 @@ def test_help_of_a_class(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_build_gives_parts_and_runs_nothing(tiny: list[str]) -> None:
     cli = build([*tiny, "--model.mask_head=BoxMaskHead", "--data.batch_size=3"])
-    assert type(cli.model.mask_head).__name__ == "BoxMaskHead"
+    assert type(cli.model.model.mask_head).__name__ == "BoxMaskHead"
     assert isinstance(cli.datamodule, datamodules.OrnamentDataModule)
     assert cli.datamodule.batch_size == 3
     assert cli.trainer.max_steps == 2
@@ -432,7 +432,7 @@ def test_plugin_gives_short_names(tiny: list[str], tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("ORNAMENT_LIT_PLUGINS", "my_plugin")
     cli = build([*tiny, "--model.mask_head=RoundMaskHead"])
-    assert type(cli.model.mask_head).__name__ == "RoundMaskHead"
+    assert type(cli.model.model.mask_head).__name__ == "RoundMaskHead"
 
 
 def test_plugin_that_does_not_exist(

@@ -37,7 +37,7 @@ def words(weights: Path, run: Path) -> list[str]:
 def test_pretrained_parts_are_assembled_as_the_paper_says(weights: Path, tmp_path: Path) -> None:
     module = build(words(weights, tmp_path)).model
     stock = UNet2DConditionModel.from_pretrained(weights / "sd" / "unet")
-    denoiser, reference = module.denoiser.unet, module.reference_net.unet
+    denoiser, reference = module.model.denoiser.unet, module.model.reference_net.unet
     for unet, channels in ((denoiser, 9), (reference, 5)):
         assert unet.conv_in.in_channels == channels
         assert torch.equal(unet.conv_in.weight[:, :4], stock.conv_in.weight)
@@ -45,8 +45,8 @@ def test_pretrained_parts_are_assembled_as_the_paper_says(weights: Path, tmp_pat
     name = "down_blocks.1.resnets.0.conv1.weight"
     for unet in (denoiser, reference):
         assert torch.equal(unet.get_parameter(name), stock.get_parameter(name))
-    assert len(module.attention_loss.layers(module.denoiser)) == 5
-    frozen = {key.split(".")[0] for key, value in module.named_parameters() if not value.requires_grad}
+    assert len(module.attention_loss.layers(module.model.denoiser)) == 5
+    frozen = {key.split(".")[1] for key, value in module.named_parameters() if not value.requires_grad}
     assert frozen == {"autoencoder", "image_encoder"}
 
 
@@ -61,5 +61,5 @@ def test_the_paper_takes_its_first_step(weights: Path, tmp_path: Path) -> None:
     stock = UNet2DConditionModel.from_pretrained(weights / "sd" / "unet")
     moved = checkpoint["callbacks"]
     assert any(name.startswith("TrainableEMA") for name in moved)
-    trained = checkpoint["state_dict"]["denoiser.unet.conv_in.weight"]
+    trained = checkpoint["state_dict"]["model.denoiser.unet.conv_in.weight"]
     assert trained.shape[1] == 9 and not torch.equal(trained[:, :4], stock.conv_in.weight)

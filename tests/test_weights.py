@@ -41,7 +41,7 @@ def batch(pipeline: OrnamentTryOnPipeline) -> TryOnBatch:
 
 @torch.no_grad()
 def said(pipeline: OrnamentTryOnPipeline, batch: TryOnBatch) -> WarpOutput:
-    return pipeline.warp(warp_inputs(batch))
+    return pipeline.model.warp(warp_inputs(batch))
 
 
 def test_they_are_small() -> None:
@@ -65,7 +65,7 @@ def test_they_draw_the_ornament_that_they_are_given(pipeline: OrnamentTryOnPipel
 def test_a_training_begins_from_them(pipeline: OrnamentTryOnPipeline) -> None:
     module = build(["--config", str(ROOT / "configs/small.yaml")]).model
     InitialWeights(SMALL).setup(Trainer(logger=False), module, "fit")
-    loaded, shipped = module.warp.state_dict(), pipeline.warp.state_dict()
+    loaded, shipped = module.model.warp.state_dict(), pipeline.model.warp.state_dict()
     assert loaded.keys() == shipped.keys() and all(torch.equal(loaded[key], shipped[key]) for key in shipped)
     assert module.mask_threshold.item() == pytest.approx(pipeline.settings.mask_threshold)
 

@@ -175,7 +175,7 @@ def denoising_loss(
     prediction: Tensor,
     target: Tensor,
     wearing_mask: Tensor,
-    worn_weight: float = 0.0,
+    foreground_weight: float = 0.0,
     sample_weights: Tensor | None = None,
     counted: Tensor | None = None,
 ) -> Tensor:
@@ -185,8 +185,8 @@ def denoising_loss(
         prediction: (B, c, h, w).
         target: (B, c, h, w).
         wearing_mask: (B, 1, h, w) in [0, 1].
-        worn_weight: A position inside the mask counts 1 + ``worn_weight`` times as much as one outside; 0 for the
-            paper's plain mean.
+        foreground_weight: A position inside the mask counts 1 + ``foreground_weight`` times as much as one outside; 0
+            for the paper's plain mean.
         sample_weights: (B,) factors of the samples' errors, such as :func:`min_snr_weights`; None for 1. Unlike the
             weights of positions they are not divided by their sum.
         counted: (B, 1, h, w), 0 for positions that do not count; None where all do.
@@ -194,43 +194,12 @@ def denoising_loss(
     Returns:
         The weighted mean over all positions of the batch that count, a scalar.
     """
-    if sample_weights is None and not worn_weight and counted is None:
+    if sample_weights is None and not foreground_weight and counted is None:
         return F.mse_loss(prediction.float(), target.float())
-    weights = 1 + worn_weight * wearing_mask
+    weights = 1 + foreground_weight * wearing_mask
     if counted is not None:
         weights = counted * weights
     errors = weights * (prediction.float() - target.float()).square().mean(1, keepdim=True)
     if sample_weights is not None:
         errors = sample_weights.view(-1, 1, 1, 1) * errors
     return errors.sum() / weights.sum()
-
-
-def check_noise_options(
-    noise_scheduler: SchedulerMixin,
-    condition_dropout: float,
-    noise_draws: int,
-    offset_noise: float,
-    worn_weight: float,
-    min_snr_gamma: float | None,
-) -> None:
-    """Check options of a training.
-
-    Raises:
-        ValueError: If one is out of its range, or the scheduler cannot serve it.
-    """
-    if not 0 <= condition_dropout < 1:
-        raise ValueError(f"condition_dropout must lie in [0, 1), got {condition_dropout}")
-    if noise_draws < 1:
-        raise ValueError(f"noise_draws must be at least 1, got {noise_draws}")
-    for name, value in (("offset_noise", offset_noise), ("worn_weight", worn_weight)):
-        if not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
-    if min_snr_gamma is None:
-        return
-    if not min_snr_gamma > 0:
-        raise ValueError(f"min_snr_gamma must be greater than 0 (5 is usual), or null for none, got {min_snr_gamma}")
-    if not hasattr(noise_scheduler, "alphas_cumprod"):
-        name = type(noise_scheduler).__name__
-        raise ValueError(
-            f"min_snr_gamma needs a noise scheduler with alphas_cumprod, such as DDPMScheduler, got {name}"
-        )

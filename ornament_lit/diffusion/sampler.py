@@ -1,8 +1,8 @@
 """The denoising loop: from noise to the latents of the person wearing the ornament.
 
 Everything that draws uses it: ``predict``, ``test``, the visualizer, the pipeline. A drawing depends on its own
-sample's seed and conditions alone, not on the batch, the rank or global random state. Between steps latents are float32
-at least, whatever the networks compute in.
+sample's seed and conditioning alone, not on the batch, the rank or global random state. Between steps latents are
+float32 at least, whatever the networks compute in.
 
 Shape legend: B batch, c latent channels, h, w latent size.
 """
@@ -10,7 +10,7 @@ Shape legend: B batch, c latent channels, h, w latent size.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from diffusers import SchedulerMixin
@@ -20,20 +20,13 @@ from torch import Tensor
 from ornament_lit.batch import generators_of
 from ornament_lit.diffusion.noise import at_least_float32, denoised_share
 from ornament_lit.diffusion.refresh_policies import RefreshOnce, RefreshPolicy
-from ornament_lit.models.conditioning import Conditions
-from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.models.mask_refinement import MaskRefinement
 from ornament_lit.models.reference_features import choose
+from ornament_lit.models.try_on import TryOnModel
 
 StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
 """Called after each step with its number (from 0), its timestep and the latents; may return other latents."""
-
-
-class Refine(Protocol):
-    """Mask and reference features of a batch, refined from a mask."""
-
-    def __call__(self, conditions: Conditions, start: Tensor | None = None) -> MaskRefinement:
-        """Refine from ``start``, (B, 1, h, w) in [0, 1], or from the box."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +93,11 @@ class Sampler:
     @torch.no_grad()
     def __call__(
         self,
-        denoiser: Denoiser,
-        refine: Refine,
+        model: TryOnModel,
         noise_scheduler: SchedulerMixin,
-        conditions: Conditions,
+        conditioning: Conditioning,
         sample_seed: Tensor,
+        steps_taken: int = 0,
         on_step: StepCallback | None = None,
         latents: Tensor | None = None,
         interrupted: Callable[[], bool] | None = None,
@@ -112,11 +105,11 @@ class Sampler:
         """Draw a batch from noise.
 
         Args:
-            denoiser: The trained denoiser.
-            refine: The trained reference net and mask head.
+            model: The trained networks.
             noise_scheduler: The scheduler of training; it is not changed.
-            conditions: Encoded conditions of the batch.
+            conditioning: Of the batch.
             sample_seed: (B,) int64; all noise of a sample comes from its own seed.
+            steps_taken: Training steps, for what is scheduled by them.
             on_step: Called after each step.
             latents: Standard normal noise to begin with, (B, c, h, w); None to draw it from the seeds.
             interrupted: Asked before each step; once it says yes, no more steps are taken.
@@ -127,28 +120,29 @@ class Sampler:
         Raises:
             ValueError: If ``latents`` have another shape, or there are more steps than timesteps in training.
         """
-        scheduler, timesteps = self.timesteps(noise_scheduler, conditions.erased_latents.device)
+        scheduler, timesteps = self.timesteps(noise_scheduler, conditioning.erased_latents.device)
         generators = generators_of(sample_seed)
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
-        like = conditions.erased_latents
+        like = conditioning.erased_latents
         noise = at_least_float32(_noise(like, generators, latents))
-        latents = self._begin(scheduler, timesteps, noise, conditions)
-        refinements = [refine(_at(conditions, noise_scheduler, timesteps[:1]))]
-        frozen = freeze(denoiser, refinements[0])
+        latents = self._begin(scheduler, timesteps, noise, conditioning)
+        refinements = [model.refine(_at(conditioning, noise_scheduler, timesteps[:1]), steps_taken)]
+        projected = model.project(refinements[0])
         for step, timestep in enumerate(timesteps):
             if interrupted is not None and interrupted():
                 break
             due = self._due(step, refinements)
             if due.any():
-                newest = refine(_at(conditions, noise_scheduler, timestep), refinements[-1].mask)
-                refinements.append(choose(due.to(latents.device), newest, refinements[-1]))
-                frozen = freeze(denoiser, refinements[-1])
+                latest = refinements[-1]
+                newest = model.refine(_at(conditioning, noise_scheduler, timestep), steps_taken, latest.mask)
+                refinements.append(choose(due.to(latents.device), newest, latest))
+                projected = model.project(refinements[-1])
             inputs = scheduler.scale_model_input(latents, timestep).to(like.dtype)
-            prediction = at_least_float32(self._predict(denoiser, inputs, timestep, conditions, frozen))
+            prediction = at_least_float32(self._predict(model, inputs, timestep, conditioning, projected))
             latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
             replaced = None if on_step is None else on_step(step, timestep, latents)
             latents = latents if replaced is None else at_least_float32(replaced)
-        return Drawing(denoiser.known.insert(latents.to(like.dtype), like, conditions.box_mask), refinements)
+        return Drawing(model.denoiser.known.insert(latents.to(like.dtype), like, conditioning.box_mask), refinements)
 
     def timesteps(self, noise_scheduler: SchedulerMixin, device: torch.device) -> tuple[SchedulerMixin, Tensor]:
         """The scheduler to draw with, set up for it, and the timesteps that are taken.
@@ -167,17 +161,17 @@ class Sampler:
             scheduler.set_begin_index(skipped)
         return scheduler, scheduler.timesteps[skipped:]
 
-    def _begin(self, scheduler: SchedulerMixin, timesteps: Tensor, noise: Tensor, conditions: Conditions) -> Tensor:
+    def _begin(self, scheduler: SchedulerMixin, timesteps: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor:
         """The latents that the drawing begins with."""
         if self.strength == 1.0:
             scaled: Tensor = noise * scheduler.init_noise_sigma
             return scaled
-        if conditions.warp_latents is None:
+        if conditioning.warp_latents is None:
             raise ValueError(
                 f"strength={self.strength} begins at a warp's composite, and the model has no warp; set model.warp, "
                 "or strength to 1"
             )
-        composite = at_least_float32(conditions.warp_latents[:, :-1])
+        composite = at_least_float32(conditioning.warp_latents[:, :-1])
         noised: Tensor = scheduler.add_noise(composite, noise, timesteps[:1]) if len(timesteps) else composite
         return noised
 
@@ -186,31 +180,27 @@ class Sampler:
         return self.refresh.is_due(step, masks) if step else torch.zeros(len(masks[0]), dtype=torch.bool)
 
     def _predict(
-        self, denoiser: Denoiser, latents: Tensor, timestep: Tensor, conditions: Conditions, frozen: MaskRefinement
+        self,
+        model: TryOnModel,
+        latents: Tensor,
+        timestep: Tensor,
+        conditioning: Conditioning,
+        refinement: MaskRefinement,
     ) -> Tensor:
         """Predict with the reference and, where there is guidance, go away from the prediction without it."""
         timesteps = timestep.to(latents.device).expand(len(latents))
-        given = (conditions.image_tokens, frozen.features, conditions.ornament_mask)
-        arguments = (latents, timesteps, conditions.erased_latents, frozen.mask, *given)
-        rest = (conditions.box_mask, conditions.warp_latents)
         if self.guidance_scale == 1.0:
-            prediction: Tensor = denoiser(*arguments, box_mask=rest[0], warp_latents=rest[1]).prediction
-            return prediction
-        conditional, unconditional = denoiser.guided(*arguments, *rest)
+            return model.denoise(latents, timesteps, conditioning, refinement).prediction
+        conditional, unconditional = model.denoise_guided(latents, timesteps, conditioning, refinement)
         return torch.lerp(unconditional, conditional, self.guidance_scale)
 
 
-def _at(conditions: Conditions, noise_scheduler: SchedulerMixin, timestep: Tensor) -> Conditions:
-    """The conditions at a timestep of the denoising; as they are where there is none."""
+def _at(conditioning: Conditioning, noise_scheduler: SchedulerMixin, timestep: Tensor) -> Conditioning:
+    """The conditioning at a timestep of the denoising; as it is where there is none."""
     if not timestep.numel():
-        return conditions
-    denoised = denoised_share(noise_scheduler, timestep.to(conditions.box_mask.device))
-    return replace(conditions, denoised=denoised.expand(len(conditions.box_mask)))
-
-
-def freeze(denoiser: Denoiser, refinement: MaskRefinement) -> MaskRefinement:
-    """Project the features of a refinement once for all steps until the next."""
-    return MaskRefinement(refinement.logits, refinement.mask, denoiser.project(refinement.features))
+        return conditioning
+    denoised = denoised_share(noise_scheduler, timestep.to(conditioning.box_mask.device))
+    return replace(conditioning, denoised=denoised.expand(len(conditioning.box_mask)))
 
 
 def _noise(like: Tensor, generators: list[torch.Generator], given: Tensor | None) -> Tensor:

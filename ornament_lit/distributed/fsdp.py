@@ -44,13 +44,18 @@ def shard(module: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def _trained_parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest sub-modules all of whose parameters train."""
+    """The largest sub-modules with a ``forward`` all of whose parameters train."""
     for part in module.children():
         trained = [parameter.requires_grad for parameter in part.parameters()]
-        if trained and all(trained):
+        if trained and all(trained) and _is_called(part):
             yield part
         elif any(trained):
             yield from _trained_parts(part)
+
+
+def _is_called(part: nn.Module) -> bool:
+    """Whether a module has a ``forward``, where FSDP2 gathers its weights; others only hold modules."""
+    return type(part).forward is not nn.Module.forward
 
 
 def check_strategy(strategy: ModelParallelStrategy) -> None:

@@ -17,8 +17,8 @@ from ornament_lit.models.warps.base import WarpOutput, lay_by_truth, warp_inputs
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """Encoded conditions of a batch.
+class Conditioning:
+    """What the networks are told of a batch, encoded.
 
     Attributes:
         erased_image: The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1].
@@ -43,9 +43,9 @@ class Conditions:
     denoised: Tensor | None = None
 
 
-def encode_conditions(
+def encode_conditioning(
     batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, neutral_background: bool = False
-) -> Conditions:
+) -> Conditioning:
     """Erase the box from the person and encode the pictures; what the box hides is not looked at.
 
     Args:
@@ -55,7 +55,7 @@ def encode_conditions(
         neutral_background: See :func:`encode_images`.
     """
     encoded = encode_images(batch, autoencoder, image_encoder, False, neutral_background)
-    return make_conditions(batch, encoded, image_encoder)
+    return make_conditioning(batch, encoded, image_encoder)
 
 
 def encode_images(
@@ -95,15 +95,15 @@ def encode(autoencoder: Autoencoder, images: Tensor) -> Tensor:
     return autoencoder.encode(images).to(images.dtype)
 
 
-def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: ImageEncoder) -> Conditions:
-    """Put the conditions together.
+def make_conditioning(batch: TryOnBatch, encoded: EncodedImages, image_encoder: ImageEncoder) -> Conditioning:
+    """Put the conditioning together.
 
     Args:
         batch: Pictures and masks.
         encoded: Encodings of its pictures, without the whole person.
         image_encoder: Projects the ornament's features to tokens.
     """
-    return Conditions(
+    return Conditioning(
         erased_image=erase_box(batch),
         erased_latents=encoded["erased_latents"],
         ornament_latents=encoded["ornament_latents"],
@@ -115,33 +115,33 @@ def make_conditions(batch: TryOnBatch, encoded: EncodedImages, image_encoder: Im
 
 @torch.no_grad()
 def add_warp(
-    conditions: Conditions, warp: Warp, batch: TryOnBatch, autoencoder: Autoencoder, true_share: float = 0.0
-) -> Conditions:
+    conditioning: Conditioning, warp: Warp, batch: TryOnBatch, autoencoder: Autoencoder, true_share: float = 0.0
+) -> Conditioning:
     """Ask a warp, and encode what it says.
 
     Args:
-        conditions: Conditions of the batch.
-        warp: A warp that says nothing leaves the conditions as they are.
+        conditioning: Of the batch.
+        warp: A warp that says nothing leaves the conditioning as it is.
         batch: Pictures and masks.
         autoencoder: Encodes the composite.
         true_share: Share of the samples whose ornament is laid over by the true correspondence, in training.
     """
     if not warp.num_predictions:
-        return conditions
+        return conditioning
     inputs = warp_inputs(batch)
     output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
     if true_share:
         output = lay_by_truth(output, inputs, warp_truth(batch), true_share)
     latents = encode(autoencoder, output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
-    return replace(conditions, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
+    return replace(conditioning, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
 
 
-def predicted_masks(conditions: Conditions, refinement: MaskRefinement, like: Tensor) -> Tensor:
+def predicted_masks(conditioning: Conditioning, refinement: MaskRefinement, like: Tensor) -> Tensor:
     """Wearing masks of the mask head's iterations, and after them that of the warp, if there is one.
 
     Args:
-        conditions: Know what the warp said.
+        conditioning: Know what the warp said.
         refinement: Knows what the mask head said.
         like: (B, 1, H, W), of the size of the pictures.
 
@@ -149,7 +149,7 @@ def predicted_masks(conditions: Conditions, refinement: MaskRefinement, like: Te
         (T, B, 1, H, W) in [0, 1].
     """
     masks = refinement.pictures(like)
-    return masks if conditions.warp is None else torch.cat([masks, conditions.warp.coverage[None].to(masks)])
+    return masks if conditioning.warp is None else torch.cat([masks, conditioning.warp.coverage[None].to(masks)])
 
 
 def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:

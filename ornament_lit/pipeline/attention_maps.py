@@ -10,16 +10,16 @@ from torch import Tensor
 
 from ornament_lit.diffusion.noise import draw_noising
 from ornament_lit.diffusion.sampler import Drawing
-from ornament_lit.models.conditioning import Conditions
-from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.models.reference_features import tokens_to_map
+from ornament_lit.models.try_on import TryOnModel
 
 
 @torch.no_grad()
 def measure_attention(
-    denoiser: Denoiser,
+    model: TryOnModel,
     noise_scheduler: SchedulerMixin,
-    conditions: Conditions,
+    conditioning: Conditioning,
     drawing: Drawing,
     sample_seed: Tensor,
     size: tuple[int, int],
@@ -30,9 +30,9 @@ def measure_attention(
     is averaged over heads and layers.
 
     Args:
-        denoiser: The trained denoiser.
+        model: The trained networks.
         noise_scheduler: The scheduler of training, or one made of its settings.
-        conditions: What was drawn from.
+        conditioning: What was drawn from.
         drawing: What was drawn.
         sample_seed: (B,) int64; the noise comes from it.
         size: (H, W) of the result.
@@ -44,18 +44,9 @@ def measure_attention(
     noise = draw_noising(sample_seed, noising.config.num_train_timesteps, drawing.latents).noise
     timesteps = torch.full_like(sample_seed, noising.config.num_train_timesteps // 2).to(noise.device)
     refinement = drawing.refinements[-1]
-    output = denoiser(
-        noising.add_noise(drawing.latents, noise, timesteps),
-        timesteps,
-        conditions.erased_latents,
-        refinement.mask,
-        conditions.image_tokens,
-        refinement.features,
-        conditions.ornament_mask,
-        denoiser.highest_resolution_layers(),
-        box_mask=conditions.box_mask,
-        warp_latents=conditions.warp_latents,
-    )
+    noisy_latents = noising.add_noise(drawing.latents, noise, timesteps)
+    layers = model.denoiser.highest_resolution_layers()
+    output = model.denoise(noisy_latents, timesteps, conditioning, refinement, mass_layers=layers)
     maps = [tokens_to_map(mass.float(), *size) for mass in output.mass.values()]
     if not maps:
         return None

@@ -9,7 +9,7 @@ import torch
 from ornament_lit.checkpointing.state import raw_weights, read_checkpoint
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline.pipeline import OrnamentTryOnPipeline
-from ornament_lit.pipeline.serialization import FAMILIES, Settings
+from ornament_lit.pipeline.serialization import Settings
 from ornament_lit.utils.files import file_hash
 
 
@@ -62,19 +62,17 @@ def pipeline_of(
         crop_factor=module.crops.get("crop_factor", Settings.crop_factor),
         mask_threshold=round(float(module.mask_threshold), 6),
         steps_taken=module.steps_taken,
-        condition_dropout=module.condition_dropout,
+        condition_dropout=module.diffusion_loss.condition_dropout,
         num_inference_steps=module.sampler.num_steps,
         guidance_scale=module.sampler.guidance_scale,
         refresh=module.sampler.refresh,
-        neutral_background=module.neutral_background,
         wide_view=module.crops.get("wide_view"),
         detail=int(module.crops.get("detail", 1)),
         strength=module.sampler.strength,
         source=source or {},
     )
     scheduler = module.sampler.scheduler_for(module.noise_scheduler)
-    parts = {name: getattr(module, name) for name in FAMILIES}
-    return OrnamentTryOnPipeline(denoiser=module.denoiser, scheduler=scheduler, **parts, settings=settings)
+    return OrnamentTryOnPipeline(module.model, scheduler, settings)
 
 
 def _resolution(given: int | None, crops: Mapping[str, float]) -> int:

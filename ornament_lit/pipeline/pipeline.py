@@ -24,15 +24,9 @@ from ornament_lit.diffusion.sampler import Drawing, Sampler
 from ornament_lit.imaging.compositing import PasteBack
 from ornament_lit.imaging.crops import PictureLike, ornament_window, person_window
 from ornament_lit.imaging.geometry import AnyBox
-from ornament_lit.models.assembly import refine
 from ornament_lit.models.attention import keep_processors
-from ornament_lit.models.autoencoders import Autoencoder
-from ornament_lit.models.conditioning import Conditions, add_warp, encode_conditions, predicted_masks
-from ornament_lit.models.denoiser import Denoiser
-from ornament_lit.models.image_encoders import ImageEncoder
-from ornament_lit.models.mask_heads import MaskHead
-from ornament_lit.models.reference_nets import ReferenceNet
-from ornament_lit.models.warps import NoWarp, Warp
+from ornament_lit.models.conditioning import Conditioning, predicted_masks
+from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.warps.base import split_rows
 from ornament_lit.pipeline.attention_maps import measure_attention
 from ornament_lit.pipeline.inputs import align, check_choice, choose_seeds, make_batch, repeat
@@ -50,21 +44,16 @@ class OrnamentTryOnPipeline:
     """Draw persons wearing ornaments.
 
     Build it by :meth:`from_pretrained`, from a folder that ``python -m ornament_lit export`` has written, or from the
-    assembled parts of a module (see :func:`ornament_lit.models.assembly.assemble`). Its interface is that of the
-    pipelines of diffusers; tests/ornament_lit/pipeline/test_habits.py lists what of it there is, and why the rest is
-    not. It is no subclass: their loading imports whatever module a folder names, and wants parts that load alone,
-    whereas reference net and mask head are built to fit the UNet.
+    networks of a module, ``module.model``. Its interface is that of the pipelines of diffusers;
+    tests/ornament_lit/pipeline/test_habits.py lists what of it there is, and why the rest is not. It is no subclass:
+    their loading imports whatever module a folder names, and wants parts that load alone, whereas reference net and
+    mask head are built to fit the UNet.
 
     Args:
-        denoiser: The trained denoiser; its UNet is ``pipeline.unet``.
+        model: The trained networks; the denoiser's UNet is ``pipeline.unet``.
         scheduler: The scheduler to draw with; may be replaced by another one of diffusers, as in
             ``pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)``.
-        autoencoder: Between pictures and latents.
-        image_encoder: Tokens of the ornament.
-        reference_net: Features of ornament and person.
-        mask_head: Refines the box to the wearing mask.
-        settings: What the parts were trained with.
-        warp: Says where each pixel of the worn ornament comes from in its picture; None for none.
+        settings: What the networks were trained with.
 
     Attributes:
         paste_back: How drawings go back into photographs; may be replaced.
@@ -72,33 +61,16 @@ class OrnamentTryOnPipeline:
 
     _callback_tensor_inputs: ClassVar = list(get_args(Seen))
 
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        scheduler: SchedulerMixin,
-        autoencoder: Autoencoder,
-        image_encoder: ImageEncoder,
-        reference_net: ReferenceNet,
-        mask_head: MaskHead,
-        settings: Settings,
-        warp: Warp | None = None,
-    ) -> None:
-        self.denoiser = denoiser
+    def __init__(self, model: TryOnModel, scheduler: SchedulerMixin, settings: Settings) -> None:
+        self.model = model.eval()
         self.scheduler = scheduler
-        self.autoencoder = autoencoder
-        self.image_encoder = image_encoder
-        self.reference_net = reference_net
-        self.mask_head = mask_head
         self.settings = settings
-        self.warp = warp or NoWarp()
         self.paste_back = PasteBack()
         self._progress_bar: dict[str, Any] = {}
         self._offload_to: torch.device | None = None
         self._interrupt = False
         self._num_timesteps = 0
-        self._check_resolution()
-        for part in self._modules():
-            part.eval()
+        model.autoencoder.check_resolution(settings.resolution)
 
     @classmethod
     def from_pretrained(
@@ -146,13 +118,12 @@ class OrnamentTryOnPipeline:
         """
         if not safe_serialization:
             raise ValueError("weights are written as safetensors, got safe_serialization=False (pickles); leave it out")
-        save_folder(Path(folder), self.components, self.settings, half, variant)
+        save_folder(Path(folder), self.model, self.scheduler, self.settings, half, variant)
 
     @property
     def components(self) -> dict[str, Any]:
-        """The parts and settings by name; ``OrnamentTryOnPipeline(**pipeline.components)`` shares them."""
-        names = ("denoiser", "scheduler", "autoencoder", "image_encoder", "reference_net", "mask_head", "warp")
-        return {name: getattr(self, name) for name in (*names, "settings")}
+        """Networks, scheduler and settings by name; ``OrnamentTryOnPipeline(**pipeline.components)`` shares them."""
+        return {"model": self.model, "scheduler": self.scheduler, "settings": self.settings}
 
     @property
     def interrupt(self) -> bool:
@@ -167,7 +138,7 @@ class OrnamentTryOnPipeline:
     @property
     def unet(self) -> nn.Module:
         """The denoiser's UNet."""
-        unet: nn.Module = self.denoiser.unet
+        unet: nn.Module = self.model.denoiser.unet
         return unet
 
     @property
@@ -182,8 +153,7 @@ class OrnamentTryOnPipeline:
 
     def to(self, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
         """Move the weights to a device or type, as :meth:`torch.nn.Module.to`."""
-        for part in self._modules():
-            part.to(*args, **kwargs)
+        self.model.to(*args, **kwargs)
         return self
 
     def enable_model_cpu_offload(self, device: torch.device | str = "cuda") -> None:
@@ -280,21 +250,20 @@ class OrnamentTryOnPipeline:
         ornaments, persons = repeat(ornaments, num_images_per_prompt), repeat(persons, num_images_per_prompt)
         extras = (self.settings.wide_view, self.settings.detail)
         batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras)
-        with self._at_work(self.autoencoder, self.image_encoder, self.warp):
-            neutral = self.settings.neutral_background
-            conditions = encode_conditions(batch, self.autoencoder, self.image_encoder, neutral)
-            conditions = add_warp(conditions, self.warp, batch, self.autoencoder)
-        with self._at_work(self.denoiser, self.reference_net, self.mask_head):
-            drawing = self._draw(sampler, conditions, batch, latents, callback_on_step_end)
-            look = partial(measure_attention, self.denoiser, self.scheduler, conditions, drawing)
+        model = self.model
+        with self._at_work(model.autoencoder, model.image_encoder, model.warp):
+            conditioning = model.encode(batch)
+        with self._at_work(model.denoiser, model.reference_net, model.mask_head):
+            drawing = self._draw(sampler, conditioning, batch, latents, callback_on_step_end)
+            look = partial(measure_attention, model, self.scheduler, conditioning, drawing)
             attention = look(batch["sample_seed"], (size, size)) if return_attention else None
-        with self._at_work(self.autoencoder):
-            pictures = self.autoencoder.decode(drawing.latents).float().clamp(-1, 1).cpu()
-        refined = [predicted_masks(conditions, each, like=batch["box_mask"]).cpu() for each in drawing.refinements]
+        with self._at_work(model.autoencoder):
+            pictures = model.decode(drawing.latents).float().cpu()
+        refined = [predicted_masks(conditioning, each, like=batch["box_mask"]).cpu() for each in drawing.refinements]
         masks = list(refined[-1][-1]) if len(refined[-1]) else [None] * len(persons)
         details: list[Detail | None] = [None] * len(persons)
-        if conditions.warp is not None and detail is not False:
-            details = [Detail(*pair) for pair in zip(split_rows(conditions.warp), ornaments, strict=True)]
+        if conditioning.warp is not None and detail is not False:
+            details = [Detail(*pair) for pair in zip(split_rows(conditioning.warp), ornaments, strict=True)]
         pasted = [
             paste_drawing(self.paste_back, *entries, whole_box=region == "box")
             for entries in zip(pictures, persons, masks, details, strict=True)
@@ -315,7 +284,7 @@ class OrnamentTryOnPipeline:
         return output if return_dict else output.to_tuple()
 
     def _check_warp(self, preview: bool, detail: bool | None) -> None:
-        if not self.warp.num_predictions and (preview or detail):
+        if not self.model.warp.num_predictions and (preview or detail):
             name = "preview" if preview else "detail"
             raise ValueError(f"{name} needs a model with a warp, and this one has none; leave it out")
 
@@ -334,17 +303,16 @@ class OrnamentTryOnPipeline:
     def _draw(
         self,
         sampler: Sampler,
-        conditions: Conditions,
+        conditioning: Conditioning,
         batch: TryOnBatch,
         latents: Tensor | None,
         callback: StepEndCallback | None,
     ) -> Drawing:
-        for part in (self.denoiser, self.reference_net):
+        for part in (self.model.denoiser, self.model.reference_net):
             if isinstance(getattr(part, "unet", None), UNet2DConditionModel):
                 keep_processors(part.unet)
         self._interrupt = False
         self._num_timesteps = len(sampler.timesteps(self.scheduler, self.device)[1])
-        refine_mask = partial(refine, self.reference_net, self.mask_head, self.settings.steps_taken)
         with tqdm(total=self._num_timesteps, **self._progress_bar) as bar:
 
             def on_step(step: int, timestep: Tensor, latents: Tensor) -> Tensor | None:
@@ -353,11 +321,11 @@ class OrnamentTryOnPipeline:
                 return (changed or {}).get("latents")
 
             return sampler(
-                self.denoiser,
-                refine_mask,
+                self.model,
                 self.scheduler,
-                conditions,
+                conditioning,
                 batch["sample_seed"],
+                self.settings.steps_taken,
                 on_step=on_step,
                 latents=latents,
                 interrupted=lambda: self._interrupt,
@@ -377,11 +345,5 @@ class OrnamentTryOnPipeline:
             for part in parts:
                 part.to("cpu")
 
-    def _modules(self) -> list[nn.Module]:
-        return [part for part in self.components.values() if isinstance(part, nn.Module)]
-
     def _weight(self) -> Tensor:
-        return next(parameter for part in self._modules() for parameter in part.parameters())
-
-    def _check_resolution(self) -> None:
-        self.autoencoder.check_resolution(self.settings.resolution)
+        return next(self.model.parameters())

@@ -33,7 +33,6 @@ from torch import Tensor, nn
 
 from ornament_lit.checkpointing.serialization import build, describe, describe_pretrained, own_weights, pretrained_child
 from ornament_lit.diffusion.refresh_policies import RefreshOnce, RefreshPolicy
-from ornament_lit.models.assembly import assemble
 from ornament_lit.models.autoencoders import Autoencoder
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.image_encoders import ImageEncoder
@@ -42,6 +41,7 @@ from ornament_lit.models.no_denoiser import NoDenoiser
 from ornament_lit.models.pretrained import load_pretrained
 from ornament_lit.models.reference_matching import NoReferenceMatching, ReferenceMatching
 from ornament_lit.models.reference_nets import ReferenceNet
+from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.unet import unfolded
 from ornament_lit.models.warps import NoWarp, Warp
 from ornament_lit.utils.files import check_folder
@@ -75,7 +75,6 @@ class Settings:
         num_inference_steps: Denoising steps.
         guidance_scale: Guidance; 1 for none.
         refresh: When mask and reference features are computed anew.
-        neutral_background: Whether the networks see the ornament on mid grey, whatever is around it in its picture.
         wide_view: Side of the wider view over that of the person's window; None for no wider view.
         detail: Resolution of the ornament's picture for the warp, over ``resolution``.
         strength: Share of the steps that are drawn, beginning at the warp's composite; 1 begins at noise.
@@ -90,7 +89,6 @@ class Settings:
     num_inference_steps: int = 30
     guidance_scale: float = 1.0
     refresh: RefreshPolicy = field(default_factory=RefreshOnce)
-    neutral_background: bool = False
     wide_view: float | None = None
     detail: int = 1
     strength: float = 1.0
@@ -98,13 +96,19 @@ class Settings:
 
 
 def save_folder(
-    folder: Path, components: Mapping[str, Any], settings: Settings, half: bool = False, variant: str | None = None
+    folder: Path,
+    model: TryOnModel,
+    scheduler: SchedulerMixin,
+    settings: Settings,
+    half: bool = False,
+    variant: str | None = None,
 ) -> None:
     """Write a pipeline; the folder appears complete or not at all.
 
     Args:
         folder: A folder that does not exist, is empty, or has a pipeline, which is replaced.
-        components: Parts by name, see :class:`ornament_lit.pipeline.pipeline.OrnamentTryOnPipeline`.
+        model: The trained networks.
+        scheduler: The scheduler to draw with.
         settings: What they were trained with.
         half: Write the weights as float16, in half the space; :func:`load_folder` reads them as float32.
         variant: Word in the names of all files with weights; None for none.
@@ -116,12 +120,11 @@ def save_folder(
     """
     _weights_name(variant)
     check_replaceable(folder)
-    parts = {name: components[name] for name in FAMILIES}
-    index = _index(components, parts, settings)
+    index = _index(model, scheduler, settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.part")
     try:
-        _write(aside, index, components, parts, variant)
+        _write(aside, index, model, scheduler, variant)
         if half:
             _halve(aside)
         _let_read(aside)
@@ -147,7 +150,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 def load_folder(folder: Path, variant: str | None = None) -> dict[str, Any]:
-    """Load the parts and settings of a pipeline: the arguments of its class.
+    """Load networks, scheduler and settings of a pipeline: the arguments of its class.
 
     Args:
         folder: What :func:`save_folder` wrote.
@@ -167,17 +170,16 @@ def load_folder(folder: Path, variant: str | None = None) -> dict[str, Any]:
     settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
     parts = build({"warp": describe(NoWarp()), **index["parts"]}, FAMILIES, folder, variant)
     denoiser = _load_denoiser(index["denoiser"], folder, variant) if index["denoiser"] else NoDenoiser()
-    assemble(denoiser=denoiser, **{name: part for name, part in parts.items() if name != "warp"})
-    _load_weights(path, _with_denoiser(parts, denoiser))
-    return {"denoiser": denoiser, "scheduler": _load_scheduler(folder), **parts, "settings": settings}
+    model = TryOnModel(denoiser=denoiser, **parts, neutral_background=index.get("neutral_background", False))
+    _load_weights(path, _own_parts(model))
+    return {"model": model, "scheduler": _load_scheduler(folder), "settings": settings}
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """All weights of a pipeline by their names in :class:`ornament_lit.module.TryOnModule`; see load_folder."""
-    components = load_folder(folder)
-    parts = {name: components[name].state_dict() for name in (*FAMILIES, "denoiser")}
-    weights = {f"{name}.{key}": value for name, state in parts.items() for key, value in state.items()}
-    return {**weights, "mask_threshold": torch.tensor(components["settings"].mask_threshold)}
+    loaded = load_folder(folder)
+    weights = {f"model.{name}": value for name, value in loaded["model"].state_dict().items()}
+    return {**weights, "mask_threshold": torch.tensor(loaded["settings"].mask_threshold)}
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -202,10 +204,10 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _index(components: Mapping[str, Any], parts: Mapping[str, nn.Module], settings: Settings) -> dict[str, Any]:
+def _index(model: TryOnModel, scheduler: SchedulerMixin, settings: Settings) -> dict[str, Any]:
     described = {
         name: describe(part) if pretrained_child(part) is None else describe_pretrained(part, PRETRAINED[name])
-        for name, part in parts.items()
+        for name, part in _families(model).items()
     }
     plain = {entry.name: getattr(settings, entry.name) for entry in fields(settings)}
     plain |= {"refresh": describe(settings.refresh), "source": dict(settings.source)}
@@ -214,11 +216,17 @@ def _index(components: Mapping[str, Any], parts: Mapping[str, nn.Module], settin
         "_diffusers_version": diffusers.__version__,
         "_ornament_lit_version": VERSION,
         "unet": ["diffusers", "UNet2DConditionModel"],
-        "scheduler": ["diffusers", type(components["scheduler"]).__name__],
-        "denoiser": _describe_denoiser(components["denoiser"]),
+        "scheduler": ["diffusers", type(scheduler).__name__],
+        "denoiser": _describe_denoiser(model.denoiser),
         "parts": described,
+        "neutral_background": model.neutral_background,
         "settings": plain,
     }
+
+
+def _families(model: TryOnModel) -> dict[str, nn.Module]:
+    """The parts that are described by class path and arguments."""
+    return {name: getattr(model, name) for name in FAMILIES}
 
 
 def _describe_denoiser(denoiser: Denoiser) -> dict[str, Any] | None:
@@ -239,22 +247,18 @@ def _weights_name(variant: str | None) -> str:
 
 
 def _write(
-    folder: Path,
-    index: Mapping[str, Any],
-    components: Mapping[str, Any],
-    parts: Mapping[str, Any],
-    variant: str | None,
+    folder: Path, index: Mapping[str, Any], model: TryOnModel, scheduler: SchedulerMixin, variant: str | None
 ) -> None:
     folder.mkdir()
     if index["denoiser"] is not None:
-        unfolded(components["denoiser"].unet).save_pretrained(folder / "unet", variant=variant)
-    components["scheduler"].save_pretrained(folder / "scheduler")
-    for name, part in parts.items():
+        unfolded(model.denoiser.unet).save_pretrained(folder / "unet", variant=variant)
+    scheduler.save_pretrained(folder / "scheduler")
+    for name, part in _families(model).items():
         child = pretrained_child(part)
         if child is not None:
             getattr(part, child).save_pretrained(folder / PRETRAINED[name], variant=variant)
-    own = _with_denoiser(parts, components["denoiser"])
-    weights = {f"{name}.{key}": tensor for name, part in own.items() for key, tensor in own_weights(part)}
+    own = _own_parts(model).items()
+    weights = {f"{name}.{key}": tensor for name, part in own for key, tensor in own_weights(part)}
     save_file(weights, folder / _weights_name(variant), metadata={"format": "pt"})
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
@@ -273,10 +277,11 @@ def _let_read(folder: Path) -> None:
         path.chmod((folder / INDEX).stat().st_mode)
 
 
-def _with_denoiser(parts: Mapping[str, nn.Module], denoiser: Denoiser) -> dict[str, nn.Module]:
-    """The parts, and those of the denoiser that stand beside its UNet."""
+def _own_parts(model: TryOnModel) -> dict[str, nn.Module]:
+    """The parts whose weights are written together: the families, and what of the denoiser stands beside its UNet."""
+    parts, denoiser = _families(model), model.denoiser
     if isinstance(denoiser, NoDenoiser):
-        return dict(parts)
+        return parts
     return {**parts, "denoiser.reference_matching": denoiser.reference_matching, "denoiser.skip": denoiser.skip}
 
 

@@ -17,6 +17,7 @@ from callbacks import ChannelsLast, CompileBlocks
 from callbacks.channels_last import to_channels_last
 from callbacks.compile_blocks import compile_blocks, find_blocks
 from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.losses.attention import MaskGuidedAttentionLoss
 from ornament_lit.models.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.models.denoiser import Denoiser
@@ -78,7 +79,7 @@ def gradients(module: TryOnModule, batch: dict[str, Any]) -> dict[str, Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_blocks_have_no_graph_breaks_and_change_nothing(build, tiny_batch, checkpointing: bool) -> None:
-    plain, compiled = build(checkpointing, condition_dropout=0.5), build(checkpointing, condition_dropout=0.5)
+    plain, compiled = (build(checkpointing, diffusion_loss=DiffusionLoss(condition_dropout=0.5)) for _ in range(2))
     names = list(compiled.state_dict())
     assert compile_blocks(compiled, "all", backend="eager") == len(list(find_blocks(compiled, "all")))
     batch = tiny_batch()
@@ -98,7 +99,7 @@ def test_the_chosen_blocks_are_those_of_both_unets(build) -> None:
     module = build()
     transformers = list(find_blocks(module, "transformer"))
     assert all(isinstance(block, BasicTransformerBlock) for block in transformers)
-    both = [*module.denoiser.modules(), *module.reference_net.modules()]
+    both = [*module.model.denoiser.modules(), *module.model.reference_net.modules()]
     assert transformers == [block for block in both if isinstance(block, BasicTransformerBlock)]
     assert len(list(find_blocks(module, "all"))) > len(transformers) > 4
 
@@ -164,8 +165,8 @@ def test_both_networks_of_a_warp_have_no_graph_breaks_and_change_nothing(tiny_ba
 def test_channels_last_keeps_losses_and_names(build, tiny_batch) -> None:
     plain, changed = build(), build()
     to_channels_last(changed)
-    assert changed.denoiser.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
-    assert not changed.denoiser.unet.conv_in.weight.is_contiguous()
+    assert changed.model.denoiser.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not changed.model.denoiser.unet.conv_in.weight.is_contiguous()
     assert list(changed.state_dict()) == list(plain.state_dict())
     expected, got = gradients(plain, tiny_batch()), gradients(changed, tiny_batch())
     for name, value in expected.items():

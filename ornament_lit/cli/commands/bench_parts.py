@@ -53,7 +53,7 @@ class BenchCLI(TryOnCLI):
                 stack.enter_context(nullcontext() if meta else weights_of(self.recipe().precision))
             model = randomised(self.config.model) if random else self.config.model
             module: TryOnModule = parser.instantiate(parser.parse_object({"model": model})).model
-        module.autoencoder.check_resolution(self.config.data.init_args.resolution)
+        module.model.autoencoder.check_resolution(self.config.data.init_args.resolution)
         return module
 
     def build_data(self) -> LightningDataModule:

@@ -174,7 +174,7 @@ def describe(pipeline: OrnamentTryOnPipeline, request: Request, options: TryOnOp
         "resolution": settings.resolution,
         "region": options.region,
         "preview": options.preview,
-        "detail": options.detail is not False and bool(pipeline.warp.num_predictions),
+        "detail": options.detail is not False and bool(pipeline.model.warp.num_predictions),
         "dtype": options.dtype,
         "ornaments": [
             {"file": worn.ornament.name, "box": list(worn.box), "type": worn.kind, "mask": worn.mask and worn.mask.name}

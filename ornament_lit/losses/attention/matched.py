@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ornament_lit.batch import Correspondence, TryOnBatch
+from ornament_lit.losses.diffusion import NoisyLatents
 from ornament_lit.models.denoiser import DenoiserOutput
-from ornament_lit.models.reference_features import repeat_rows
 
 HIDDEN_WEIGHT = 0.2
 """What a point counts that is known, but hidden in the ornament's picture by other parts; one that is seen counts 1."""
@@ -39,24 +39,21 @@ NOTHING_MATCHED = Matched()
 """Of a batch without correspondence."""
 
 
-def matched_of(
-    batch: TryOnBatch, points: Mapping[str, Tensor], output: DenoiserOutput, given: Tensor, draws: int
-) -> Matched:
+def matched_of(batch: TryOnBatch, points: Mapping[str, Tensor], output: DenoiserOutput, noisy: NoisyLatents) -> Matched:
     """Put together what an attention loss may look at.
 
     Args:
         batch: B samples.
-        points: What the loss has asked for, of draws x B rows.
-        output: Of the denoiser, for draws x B rows.
-        given: (draws x B,) bool; a sample that was not given the ornament has no correspondence.
-        draws: How often the batch was denoised.
+        points: What the loss has asked for, of B rows.
+        output: Of the denoiser, for N B rows.
+        noisy: What the denoiser has looked at; a row that must do without the ornament has no correspondence.
     """
     if "correspondence" not in batch:
         return NOTHING_MATCHED
-    uv, known, seen = (repeat_rows(batch["correspondence"][name], draws) for name in ("uv", "known", "seen"))
-    present = given.view(-1, 1, 1, 1).to(known.dtype)
-    truth = Correspondence(uv=uv, known=present * known, seen=present * seen)
-    return Matched(truth, points, output.places, output.point_attention)
+    uv, known, seen = (noisy.repeat(batch["correspondence"][name]) for name in ("uv", "known", "seen"))
+    truth = Correspondence(uv=uv, known=noisy.where_kept(known), seen=noisy.where_kept(seen))
+    asked = {name: noisy.repeat(each) for name, each in points.items()}
+    return Matched(truth, asked, output.places, output.point_attention)
 
 
 def weights_of(known: Tensor, seen: Tensor) -> Tensor:

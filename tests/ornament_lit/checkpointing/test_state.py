@@ -77,8 +77,8 @@ def test_swapped_parts_come_back_through_two_rounds(config: list[str], tiny_batc
     for name in ("second.ckpt", "third.ckpt"):
         save(module, path)
         module = TryOnModule.load_from_checkpoint(path).eval()
-        assert isinstance(module.mask_head, PoseAwareMaskHead) and module.mask_head.hidden_channels == 5
-        assert module.reference_net.layout == "rows"
+        assert isinstance(module.model.mask_head, PoseAwareMaskHead) and module.model.mask_head.hidden_channels == 5
+        assert module.model.reference_net.layout == "rows"
         assert torch.equal(module.predict_masks(tiny_batch()), expected)
         path = tmp_path / name
 
@@ -131,8 +131,8 @@ def test_matching_and_options_of_the_noise_come_back_from_a_training(
         isinstance(module.diffusion_loss.timesteps, LogitNormalTimesteps)
         and module.diffusion_loss.timesteps.mean == 0.5
     )
-    assert module.denoiser.known_pixels and module.denoiser.reference_matching.num_frequencies == 4
-    weights = dict(module.denoiser.named_parameters())
+    assert module.model.denoiser.known_pixels and module.model.denoiser.reference_matching.num_frequencies == 4
+    weights = dict(module.model.denoiser.named_parameters())
     assert all(weights[name].any() for name in ("reference_matching.layers.0.query_places", "skip.weight"))
     assert module.losses(tiny_batch())[0]["noise"].isfinite()
 
@@ -164,11 +164,11 @@ def test_a_checkpoint_cannot_import_what_it_likes(config: list[str], tmp_path: P
 
 def test_a_module_built_by_hand_is_rebuilt_by_hand(build_module, build_parts, tmp_path: Path) -> None:
     module = build_module()
-    torch.nn.init.ones_(module.mask_head.mlp[0].bias)
+    torch.nn.init.ones_(module.model.mask_head.mlp[0].bias)
     path = save(module, tmp_path / "hand.ckpt")
     assert "hyper_parameters" not in torch.load(path, weights_only=True)
     loaded = TryOnModule.load_from_checkpoint(path, **build_parts())
-    assert torch.equal(loaded.mask_head.mlp[0].bias, module.mask_head.mlp[0].bias)
+    assert torch.equal(loaded.model.mask_head.mlp[0].bias, module.model.mask_head.mlp[0].bias)
 
 
 def test_frozen_weights_are_dropped_and_restored(config: list[str], tmp_path: Path) -> None:
@@ -253,15 +253,15 @@ def test_a_frozen_warp_stays_in_the_checkpoint(warping: list[str], tmp_path: Pat
     """It has no file of its own that its weights could come from."""
     module = build([*warping, "--model.warp_loss_weight=0"]).model
     with torch.no_grad():
-        for parameter in module.warp.parameters():
+        for parameter in module.model.warp.parameters():
             parameter.add_(0.1)
-    assert not any(parameter.requires_grad for parameter in module.warp.parameters())
+    assert not any(parameter.requires_grad for parameter in module.model.warp.parameters())
     path = save(module, tmp_path / "a.ckpt")
     saved = torch.load(path, weights_only=True)["state_dict"]
-    assert {f"warp.{name}" for name in module.warp.state_dict()} <= set(saved)
+    assert {f"model.warp.{name}" for name in module.model.warp.state_dict()} <= set(saved)
     loaded = TryOnModule.load_from_checkpoint(path)
-    for name, value in module.warp.state_dict().items():
-        assert torch.equal(value, loaded.warp.state_dict()[name]), name
+    for name, value in module.model.warp.state_dict().items():
+        assert torch.equal(value, loaded.model.warp.state_dict()[name]), name
     assert "warp" not in loaded.loss_weights
 
 

@@ -5,7 +5,6 @@ from diffusers.training_utils import compute_snr
 
 from ornament_lit.diffusion.noise import (
     add_noise,
-    check_noise_options,
     denoised_share,
     denoising_loss,
     draw_noising,
@@ -157,26 +156,3 @@ def test_offset_noise_comes_from_the_seed_of_the_sample() -> None:
     alone = draw_noising(torch.tensor([5]), 1000, like[:1], draws=2, offset_noise=0.1)
     assert torch.equal(together.noise[[1, 4]], alone.noise)
     assert torch.equal(draw_noising(torch.tensor([5]), 1000, like[:1], offset_noise=0.1).noise, alone.noise[:1])
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("condition_dropout", 1.0),
-        ("noise_draws", 0),
-        ("offset_noise", -0.1),
-        ("offset_noise", float("nan")),
-        ("worn_weight", -1.0),
-        ("min_snr_gamma", 0.0),
-    ],
-)
-def test_options_out_of_range_are_named(option: str, value: float) -> None:
-    options = dict(condition_dropout=0.0, noise_draws=1, offset_noise=0.0, worn_weight=0.0, min_snr_gamma=None)
-    check_noise_options(DDPMScheduler(), **options)
-    with pytest.raises(ValueError, match=f"{option} must .*got {value}"):
-        check_noise_options(DDPMScheduler(), **{**options, option: value})
-
-
-def test_min_snr_needs_a_scheduler_with_signal_shares() -> None:
-    with pytest.raises(ValueError, match="alphas_cumprod, such as DDPMScheduler, got FlowMatchEulerDiscreteScheduler"):
-        check_noise_options(FlowMatchEulerDiscreteScheduler(), 0.0, 1, 0.0, 0.0, 5.0)

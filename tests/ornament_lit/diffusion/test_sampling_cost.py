@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ornament_lit.diffusion.refresh_policies import RefreshEverySteps, RefreshOnce, RefreshPolicy
 from ornament_lit.diffusion.sampler import Sampler
-from ornament_lit.models.conditioning import Conditions
+from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.mask_heads import PoseAwareMaskHead
 from ornament_lit.models.reference_nets import UNetReferenceNet
@@ -46,14 +46,14 @@ def cost():
         mask_head.attach(reference_net.feature_channels)
         plain = UNet2DConditionModel.from_config(unet.config)
         latents, mask = torch.empty(1, 4, 64, 64), torch.empty(1, 1, 64, 64)
-        conditions = Conditions(torch.empty(1, 3, 512, 512), latents, latents, mask, mask, torch.empty(1, 257, 768))
+        conditioning = Conditioning(torch.empty(1, 3, 512, 512), latents, latents, mask, mask, torch.empty(1, 257, 768))
         inputs, tokens = torch.empty(1, 9, 64, 64), torch.empty(1, 77, 768)
 
-    def refine(conditions: Conditions, start: torch.Tensor | None = None):
+    def refine(conditioning: Conditioning, start: torch.Tensor | None = None):
         def reference(mask: torch.Tensor):
-            return reference_net(latents, conditions.ornament_mask, latents, mask)
+            return reference_net(latents, conditioning.ornament_mask, latents, mask)
 
-        return mask_head(reference, conditions.box_mask, 0, start)
+        return mask_head(reference, conditioning.box_mask, 0, start)
 
     def count(run) -> int:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -66,7 +66,7 @@ def cost():
     baseline = 2 * STEPS * count(lambda: plain(inputs, timestep, tokens))
 
     def draw(policy: RefreshPolicy, steps: int) -> None:
-        CountedSampler(steps, 2.0, refresh=policy)(denoiser, refine, TRAINED, conditions, torch.zeros(1).long())
+        CountedSampler(steps, 2.0, refresh=policy)(denoiser, refine, TRAINED, conditioning, torch.zeros(1).long())
 
     def measure(policy: RefreshPolicy) -> float:
         """All steps but the first cost the same."""

@@ -173,8 +173,8 @@ def test_training_averages_and_checkpoints_are_those_of_ddp(
 def refuse(rank: int, port: int, module: TryOnModule) -> None:
     know_each_other(rank, port)
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
-    module.mask_head.extra = torch.nn.Linear(2, 2).requires_grad_(False)
-    module.mask_head.bias = torch.nn.Parameter(torch.zeros(3))
+    module.model.mask_head.extra = torch.nn.Linear(2, 2).requires_grad_(False)
+    module.model.mask_head.bias = torch.nn.Parameter(torch.zeros(3))
     with pytest.raises(ValueError, match=r"parameters all train, to be sharded: mask_head\.bias"):
         shard(module, init_device_mesh("cpu", (2,)))
     assert sharded_units(module)

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 import torch
 
+from ornament_lit.losses import DiffusionLoss
+
 ALL_OPTIONS = {
-    "noise_draws": 2,
+    "num_noise_samples": 2,
     "condition_dropout": 0.3,
-    "worn_weight": 4.0,
+    "foreground_weight": 4.0,
     "offset_noise": 0.1,
     "min_snr_gamma": 5.0,
 }
@@ -37,7 +39,7 @@ def test_losses_of_three_steps_are_those_recorded(
     build_module: Any, tiny_batch: Any, options: dict[str, Any], recorded: list[tuple[float, ...]]
 ) -> None:
     """Recorded before positions, correspondence and new options came; equal to the digit where they were recorded."""
-    module = build_module(**options).train()
+    module = build_module(diffusion_loss=DiffusionLoss(**options)).train()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
     for expected in recorded:
         losses, _ = module.losses(tiny_batch())

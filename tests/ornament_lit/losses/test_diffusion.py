@@ -44,7 +44,7 @@ def test_training_draws_its_timesteps_and_evaluation_all_alike(build_module, tin
     seen: list[torch.Tensor] = []
     for options in ({}, {"diffusion_loss": DiffusionLoss(LogitNormalTimesteps(4.0, 0.1))}):
         module = build_module(**options)
-        module.denoiser.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+        module.model.denoiser.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
         module.train().losses(tiny_batch())
         module.eval().losses(tiny_batch())
     plain, plain_eval, ours, ours_eval = seen
@@ -57,12 +57,12 @@ def test_training_sees_composites_of_the_true_correspondence_and_evaluation_thos
     loss, batch, seen = DiffusionLoss(true_composites=1.0), worn_batch(), []
     denoiser = Denoiser(build_unet(), warp_condition=True)
     module = build_module(denoiser=denoiser, warp=build_warp(), warp_loss_weight=0.0, diffusion_loss=loss)
-    module.denoiser.register_forward_pre_hook(lambda _, __, given: seen.append(given["warp_latents"]), with_kwargs=True)
+    denoiser.register_forward_pre_hook(lambda _, __, told: seen.append(told["warp_latents"]), with_kwargs=True)
     module.train().losses(batch)
     module.eval().losses(batch)
     worn = torch.nn.functional.avg_pool2d(batch["wearing_mask"], 4)
     torch.testing.assert_close(seen[0][:, -1:], worn)
-    assert torch.equal(seen[1], module.conditions(batch).warp_latents) and not torch.allclose(seen[0], seen[1])
+    assert torch.equal(seen[1], module.model.encode(batch).warp_latents) and not torch.allclose(seen[0], seen[1])
 
 
 def test_true_composites_need_a_correspondence_and_a_share(worn_batch) -> None:
@@ -78,12 +78,31 @@ def test_true_composites_need_a_correspondence_and_a_share(worn_batch) -> None:
 
 def test_options_that_do_not_fit_are_refused(build_module) -> None:
     loss = DiffusionLoss(velocity_weight=True)
-    loss.check(SAMPLE, None)
-    DiffusionLoss().check(FlowMatchEulerDiscreteScheduler(), 5.0)
+    loss.check(SAMPLE)
+    DiffusionLoss().check(FlowMatchEulerDiscreteScheduler())
     with pytest.raises(ValueError, match="min_snr_gamma both weigh"):
-        build_module(diffusion_loss=loss, min_snr_gamma=5.0)
+        DiffusionLoss(velocity_weight=True, min_snr_gamma=5.0)
+    with pytest.raises(ValueError, match=r"alphas_cumprod, such as DDPMScheduler, got FlowMatchEulerDiscreteScheduler"):
+        DiffusionLoss(min_snr_gamma=5.0).check(FlowMatchEulerDiscreteScheduler())
     with pytest.raises(ValueError, match=r"true_composites=0.8 are for a denoiser .* set warp_condition"):
         build_module(diffusion_loss=DiffusionLoss(true_composites=0.8))
     for scheduler in (DDPMScheduler(prediction_type="v_prediction"), FlowMatchEulerDiscreteScheduler()):
         with pytest.raises(ValueError, match=f"prediction_type: sample, got {type(scheduler).__name__}"):
-            loss.check(scheduler, None)
+            loss.check(scheduler)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("condition_dropout", 1.0),
+        ("num_noise_samples", 0),
+        ("offset_noise", -0.1),
+        ("offset_noise", float("nan")),
+        ("foreground_weight", -1.0),
+        ("min_snr_gamma", 0.0),
+        ("min_snr_gamma", -5.0),
+    ],
+)
+def test_options_out_of_range_are_named(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{option} must .*got {value}"):
+        DiffusionLoss(**{option: value})

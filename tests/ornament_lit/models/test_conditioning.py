@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ornament_lit.models.autoencoders import KLAutoencoder, SpaceToDepthAutoencoder
-from ornament_lit.models.conditioning import add_warp, encode_conditions, encode_images, predicted_masks
+from ornament_lit.models.conditioning import add_warp, encode_conditioning, encode_images, predicted_masks
 from ornament_lit.models.image_encoders import CLIPImageEncoder, NoImageEncoder
 from ornament_lit.models.mask_refinement import MaskRefinement
 from ornament_lit.models.reference_features import ReferenceFeatures
@@ -36,8 +36,8 @@ def test_what_is_known_is_not_computed_again(tiny_batch) -> None:
     again = encode_images(batch, Closed(4), NoImageEncoder())
     assert again.keys() == batch["encoded"].keys()
     assert all(again[name] is batch["encoded"][name] for name in again)
-    conditions = encode_conditions(batch, Closed(4), NoImageEncoder())
-    assert conditions.erased_latents is batch["encoded"]["erased_latents"]
+    conditioning = encode_conditioning(batch, Closed(4), NoImageEncoder())
+    assert conditioning.erased_latents is batch["encoded"]["erased_latents"]
 
 
 def test_what_is_not_known_is_computed(tiny_batch, clip_folder) -> None:
@@ -53,11 +53,11 @@ def test_what_is_not_known_is_computed(tiny_batch, clip_folder) -> None:
 def test_known_features_are_still_projected_by_what_trains(tiny_batch, clip_folder) -> None:
     batch = tiny_batch()
     autoencoder, encoder = SpaceToDepthAutoencoder(4), CLIPImageEncoder(str(clip_folder), token_dim=24)
-    expected = encode_conditions(batch, autoencoder, encoder).image_tokens
+    expected = encode_conditioning(batch, autoencoder, encoder).image_tokens
     batch["encoded"] = encode_images(batch, autoencoder, encoder)
     assert not batch["encoded"]["image_features"].requires_grad
     encoder.clip = None
-    tokens = encode_conditions(batch, autoencoder, encoder).image_tokens
+    tokens = encode_conditioning(batch, autoencoder, encoder).image_tokens
     assert torch.equal(tokens, expected)
     tokens.sum().backward()
     assert encoder.projection.weight.grad.any()
@@ -65,7 +65,7 @@ def test_known_features_are_still_projected_by_what_trains(tiny_batch, clip_fold
 
 def test_features_are_not_looked_at_without_tokens(tiny_batch) -> None:
     batch = {**tiny_batch(), "encoded": {"image_features": torch.ones(2, 5, 7)}}
-    assert encode_conditions(batch, SpaceToDepthAutoencoder(4), NoImageEncoder()).image_tokens.shape == (2, 0, 0)
+    assert encode_conditioning(batch, SpaceToDepthAutoencoder(4), NoImageEncoder()).image_tokens.shape == (2, 0, 0)
 
 
 def test_conditions_never_encode_the_whole_person(tiny_batch) -> None:
@@ -77,7 +77,7 @@ def test_conditions_never_encode_the_whole_person(tiny_batch) -> None:
             seen.extend(images)
             return super().encode(images)
 
-    encode_conditions(batch, Watched(4), NoImageEncoder())
+    encode_conditioning(batch, Watched(4), NoImageEncoder())
     assert len(seen) == 4
     assert not any(torch.equal(image, person) for image in seen for person in batch["person_image"])
 
@@ -91,7 +91,7 @@ def test_a_batch_is_left_as_it_is(tiny_batch, whole_person: bool) -> None:
 
 def test_a_neutral_background_is_mid_grey(tiny_batch) -> None:
     batch, parts = tiny_batch(), (SpaceToDepthAutoencoder(4), NoImageEncoder())
-    plain, neutral = (encode_conditions(batch, *parts, neutral_background=value) for value in (False, True))
+    plain, neutral = (encode_conditioning(batch, *parts, neutral_background=value) for value in (False, True))
     picture, outside = parts[0].decode(neutral.ornament_latents), batch["ornament_mask"].expand(-1, 3, -1, -1) == 0
     assert not picture[outside].any() and torch.equal(picture[~outside], batch["ornament_image"][~outside])
     assert torch.equal(plain.ornament_latents, parts[0].encode(batch["ornament_image"]))
@@ -102,21 +102,21 @@ def test_a_neutral_background_refuses_encodings_with_another_one(tiny_batch) -> 
     batch, parts = tiny_batch(), (SpaceToDepthAutoencoder(4), NoImageEncoder())
     encoded = encode_images(batch, *parts)
     with pytest.raises(ValueError, match=r"image_features and ornament_latents .* set data.precomputed to never"):
-        encode_conditions({**batch, "encoded": encoded}, *parts, neutral_background=True)
+        encode_conditioning({**batch, "encoded": encoded}, *parts, neutral_background=True)
     kept = {name: value for name, value in encoded.items() if name == "person_latents"}
     assert encode_images({**batch, "encoded": kept}, *parts, neutral_background=True).keys() == encoded.keys()
 
 
 def test_a_warp_is_asked_and_what_it_says_is_encoded(worn_batch, build_warp) -> None:
     batch, autoencoder, warp = worn_batch(), SpaceToDepthAutoencoder(4), build_warp()
-    plain = encode_conditions(batch, autoencoder, NoImageEncoder())
-    conditions = add_warp(plain, warp, batch, autoencoder)
+    plain = encode_conditioning(batch, autoencoder, NoImageEncoder())
+    conditioning = add_warp(plain, warp, batch, autoencoder)
     composite = warp(warp_inputs(batch)).composite.clamp(-1, 1)
-    torch.testing.assert_close(autoencoder.decode(conditions.warp_latents[:, :-1]), composite)
-    coverage = torch.nn.functional.avg_pool2d(conditions.warp.coverage, 4)
-    torch.testing.assert_close(conditions.warp_latents[:, -1:], coverage)
-    assert not conditions.warp_latents.requires_grad
-    assert conditions.erased_latents is plain.erased_latents
+    torch.testing.assert_close(autoencoder.decode(conditioning.warp_latents[:, :-1]), composite)
+    coverage = torch.nn.functional.avg_pool2d(conditioning.warp.coverage, 4)
+    torch.testing.assert_close(conditioning.warp_latents[:, -1:], coverage)
+    assert not conditioning.warp_latents.requires_grad
+    assert conditioning.erased_latents is plain.erased_latents
     assert add_warp(plain, NoWarp(), batch, autoencoder) is plain and plain.warp_latents is None
 
 
@@ -125,7 +125,7 @@ def test_beside_a_finer_mask_the_person_stays_and_a_box_hides_all_of_itself(worn
     finer = torch.zeros_like(batch["box_mask"])
     finer[..., 12:20, 10:22] = 1
     finer = finer * batch["box_mask"]
-    plain = encode_conditions({**batch, "input_mask": finer}, autoencoder, NoImageEncoder())
+    plain = encode_conditioning({**batch, "input_mask": finer}, autoencoder, NoImageEncoder())
     said = add_warp(plain, warp, {**batch, "input_mask": finer}, autoencoder).warp
     beside = (1 - finer).expand_as(said.skin) > 0
     torch.testing.assert_close(said.skin[beside], batch["person_image"][beside])
@@ -136,18 +136,18 @@ def test_beside_a_finer_mask_the_person_stays_and_a_box_hides_all_of_itself(worn
 
 def test_the_mask_of_the_warp_is_the_last(worn_batch, build_warp) -> None:
     batch, autoencoder = worn_batch(), SpaceToDepthAutoencoder(4)
-    plain = encode_conditions(batch, autoencoder, NoImageEncoder())
+    plain = encode_conditioning(batch, autoencoder, NoImageEncoder())
     empty = torch.zeros(2, 0, 8, 8)
     logits = (torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8))
     refinement = MaskRefinement(logits, plain.box_mask, ReferenceFeatures(empty, empty))
     like = batch["box_mask"]
     before = predicted_masks(plain, refinement, like)
-    conditions = add_warp(plain, build_warp(), batch, autoencoder)
-    masks = predicted_masks(conditions, refinement, like)
+    conditioning = add_warp(plain, build_warp(), batch, autoencoder)
+    masks = predicted_masks(conditioning, refinement, like)
     assert masks.shape == (3, 2, 1, 32, 32)
-    assert torch.equal(masks[:2], before) and torch.equal(masks[2], conditions.warp.coverage)
+    assert torch.equal(masks[:2], before) and torch.equal(masks[2], conditioning.warp.coverage)
     alone = MaskRefinement((), plain.box_mask, refinement.features)
-    assert torch.equal(predicted_masks(conditions, alone, like), masks[2:])
+    assert torch.equal(predicted_masks(conditioning, alone, like), masks[2:])
 
 
 def test_autocast_leaves_encodings_in_the_type_of_the_pictures(tiny_batch, worn_batch, build_warp, vae_folder) -> None:
@@ -155,7 +155,7 @@ def test_autocast_leaves_encodings_in_the_type_of_the_pictures(tiny_batch, worn_
     with torch.autocast("cpu", torch.bfloat16):
         assert autoencoder.encode(batch["person_image"]).dtype == torch.bfloat16, "what would be noised"
         encoded = encode_images(batch, autoencoder, NoImageEncoder())
-        conditions = encode_conditions(batch, autoencoder, NoImageEncoder())
-        warped = add_warp(conditions, build_warp(), batch, autoencoder)
+        conditioning = encode_conditioning(batch, autoencoder, NoImageEncoder())
+        warped = add_warp(conditioning, build_warp(), batch, autoencoder)
     latents = [value for name, value in encoded.items() if name.endswith("latents")]
     assert [each.dtype for each in [*latents, warped.warp_latents]] == [torch.float32] * 4

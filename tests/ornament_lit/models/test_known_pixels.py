@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ornament_lit.diffusion.sampler import Sampler
-from ornament_lit.models.conditioning import encode_conditions
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.known_pixels import NothingKnown, OutsideBoxKnown
 
@@ -27,13 +26,15 @@ def test_the_denoiser_sees_no_noise_outside_and_the_loss_counts_the_inside(
     batch = tiny_batch()
     module = build_module(denoiser=Denoiser(build_unet(), known_pixels=True)).train()
     seen = {}
-    module.denoiser.unet.register_forward_hook(lambda _, args, output: seen.update(inputs=args[0], output=output[0]))
+    module.model.denoiser.unet.register_forward_hook(
+        lambda _, args, output: seen.update(inputs=args[0], output=output[0])
+    )
     losses, _ = module.losses(batch)
-    conditions = encode_conditions(batch, module.autoencoder, module.image_encoder)
-    inside = (conditions.box_mask > 0).expand_as(conditions.erased_latents)
-    assert torch.equal(seen["inputs"][:, :48][~inside], conditions.erased_latents[~inside])
-    assert not torch.allclose(seen["inputs"][:, :48][inside], conditions.erased_latents[inside])
-    errors = (seen["output"] - module.autoencoder.encode(batch["person_image"])).square()
+    conditioning = module.model.encode(batch)
+    inside = (conditioning.box_mask > 0).expand_as(conditioning.erased_latents)
+    assert torch.equal(seen["inputs"][:, :48][~inside], conditioning.erased_latents[~inside])
+    assert not torch.allclose(seen["inputs"][:, :48][inside], conditioning.erased_latents[inside])
+    errors = (seen["output"] - module.model.autoencoder.encode(batch["person_image"])).square()
     torch.testing.assert_close(losses["noise"], errors[inside].mean())
 
 

@@ -25,10 +25,10 @@ def test_the_composite_is_drawn(build_module, build_warp, worn_batch, parts) -> 
     module = build_module(**parts, warp=build_warp()).eval()
     batch = worn_batch()
     drawn = module.predict_step(batch, 0)
-    conditions = module.conditions(batch)
-    torch.testing.assert_close(drawn["image"], conditions.warp.composite.clamp(-1, 1))
-    assert torch.equal(drawn["mask"], conditions.warp.coverage) and drawn["mask_predictions"].shape[0] == 1
-    assert torch.equal(drawn["correspondence"], conditions.warp.uv)
+    conditioning = module.model.encode(batch)
+    torch.testing.assert_close(drawn["image"], conditioning.warp.composite.clamp(-1, 1))
+    assert torch.equal(drawn["mask"], conditioning.warp.coverage) and drawn["mask_predictions"].shape[0] == 1
+    assert torch.equal(drawn["correspondence"], conditioning.warp.uv)
 
 
 def test_the_warp_alone_gets_gradients_and_all_of_it_does(build_module, build_warp, worn_batch, parts) -> None:

@@ -30,6 +30,7 @@ from PIL import Image
 from torch import Tensor
 
 from ornament_lit.imaging.reading import image_of_pixels
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.models.autoencoders import KLAutoencoder
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.image_encoders import CLIPImageEncoder
@@ -47,7 +48,7 @@ def noise(width: int, height: int) -> Image.Image:
 
 @pytest.fixture
 def pipeline(build_module: Callable[..., Any]) -> OrnamentTryOnPipeline:
-    built = pipeline_of(build_module(condition_dropout=0.1), resolution=32)
+    built = pipeline_of(build_module(diffusion_loss=DiffusionLoss(condition_dropout=0.1)), resolution=32)
     built.set_progress_bar_config(disable=True)
     return built
 
@@ -121,7 +122,7 @@ def test_latents_take_the_place_of_the_noise(draw: Draw, pipeline: OrnamentTryOn
 def test_latents_can_be_the_output(draw: Draw, pipeline: OrnamentTryOnPipeline) -> None:
     output = draw(output_type="latent")
     assert output[0].shape == (1, 48, 8, 8)
-    assert torch.equal((pipeline.autoencoder.decode(output[0]).clamp(-1, 1) + 1) / 2, draw().drawings)
+    assert torch.equal((pipeline.model.autoencoder.decode(output[0]).clamp(-1, 1) + 1) / 2, draw().drawings)
 
 
 PIXELS: dict[str, Callable[[Image.Image], Any]] = {
@@ -236,7 +237,7 @@ def test_the_ornament_is_still_looked_at_after_slicing(
 ) -> None:
     expected = draw()
     pipeline.unet.set_attention_slice(slice_size)
-    pipeline.reference_net.unet.set_attention_slice(slice_size)
+    pipeline.model.reference_net.unet.set_attention_slice(slice_size)
     with pytest.warns(UserWarning, match="processors that do not look at the ornament"):
         sliced = draw()
     assert same(sliced, expected)

@@ -49,7 +49,7 @@ def person() -> PersonWindow:
 def masking(build_module: Callable[..., TryOnModule]) -> TryOnModule:
     """A mask head that says different things of different pixels."""
     module = build_module(sampler=Sampler(2))
-    torch.nn.init.normal_(module.mask_head.mlp[-1].weight, std=3)
+    torch.nn.init.normal_(module.model.mask_head.mlp[-1].weight, std=3)
     return module
 
 

@@ -16,9 +16,9 @@ from transformers import CLIPVisionModel
 
 from ornament_lit.diffusion.refresh_policies import RefreshEverySteps
 from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.losses.attention import ZeroAttentionLoss
 from ornament_lit.models.autoencoders import KLAutoencoder
-from ornament_lit.models.conditioning import encode_conditions
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.image_encoders import CLIPImageEncoder
 from ornament_lit.models.mask_heads import BoxMaskHead, PoseAwareMaskHead
@@ -122,11 +122,12 @@ def test_round_trip_of_a_denoiser_with_all_its_options(
     for part in (denoiser.reference_matching, denoiser.skip):
         for parameter in part.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
-    pipeline = build_pipeline(denoiser=denoiser, neutral_background=True, condition_dropout=0.1)
-    assert pipeline.settings.neutral_background
+    loss = DiffusionLoss(condition_dropout=0.1)
+    pipeline = build_pipeline(denoiser=denoiser, neutral_background=True, diffusion_loss=loss)
+    assert pipeline.model.neutral_background
     check_round_trip(pipeline, draw, tmp_path / "exported")
     again = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported")
-    assert again.settings.neutral_background and again.denoiser.reference_matching.qk_norm == 0.2
+    assert again.model.neutral_background and again.model.denoiser.reference_matching.qk_norm == 0.2
     assert {key for key in load_file(tmp_path / "exported" / WEIGHTS) if key.startswith("denoiser.skip")} == {
         "denoiser.skip.weight",
         "denoiser.skip.time_weight",
@@ -137,12 +138,12 @@ def test_round_trip_of_a_denoiser_with_all_its_options(
 def test_a_folder_of_an_older_release_has_neither_matching_nor_skip(folder: Path) -> None:
     def make_older(index: dict[str, Any]) -> None:
         index["denoiser"] = {"direct_masking": False}
-        index["settings"].pop("neutral_background")
+        index.pop("neutral_background")
 
     edit(folder, make_older)
     pipeline = OrnamentTryOnPipeline.from_pretrained(folder)
-    assert isinstance(pipeline.denoiser.reference_matching, NoReferenceMatching)
-    assert not pipeline.denoiser.known_pixels and not pipeline.settings.neutral_background
+    assert isinstance(pipeline.model.denoiser.reference_matching, NoReferenceMatching)
+    assert not pipeline.model.denoiser.known_pixels and not pipeline.model.neutral_background
 
 
 def check_round_trip(pipeline: OrnamentTryOnPipeline, draw: Callable[..., TryOnOutput], folder: Path) -> None:
@@ -262,7 +263,7 @@ def test_guidance_without_dropout_is_warned_of(build_pipeline: Callable[..., Any
         draw(build_pipeline(), guidance_scale=2.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draw(build_pipeline(condition_dropout=0.1), guidance_scale=2.0)
+        draw(build_pipeline(diffusion_loss=DiffusionLoss(condition_dropout=0.1)), guidance_scale=2.0)
 
 
 def test_offloading_brings_the_parts_to_the_device_and_back(
@@ -425,9 +426,9 @@ def test_round_trip_with_a_warp(
     again = OrnamentTryOnPipeline.from_pretrained(folder)
     assert (again.settings.wide_view, again.settings.detail) == (1.8, 2)
     assert again.settings.strength == pipeline.settings.strength
-    assert type(again.denoiser) is type(pipeline.denoiser) and again.warp.turns == 2
+    assert type(again.model.denoiser) is type(pipeline.model.denoiser) and again.model.warp.turns == 2
     assert (folder / "unet").exists() == (kind != "NoDenoiser")
-    assert again.denoiser.warp_condition == (kind == "warp_condition")
+    assert again.model.denoiser.warp_condition == (kind == "warp_condition")
 
 
 def test_a_folder_of_an_older_release_still_loads(folder: Path, draw: Any) -> None:
@@ -440,14 +441,14 @@ def test_a_folder_of_an_older_release_still_loads(folder: Path, draw: Any) -> No
 
     edit(folder, age)
     old = OrnamentTryOnPipeline.from_pretrained(folder)
-    assert isinstance(old.warp, NoWarp) and not old.denoiser.warp_condition
+    assert isinstance(old.model.warp, NoWarp) and not old.model.denoiser.warp_condition
     assert (old.settings.wide_view, old.settings.detail, old.settings.strength) == (None, 1, 1.0)
     assert draw(old).images[0].tobytes() == expected.images[0].tobytes()
 
 
 def test_a_preview_takes_no_step_and_draws_the_composite(warping: Callable[..., Any], draw: Any) -> None:
     pipeline, steps = warping(), []
-    pipeline.denoiser.forward = pipeline.denoiser.guided = None  # type: ignore[method-assign]
+    pipeline.model.denoiser.forward = pipeline.model.denoiser.guided = None  # type: ignore[method-assign]
     output = draw(pipeline, preview=True, callback_on_step_end=lambda *seen: steps.append(seen))
     assert steps == [] and output.drawings.isfinite().all()
     alone = draw(warping(NoDenoiser()))
@@ -515,7 +516,7 @@ def test_offloading_brings_the_warp_to_the_device(
     pipeline = warping(NoDenoiser())
     expected, moves = draw(pipeline).drawings, []
     pipeline.enable_model_cpu_offload("cpu")
-    monkeypatch.setattr(pipeline.warp, "to", lambda device: moves.append(str(device)), raising=False)
+    monkeypatch.setattr(pipeline.model.warp, "to", lambda device: moves.append(str(device)), raising=False)
     assert torch.equal(draw(pipeline).drawings, expected) and moves == ["cpu", "cpu"]
 
 
@@ -526,16 +527,14 @@ def test_a_warp_that_needs_a_wider_view_says_so(warping: Callable[..., Any], dra
         draw(module_like)
 
 
-def test_a_turned_box_is_told_to_the_model(
-    build_pipeline: Callable[..., Any], draw: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_turned_box_is_told_to_the_model(build_pipeline: Callable[..., Any], draw: Any) -> None:
     pipeline, batches = build_pipeline(), []
 
-    def spy(batch: Any, *parts: Any) -> Any:
+    def spy(batch: Any) -> Any:
         batches.append(batch)
-        return encode_conditions(batch, *parts)
+        return encode(batch)
 
-    monkeypatch.setattr("ornament_lit.pipeline.pipeline.encode_conditions", spy)
+    encode, pipeline.model.encode = pipeline.model.encode, spy
     turned = draw(pipeline, box=(15, 35, 55, 65, 90))  # BOX, turned by a right angle
     upright = draw(pipeline)
     assert "input_mask" not in batches[1] and torch.equal(batches[0]["input_mask"], batches[1]["box_mask"])

@@ -32,7 +32,7 @@ def test_the_meta_device_counts_what_the_cpu_does(build_module: Any) -> None:
     with torch.device("meta"):
         module = build_module()
     assert count_step(module, without_values(batch)) == counted > 0
-    assert module.denoiser.unet.conv_in.weight.device.type == "meta"
+    assert module.model.denoiser.unet.conv_in.weight.device.type == "meta"
 
 
 def test_checkpointing_costs_more_and_comes_back(build_module: Any, build_unet: Any) -> None:
@@ -43,6 +43,6 @@ def test_checkpointing_costs_more_and_comes_back(build_module: Any, build_unet: 
     with without_checkpointing(module) as recomputes:
         assert recomputes
         assert count_step(module, batch) == plain
-    assert module.denoiser.unet.is_gradient_checkpointing
+    assert module.model.denoiser.unet.is_gradient_checkpointing
     with without_checkpointing(build_module()) as recomputes:
         assert not recomputes

@@ -30,13 +30,13 @@ class Gradients(Callback):
 
 def test_steps_are_counted_and_the_weights_change(build_module: Any) -> None:
     module, calls = build_module(), []
-    before = module.denoiser.unet.conv_in.weight.clone()
+    before = module.model.denoiser.unet.conv_in.weight.clone()
     took = take_steps(module, draw_batch(32, 2), Recipe(), CPU, counted=2, warm_up=1, advance=lambda: calls.append(1))
     assert len(took.seconds) == 2 and min(took.seconds) > 0
     assert len(took.losses) == len(calls) == 3
     assert took.samples_per_second == pytest.approx(2 / (sum(took.seconds) / 2))
     assert took.peak > 2**26
-    assert not torch.equal(module.denoiser.unet.conv_in.weight, before)
+    assert not torch.equal(module.model.denoiser.unet.conv_in.weight, before)
 
 
 def test_accumulated_batches_are_one_step(build_module: Any) -> None:

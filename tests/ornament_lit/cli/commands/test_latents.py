@@ -91,8 +91,8 @@ def closed(module: TryOnModule) -> TryOnModule:
     def refuse(images: torch.Tensor) -> torch.Tensor:
         raise AssertionError("an encoder was called")
 
-    module.autoencoder.encode = refuse
-    module.image_encoder.extract = refuse
+    module.model.autoencoder.encode = refuse
+    module.model.image_encoder.extract = refuse
     return module
 
 

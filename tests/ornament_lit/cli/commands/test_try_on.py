@@ -164,7 +164,7 @@ def test_half_of_the_space_is_taken_by_weights_that_are_read_as_float32(checkpoi
         assert {value.dtype for value in half.values()} == {torch.float16}
         assert all(torch.equal(value, whole[key].half()) for key, value in half.items())
     again = OrnamentTryOnPipeline.from_pretrained(folders["half"])
-    assert {parameter.dtype for part in (again.unet, again.mask_head) for parameter in part.parameters()} == {
+    assert {parameter.dtype for part in (again.unet, again.model.mask_head) for parameter in part.parameters()} == {
         torch.float32
     }
 
@@ -176,7 +176,7 @@ def test_averaged_weights_are_exported_unless_raw_ones_are_wanted(checkpoint: Pa
     for words, expected in (([], content["state_dict"]), (["--raw"], raw)):
         assert main(["export", f"--checkpoint={checkpoint}", f"--output={files / 'exported'}", *words]) == 0
         pipeline = OrnamentTryOnPipeline.from_pretrained(files / "exported")
-        assert torch.equal(pipeline.mask_head.mlp[0].weight, expected[name])
+        assert torch.equal(pipeline.model.mask_head.mlp[0].weight, expected[name])
         assert torch.equal(pipeline.unet.conv_in.weight, expected["denoiser.unet.conv_in.weight"])
     assert pipeline.settings.source["weights"] == "raw"
     assert {path.name for path in files.iterdir()} == {"a.png", "b.png", "out", "exported"}

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ornament_lit.batch import Correspondence, select_rows
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.losses.attention import (
     CombinedAttentionLoss,
     CorrespondenceAttentionLoss,
@@ -25,7 +26,7 @@ def test_it_is_the_weighted_sum_and_asks_each_layer_once(build_module, tiny_batc
     alone = [build_module(attention_loss=part()).losses(batch) for part in parts]
     combined = CombinedAttentionLoss([part() for part in parts], [1.0, 0.3, 0.05])
     module = build_module(attention_loss=combined)
-    assert module.mass_layers == module.denoiser.highest_resolution_layers()
+    assert module.mass_layers == module.model.denoiser.highest_resolution_layers()
     losses, seen = module.losses(batch)
     values = [losses["attention"].detach() for losses, _ in alone]
     torch.testing.assert_close(losses["attention"].detach(), values[0] + 0.3 * values[1] + 0.05 * values[2])
@@ -37,7 +38,8 @@ def test_it_is_the_weighted_sum_and_asks_each_layer_once(build_module, tiny_batc
 def test_training_lowers_all_of_them(build_module, tiny_batch) -> None:
     batch = with_correspondence(tiny_batch())
     losses = [MaskGuidedAttentionLoss(), ExpectedPositionLoss(), CorrespondenceAttentionLoss()]
-    module: TryOnModule = build_module(attention_loss=CombinedAttentionLoss(losses), noise_draws=2).train()
+    loss = DiffusionLoss(num_noise_samples=2)
+    module: TryOnModule = build_module(attention_loss=CombinedAttentionLoss(losses), diffusion_loss=loss).train()
     optimizer = torch.optim.Adam(module.parameters(), 3e-3)
     values = []
     for _ in range(12):

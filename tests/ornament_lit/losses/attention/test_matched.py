@@ -10,6 +10,7 @@ from ornament_lit.losses.attention.matched import (
     truth_of_tokens,
     weights_of,
 )
+from ornament_lit.losses.diffusion import NoisyLatents
 from ornament_lit.models.denoiser import DenoiserOutput
 from ornament_lit.models.token_places import token_centres
 
@@ -49,10 +50,12 @@ def test_samples_without_weight_add_nothing() -> None:
 
 
 def test_a_sample_that_was_not_given_the_ornament_has_no_correspondence(truth: Correspondence, tiny_batch) -> None:
-    batch, output = tiny_batch(1), DenoiserOutput(torch.zeros(2), {})
-    assert matched_of(batch, {}, output, torch.tensor([True, False]), 2) is NOTHING_MATCHED
+    batch, output, latents = tiny_batch(1), DenoiserOutput(torch.zeros(2), {}), torch.zeros(2, 1, 1, 1)
+    kept = torch.tensor([True, False])
+    noisy = NoisyLatents(latents, torch.zeros(2), latents, kept, weights=None, denoised=torch.zeros(1))
+    assert matched_of(batch, {}, output, noisy) is NOTHING_MATCHED
     batch["correspondence"] = truth
-    matched = matched_of(batch, {}, output, torch.tensor([True, False]), 2)
+    matched = matched_of(batch, {}, output, noisy)
     assert matched.truth is not None
     assert torch.equal(matched.truth["known"][:1], truth["known"]) and not matched.truth["known"][1].any()
     assert torch.equal(matched.truth["seen"][:1], truth["seen"]) and not matched.truth["seen"][1].any()
