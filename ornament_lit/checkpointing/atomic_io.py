@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from ornament_lit.checkpointing.latest import LAST, is_whole, local_path, newest_first, newest_whole
-from ornament_lit.checkpointing.state import foreign, refusal
+from ornament_lit.checkpointing.state import check_names, foreign, refusal
 
 ASIDE = ".part"
 RETRY_SECONDS = 2.0
@@ -96,6 +96,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise
         if weights_only is not None and not (isinstance(checkpoint, dict) and "state_dict" in checkpoint):
             raise ValueError(foreign(path))
+        if weights_only is not None:
+            check_names(path, checkpoint["state_dict"])
         return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from ornament_lit.utils.frozen import frozen_state
 from ornament_lit.utils.imports import forbidden, import_plugins, restrict_imports
 
+PARTS_BEFORE = ("autoencoder.", "image_encoder.", "denoiser.", "reference_net.", "mask_head.", "warp.")
+"""What names of weights began with before the networks became one model."""
 RAW_PARAMETERS = "raw_parameters"
 """Where a callback that averages weights keeps the raw ones, in its state."""
 
@@ -49,7 +51,22 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no checkpoint, or is damaged: {str(error).partition('. ')[0][:120]}") from error
     if not isinstance(checkpoint, dict) or "mask_threshold" not in checkpoint.get("state_dict", {}):
         raise ValueError(foreign(path))
+    check_names(path, checkpoint["state_dict"])
     return checkpoint
+
+
+def check_names(path: str | Path, state_dict: Mapping[str, Tensor]) -> None:
+    """Check that a checkpoint has the names of weights that this release writes.
+
+    Raises:
+        ValueError: If it was written before the networks became one `TryOnModel`.
+    """
+    old = [name for name in state_dict if name.startswith(PARTS_BEFORE)]
+    if old:
+        raise ValueError(
+            f"{path} is a checkpoint of an earlier release, whose parts have other names ({old[0]} is called "
+            f"model.{old[0]} now); train again, or go on with that release"
+        )
 
 
 def refusal(path: str | Path) -> str:

@@ -50,6 +50,8 @@ from ornament_lit.utils.versions import VERSION
 INDEX = "model_index.json"
 WEIGHTS = "try_on.safetensors"
 PIPELINE = "OrnamentTryOnPipeline"
+FORMAT = 2
+"""Of a folder; those before had other names of parts."""
 PRETRAINED = {"autoencoder": "vae", "image_encoder": "image_encoder"}
 FAMILIES = {
     "autoencoder": Autoencoder,
@@ -201,6 +203,11 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not isinstance(index, dict) or index.get("_class_name") != PIPELINE:
         name = index.get("_class_name") if isinstance(index, dict) else None
         raise ValueError(f"{folder} must hold an {PIPELINE}, got {name}; write one by python -m ornament_lit export")
+    if index.get("_format") != FORMAT:
+        raise ValueError(
+            f"the pipeline in {folder} has format {index.get('_format', 1)}, whose parts have other names; this release "
+            f"reads format {FORMAT}: export it again from a checkpoint of this release"
+        )
     return index
 
 
@@ -215,6 +222,7 @@ def _index(model: TryOnModel, scheduler: SchedulerMixin, settings: Settings) -> 
         "_class_name": PIPELINE,
         "_diffusers_version": diffusers.__version__,
         "_ornament_lit_version": VERSION,
+        "_format": FORMAT,
         "unet": ["diffusers", "UNet2DConditionModel"],
         "scheduler": ["diffusers", type(scheduler).__name__],
         "denoiser": _describe_denoiser(model.denoiser),

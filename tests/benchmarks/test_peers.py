@@ -15,10 +15,10 @@ def test_both_compute_the_same_losses_and_gradients() -> None:
     check_losses(losses, OPTIONS)
     assert all(value > 0 for value in losses["ours"].values())
     pairs = {
-        "denoiser.unet.": usual.unet,
-        "reference_net.unet.": usual.reference,
-        "image_encoder.": usual.image_encoder,
-        "mask_head.": usual.mask_head,
+        "model.denoiser.unet.": usual.unet,
+        "model.reference_net.unet.": usual.reference,
+        "model.image_encoder.": usual.image_encoder,
+        "model.mask_head.": usual.mask_head,
     }
     compared = 0
     for name, value in ours.named_parameters():

@@ -446,7 +446,7 @@ def test_a_frozen_warp_is_asked_and_not_taught(build_module, build_unet, build_w
     module.log_dict = lambda *args, **kwargs: None
     got = gradients(module.train(), worn_batch())
     assert not any(name.startswith("warp.") for name in got)
-    assert got["denoiser.unet.conv_in.weight"][:, 97:].any(), "the denoiser learns to look at it"
+    assert got["model.denoiser.unet.conv_in.weight"][:, 97:].any(), "the denoiser learns to look at it"
     assert "warp" not in module.losses(worn_batch())[0]
     outputs = module.eval().validation_step(worn_batch(), 0)
     module.on_validation_epoch_end()

@@ -2,12 +2,15 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import AutoencoderKL
 
+from ornament_lit.checkpointing.atomic_io import AtomicCheckpointIO
+from ornament_lit.checkpointing.state import read_checkpoint
 from ornament_lit.cli.trainer import build, main
 from ornament_lit.diffusion.timesteps import LogitNormalTimesteps
 from ornament_lit.models.mask_heads import BoxMaskHead, PoseAwareMaskHead
@@ -85,7 +88,7 @@ def test_swapped_parts_come_back_through_two_rounds(config: list[str], tiny_batc
 
 def test_another_class_comes_back(config: list[str], tmp_path: Path) -> None:
     module = build([*config, "--model.mask_head=BoxMaskHead"]).model
-    assert isinstance(TryOnModule.load_from_checkpoint(save(module, tmp_path / "a.ckpt")).mask_head, BoxMaskHead)
+    assert isinstance(TryOnModule.load_from_checkpoint(save(module, tmp_path / "a.ckpt")).model.mask_head, BoxMaskHead)
 
 
 ALL_OPTIONS = """
@@ -126,7 +129,7 @@ def test_matching_and_options_of_the_noise_come_back_from_a_training(
         main(["fit", *config, "--config", str(tmp_path / "all.yaml"), "--trainer.max_steps=2"])
     (path,) = (tmp_path / "run").rglob("*.ckpt")
     module = TryOnModule.load_from_checkpoint(path).eval()
-    assert module.neutral_background and module.diffusion_loss.velocity_weight
+    assert module.model.neutral_background and module.diffusion_loss.velocity_weight
     assert (
         isinstance(module.diffusion_loss.timesteps, LogitNormalTimesteps)
         and module.diffusion_loss.timesteps.mean == 0.5
@@ -160,6 +163,20 @@ def test_a_checkpoint_cannot_import_what_it_likes(config: list[str], tmp_path: P
     with pytest.raises(ValueError, match="antigravity"):
         TryOnModule.load_from_checkpoint(path)
     assert "antigravity" not in sys.modules
+
+
+def test_a_checkpoint_of_an_earlier_release_is_refused_in_one_line(config: list[str], tmp_path: Path) -> None:
+    path = save(build(config).model, tmp_path / "old.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {name.removeprefix("model."): value for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, path)
+    resume = partial(AtomicCheckpointIO().load_checkpoint, weights_only=True)
+    for load in (read_checkpoint, TryOnModule.load_from_checkpoint, resume):
+        with pytest.raises(
+            ValueError, match=r"earlier release, .* is called model\.\w+.* now\); train again"
+        ) as raised:
+            load(path)
+        assert "\n" not in str(raised.value)
 
 
 def test_a_module_built_by_hand_is_rebuilt_by_hand(build_module, build_parts, tmp_path: Path) -> None:
@@ -294,9 +311,9 @@ def test_averages_are_of_what_trains_beside_a_frozen_warp(warping: list[str], tm
     path = next((tmp_path / "run").rglob("*.ckpt"))
     content = torch.load(path, weights_only=True)
     raw = content["callbacks"]["TrainableEMA"]["raw_parameters"]
-    assert raw and not any(name.startswith("warp.") for name in raw)
-    assert any(name.startswith("warp.") for name in content["state_dict"])
-    assert TryOnModule.load_from_checkpoint(path).denoiser.warp_condition
+    assert raw and not any(name.startswith("model.warp.") for name in raw)
+    assert any(name.startswith("model.warp.") for name in content["state_dict"])
+    assert TryOnModule.load_from_checkpoint(path).model.denoiser.warp_condition
 
 
 def test_a_warp_alone_goes_through_all_commands(alone: list[str], tmp_path: Path) -> None:
@@ -314,7 +331,7 @@ def test_a_warp_alone_goes_through_all_commands(alone: list[str], tmp_path: Path
     assert main(["fit", *words]) == 0
     path = next(folder.rglob("*.ckpt"))
     weights = torch.load(path, weights_only=True)["state_dict"]
-    assert {name.partition(".")[0] for name in weights} == {"warp", "mask_threshold"}
+    assert {name.rpartition("warp.")[0] or name for name in weights} == {"model.", "mask_threshold"}
     report = json.loads(next(folder.rglob("result.json")).read_text())
     assert set(report["iou"]) == {"box", "1"}
     for command in ("validate", "test", "predict"):

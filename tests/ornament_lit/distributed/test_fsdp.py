@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_model_is_refused(build_module: Build, tmp_path:
     weights = dict(module.state_dict())
     torch.save({"state_dict": weights}, tmp_path / "same.ckpt")
     check_weights(module, tmp_path / "same.ckpt")
-    weights["other"] = weights.pop("denoiser.unet.conv_in.bias")
+    weights["other"] = weights.pop("model.denoiser.unet.conv_in.bias")
     torch.save({"state_dict": weights}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt is of another model: it lacks denoiser\.unet\.conv_in\.bias"):
         check_weights(module, tmp_path / "other.ckpt")

@@ -214,8 +214,8 @@ def test_every_variant_trains_with_projected_clip_tokens(name: str, parts, build
     torch.stack(list(losses.values())).sum().backward()
     trained = {key: value.grad for key, value in module.named_parameters() if value.requires_grad}
     assert [key for key, gradient in trained.items() if gradient is None] == []
-    assert trained["image_encoder.projection.weight"].any()
-    assert trained["denoiser.unet.conv_in.weight"][:, 4:].any(), "the new channels start at zero and learn"
+    assert trained["model.image_encoder.projection.weight"].any()
+    assert trained["model.denoiser.unet.conv_in.weight"][:, 4:].any(), "the new channels start at zero and learn"
 
 
 def test_tokens_of_another_width_are_refused(parts, build_module) -> None:

@@ -35,4 +35,4 @@ def test_a_denoiser_with_it_starts_as_one_without(build_module, build_unet, tiny
     one, other = (module.losses(tiny_batch())[0] for module in (plain, skipping))
     assert all(torch.equal(one[name], other[name]) for name in one)
     names = {name for name, _ in skipping.named_parameters()} - {name for name, _ in plain.named_parameters()}
-    assert names == {"denoiser.skip.weight", "denoiser.skip.time_weight"}
+    assert names == {"model.denoiser.skip.weight", "model.denoiser.skip.time_weight"}

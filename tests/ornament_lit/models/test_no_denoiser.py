@@ -38,7 +38,9 @@ def test_the_warp_alone_gets_gradients_and_all_of_it_does(build_module, build_wa
     assert not any(losses[name].requires_grad for name in ("noise", "mask", "attention"))
     torch.stack(list(losses.values())).sum().backward()
     names = {name for name, value in module.named_parameters() if value.grad is not None}
-    assert names == {name for name, _ in module.named_parameters()} and all(name.startswith("warp.") for name in names)
+    assert names == {name for name, _ in module.named_parameters()} and all(
+        name.startswith("model.warp.") for name in names
+    )
 
 
 def test_steps_are_refused(build_module, build_warp, worn_batch, parts) -> None:

@@ -273,7 +273,7 @@ def test_offloading_brings_the_parts_to_the_device_and_back(
     expected, moves = draw(pipeline).drawings, []
     pipeline.enable_model_cpu_offload("cpu")
     for name in ("autoencoder", "denoiser", "mask_head"):
-        part = getattr(pipeline, name)
+        part = getattr(pipeline.model, name)
         monkeypatch.setattr(part, "to", lambda device, name=name: moves.append((name, str(device))), raising=False)
     assert torch.equal(draw(pipeline).drawings, expected)
     assert [name for name, _ in moves] == ["autoencoder"] * 2 + ["denoiser", "mask_head"] * 2 + ["autoencoder"] * 2
@@ -330,7 +330,7 @@ def test_a_pipeline_is_replaced_and_anything_else_is_not(
     folder: Path, build_pipeline: Callable[..., Any], tmp_path: Path
 ) -> None:
     build_pipeline(mask_head=BoxMaskHead()).save_pretrained(folder)
-    assert isinstance(OrnamentTryOnPipeline.from_pretrained(folder).mask_head, BoxMaskHead)
+    assert isinstance(OrnamentTryOnPipeline.from_pretrained(folder).model.mask_head, BoxMaskHead)
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]
     other = tmp_path / "other"
     other.mkdir()
@@ -429,6 +429,13 @@ def test_round_trip_with_a_warp(
     assert type(again.model.denoiser) is type(pipeline.model.denoiser) and again.model.warp.turns == 2
     assert (folder / "unet").exists() == (kind != "NoDenoiser")
     assert again.model.denoiser.warp_condition == (kind == "warp_condition")
+
+
+def test_a_folder_whose_parts_have_other_names_is_refused_in_one_line(folder: Path) -> None:
+    edit(folder, lambda index: index.pop("_format"))
+    with pytest.raises(ValueError, match=r"has format 1, .*reads format 2: export it again") as raised:
+        OrnamentTryOnPipeline.from_pretrained(folder)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_folder_of_an_older_release_still_loads(folder: Path, draw: Any) -> None:

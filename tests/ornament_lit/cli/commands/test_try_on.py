@@ -171,13 +171,13 @@ def test_half_of_the_space_is_taken_by_weights_that_are_read_as_float32(checkpoi
 
 def test_averaged_weights_are_exported_unless_raw_ones_are_wanted(checkpoint: Path, files: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
-    raw, name = raw_weights(content), "mask_head.mlp.0.weight"
+    raw, name = raw_weights(content), "model.mask_head.mlp.0.weight"
     assert raw is not None and not torch.equal(raw[name], content["state_dict"][name])
     for words, expected in (([], content["state_dict"]), (["--raw"], raw)):
         assert main(["export", f"--checkpoint={checkpoint}", f"--output={files / 'exported'}", *words]) == 0
         pipeline = OrnamentTryOnPipeline.from_pretrained(files / "exported")
         assert torch.equal(pipeline.model.mask_head.mlp[0].weight, expected[name])
-        assert torch.equal(pipeline.unet.conv_in.weight, expected["denoiser.unet.conv_in.weight"])
+        assert torch.equal(pipeline.unet.conv_in.weight, expected["model.denoiser.unet.conv_in.weight"])
     assert pipeline.settings.source["weights"] == "raw"
     assert {path.name for path in files.iterdir()} == {"a.png", "b.png", "out", "exported"}
 
