@@ -1,8 +1,8 @@
 """What ``try-on`` does for a user: persons who wear nothing yet, from the test split, the first of each type.
 
-Rendered sets know the same person without the ornament (``bare.jpg``). Columns: the ornament's picture, that person,
+Rendered sets know the same person without the ornament (``bare.jpg``). Columns: the ornament's image, that person,
 what the pipeline makes of both and the box, and the photograph with the ornament, which it did not see.
-Run ``python benchmarks/bare.py --checkpoint C`` and look at the picture; ``--help`` tells the options.
+Run ``python benchmarks/bare.py --checkpoint C`` and look at the image; ``--help`` tells the options.
 """
 
 import io
@@ -34,15 +34,15 @@ def show(
     preview: bool = True,
     columns: int = 2,
 ) -> None:
-    """Try ornaments on and write one picture of all.
+    """Try ornaments on and write one image of all.
 
     Args:
         checkpoint: Of a model with a warp.
-        output: The picture.
+        output: The image.
         shards: Shards with ``bare.jpg``.
         each: Samples of each type, the first ones of the shards.
         growth: Fraction of the annotated box by which each side moves outwards; training draws 0.1 to 0.25.
-        preview: The warp alone; false draws with the denoiser, too.
+        preview: The warp alone; false generates with the denoiser, too.
         columns: Samples side by side.
     """
     torch.set_num_threads(1)
@@ -60,7 +60,7 @@ def show(
 
 
 def try_on(pipeline: OrnamentTryOnPipeline, sample: dict[str, Any], growth: float, preview: bool) -> list[Image.Image]:
-    """The four pictures of a sample."""
+    """The four images of a sample."""
     ornament, bare, person = (
         Image.open(io.BytesIO(sample[f"{name}.jpg"])).convert("RGB") for name in ("ornament", "bare", "person")
     )

@@ -21,8 +21,8 @@ from ornament_lit.models.reference_nets import ReferenceNet, UNetReferenceNet
 from ornament_lit.models.unet import cut_tail, widen_input
 from ornament_lit.module import TryOnModule
 
-ENCODED_PICTURES = 3
-"""Person, erased person and ornament."""
+ENCODED_IMAGES = 3
+"""Person, masked person and ornament."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Options:
     """Count the FLOPs of a training step, for each sample and noise.
 
     Attributes:
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         width: Channels of the UNets over those of Stable Diffusion 1.5, a multiple of 0.125.
     """
 
@@ -76,12 +76,12 @@ def count(run: Callable[[], object]) -> float:
 
 
 def count_encoders(resolution: int) -> tuple[float, float]:
-    """TFLOP of the autoencoder's three pictures, and of CLIP ViT-L/14's one, forward."""
+    """TFLOP of the autoencoder's three images, and of CLIP ViT-L/14's one, forward."""
     with torch.device("meta"), torch.no_grad():
         vae = build_random(AutoencoderKL, "stable-diffusion-v1-5")
         clip = build_random(CLIPVisionModel, "clip-vit-large-patch14")
-        pictures, small = torch.empty(ENCODED_PICTURES, 3, resolution, resolution), torch.empty(1, 3, 224, 224)
-        return count(lambda: vae.encode(pictures)), count(lambda: clip(small))
+        images, small = torch.empty(ENCODED_IMAGES, 3, resolution, resolution), torch.empty(1, 3, 224, 224)
+        return count(lambda: vae.encode(images)), count(lambda: clip(small))
 
 
 def count_step(
@@ -110,22 +110,22 @@ def count_step(
 
 def measure(options: Options) -> None:
     """Print the table: each of the first rows adds something to the row before it."""
-    pictures, clip = count_encoders(options.resolution)
+    images, clip = count_encoders(options.resolution)
     literal = count_step(options, LiteralReferenceNet(tail=True))
     ours = count_step(options)
     rows = {
-        "literal: three pictures through the autoencoder, one through CLIP": literal + pictures + clip,
+        "literal: three images through the autoencoder, one through CLIP": literal + images + clip,
         "+ latents computed beforehand (data latents)": literal + clip,
         "+ image features computed beforehand (data latents)": literal,
         "+ tail of the reference net removed (always)": count_step(options, LiteralReferenceNet(tail=False)),
         "+ one folded null token in the reference net (always)": ours,
-        "+ two noises a pair (noise_draws: 2)": count_step(options, draws=2),
+        "+ two noises a pair (num_noise_samples: 2)": count_step(options, draws=2),
         "ours, reference net as two rows (layout: rows)": count_step(options, UNetReferenceNet("rows")),
         "ours, gradient checkpointing": count_step(options, checkpointing=True),
     }
     print(f"TFLOP a sample and noise, {options.resolution} px, {options.width:g} of the channels")
     for name, tera in rows.items():
-        print(f"  {name:68}{tera:>8.3f}{tera / (literal + pictures + clip):>8.2f}x")
+        print(f"  {name:68}{tera:>8.3f}{tera / (literal + images + clip):>8.2f}x")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,10 @@ class Options:
     """Compare a training step (losses and gradients) of ours with the usual implementation's.
 
     Attributes:
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         width: Channels of the UNets over those of Stable Diffusion 1.5, a multiple of 0.125.
         batch: Samples in a step.
-        counted_resolution: Side of the pictures that FLOPs are also counted at, with all channels; 0 for not.
+        counted_resolution: Side of the images that FLOPs are also counted at, with all channels; 0 for not.
         dtype: Type to compute in, by autocast.
         device: Where to run.
         repeats: Steps of each kind that are timed, in turns; the median is printed.

@@ -1,8 +1,8 @@
 """The method as reference nets are usually written, to compare ours with; written for this comparison alone.
 
 - Features are kept in banks on the attention processors, and are to be cleared after each step.
-- Picture and reference are joined before the queries are made, and two thirds of the output are thrown away.
-- For the attention loss the attention map of the picture's queries is made, beside the fused attention.
+- Image and reference are joined before the queries are made, and two thirds of the output are thrown away.
+- For the attention loss the attention map of the image's queries is made, beside the fused attention.
 - The reference net is a whole UNet: its tail runs, and its cross-attention sees as many tokens as the denoiser's.
 
 It has the weights of the module that it is made from, and computes the same losses. (The tokens of its cross-attention
@@ -43,7 +43,7 @@ class Writing:
 
 
 class Reading:
-    """Self-attention over the picture and what its bank holds."""
+    """Self-attention over the image and what its bank holds."""
 
     def __init__(self, with_map: bool) -> None:
         self.bank: list[Tensor] = []
@@ -51,7 +51,7 @@ class Reading:
         self.with_map = with_map
 
     def __call__(self, attn: Attention, hidden_states: Tensor, *args: object, **kwargs: object) -> Tensor:
-        """Attend from all to all, and keep the picture's part, (B, N, C)."""
+        """Attend from all to all, and keep the image's part, (B, N, C)."""
         count = hidden_states.shape[1]
         both = torch.cat([hidden_states, *self.bank], dim=1)
         query, key, value = (
@@ -129,14 +129,14 @@ class PlainReference(nn.Module):
         conditioning = make_conditioning(batch, batch["encoded"], self.image_encoder)
         num_timesteps = self.noise_scheduler.config.num_train_timesteps
         timesteps, noise, _ = draw_noising(batch["sample_seed"], num_timesteps, latents)
-        pictures = (
+        images = (
             torch.cat([conditioning.ornament_latents, conditioning.ornament_mask], dim=1),
-            torch.cat([conditioning.erased_latents, conditioning.box_mask], dim=1),
+            torch.cat([conditioning.masked_person_latents, conditioning.box_mask], dim=1),
         )
-        features = self.fill(torch.cat(pictures, dim=3), conditioning.image_tokens.shape[1])
+        features = self.fill(torch.cat(images, dim=3), conditioning.image_tokens.shape[1])
         refinement = self.mask_head(lambda mask: features, conditioning.box_mask, 0)
         noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
-        inputs = torch.cat([noisy, refinement.mask, conditioning.erased_latents], dim=1)
+        inputs = torch.cat([noisy, refinement.mask, conditioning.masked_person_latents], dim=1)
         prediction = self.unet(inputs, timesteps, conditioning.image_tokens).sample
         attention, _ = self.attention_loss(self.mass(conditioning.ornament_mask), batch["wearing_mask"])
         return {

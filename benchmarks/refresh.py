@@ -1,4 +1,4 @@
-"""What drawing costs by refresh policy, against plain inpainting with the UNet alone: FLOPs by count, and time.
+"""What sampling costs by refresh policy, against plain inpainting with the UNet alone: FLOPs by count, and time.
 
 Weights are random and shaped as Stable Diffusion 1.5's; every drawing is guided (two halves a step). A drawing of n
 steps costs ``cost(1) + (n - 1) (cost(2) - cost(1))``, since all steps but the first cost the same: only drawings of one
@@ -109,13 +109,13 @@ def inpaint(
         together: Both halves of a step in one call, as the pipelines do, or in a call each.
     """
     scheduler = DDIMScheduler.from_config(module.noise_scheduler.config)
-    latents = conditioning.erased_latents.clone()
+    latents = conditioning.masked_person_latents.clone()
     scheduler.set_timesteps(steps, device=latents.device)
     count = len(latents)
     tokens = latents.new_zeros(2 * count, TEXT_TOKENS, TOKEN_DIM)
     calls = [slice(None)] if together else [slice(count), slice(count, None)]
     for timestep in scheduler.timesteps:
-        inputs = torch.cat([latents, conditioning.box_mask, conditioning.erased_latents], dim=1)
+        inputs = torch.cat([latents, conditioning.box_mask, conditioning.masked_person_latents], dim=1)
         doubled = torch.cat([inputs] * 2)
         halves = torch.cat([unet(doubled[rows], timestep, tokens[rows]).sample for rows in calls])
         unconditional, conditional = halves.chunk(2)

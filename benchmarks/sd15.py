@@ -113,12 +113,12 @@ def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
     """A batch of noise with a box in the middle, whose encodings are given.
 
     Args:
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         size: B.
         device: Where its tensors are.
     """
     side = resolution // PIXELS
-    names = ("person_latents", "erased_latents", "ornament_latents")
+    names = ("person_latents", "masked_person_latents", "ornament_latents")
     latents = {name: torch.randn(size, 4, side, side).to(device) for name in names}
     features = torch.randn(size, TOKENS, FEATURE_DIM).to(device)
     encoded = EncodedImages(**latents, image_features=features)  # type: ignore[typeddict-item]
@@ -126,7 +126,7 @@ def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
 
 
 def draw_conditions(module: TryOnModule, batch: TryOnBatch) -> Conditioning:
-    """The conditions that a module makes of a batch, to draw with."""
+    """The conditioning that a module makes of a batch, to sample with."""
     return make_conditioning(batch, batch["encoded"], module.model.image_encoder)
 
 

@@ -23,7 +23,7 @@ def measure(
     growths: tuple[float, ...] = (0.0, 0.1, 0.175, 0.25, 0.5),
     tolerance: int = 12,
 ) -> None:
-    """Print the share of the picture that leaks, by type and by growth of the box.
+    """Print the share of the image that leaks, by type and by growth of the box.
 
     Args:
         shards: Shards with ``bare.jpg``.
@@ -39,7 +39,7 @@ def measure(
         boxes = [grow_box(description["box"], (growth,) * 4) for growth in growths]
         outside = [draw_box(box, window, len(person))[0].numpy() == 0 for box in boxes]
         leaks[description["type"]].append([100 * float((differs & part).mean()) for part in outside])
-    print("% of the picture | " + " | ".join(f"grown {growth:.3f}" for growth in growths))
+    print("% of the image | " + " | ".join(f"grown {growth:.3f}" for growth in growths))
     for name in CATEGORIES:
         print(f"{name:16} | " + " | ".join(f"{value:11.2f}" for value in np.mean(leaks[name], axis=0)))
     everything = [row for rows in leaks.values() for row in rows]

@@ -26,7 +26,7 @@ Name = Literal[
     "compiled blocks",
     "fused AdamW",
     "gradient checkpointing",
-    "two noise draws",
+    "two noise samples",
     "bfloat16",
     "all that helps on a GPU",
 ]
@@ -38,7 +38,7 @@ class Options:
     """Time a training step with each speed option against the plain step.
 
     Attributes:
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         width: Channels of the UNets over those of Stable Diffusion 1.5, a multiple of 0.125.
         batch: Samples in a step.
         dtype: Type that the plain step computes in, by autocast.
@@ -89,7 +89,7 @@ VARIANTS: dict[Name, Variant] = {
     "compiled blocks": Variant(prepare=lambda module: compile_blocks(module, "all")),
     "fused AdamW": Variant(fused=True),
     "gradient checkpointing": Variant(checkpointing=True),
-    "two noise draws": Variant(draws=2),
+    "two noise samples": Variant(draws=2),
     "bfloat16": Variant(bfloat16=True),
     "all that helps on a GPU": Variant(fused=True, bfloat16=True, prepare=compile_all),
 }
@@ -119,7 +119,7 @@ class Training:
         return torch.autocast(self.options.device, torch.bfloat16) if lower else nullcontext()
 
     def step(self, batch: TryOnBatch) -> float:
-        """Take a step, and return its seconds over the number of noise draws."""
+        """Take a step, and return its seconds over the number of noise samples."""
         cuda = self.options.device == "cuda"
         if cuda:
             torch.cuda.reset_peak_memory_stats()

@@ -1,4 +1,4 @@
-"""Samples a second that one core reads and decodes: ours against others, on the same pictures, in the same run.
+"""Samples a second that one core reads and decodes: ours against others, on the same images, in the same run.
 
 Run ``python -m benchmarks.streaming --help`` for the options (by its path, this file would hide the package of the same
 name that it measures); README.md in this folder says what to expect.
@@ -27,11 +27,11 @@ from datamodules.loading.order import OrderOptions, training_order
 from datamodules.samples.decoding import ENTRIES, decode, describe
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache
-from datamodules.shards.index import raise_fault, write_index
+from datamodules.shards.index import raise_sample_error, write_index
 from datamodules.shards.reading import RawSample, read_sample, read_shard
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.shards.writing import write_shard
-from datamodules.storage.sample_errors import FaultCounter
+from datamodules.storage.sample_errors import SampleErrorCounter
 from datamodules.storage.shard_paths import resolve_shards
 
 Entries = dict[str, bytes]
@@ -44,9 +44,9 @@ class Options:
     """Read all samples in a random order, in one process, again and again.
 
     Attributes:
-        shards: Where the pictures are from.
+        shards: Where the images are from.
         samples: Number of samples; fewer are repeated under other keys.
-        size: Side in pixels to which the pictures are scaled; null to keep their own.
+        size: Side in pixels to which the images are scaled; null to keep their own.
         resolution: Side of the crops.
         work: Read and decode and crop, or read only.
         rounds: Turns that are measured; in each the sides come in a random order, after one turn that is not counted.
@@ -60,18 +60,18 @@ class Options:
     rounds: int = 5
 
 
-def pictures(options: Options) -> Iterator[tuple[str, Entries]]:
+def images(options: Options) -> Iterator[tuple[str, Entries]]:
     """Samples of the shards, scaled."""
     found: list[Entries] = []
     for shard in resolve_shards(options.shards):
-        samples = islice(read_shard(shard, raise_fault), options.samples - len(found))
+        samples = islice(read_shard(shard, raise_sample_error), options.samples - len(found))
         found += [{entry: scaled(raw[entry], entry, options.size) for entry in ENTRIES} for raw in samples]
     for number in range(options.samples):
         yield f"sample-{number:06d}", found[number % len(found)]
 
 
 def scaled(content: bytes, entry: str, size: int | None) -> bytes:
-    """Scale a picture; the boxes stay those of the original, so that crops are small parts of it."""
+    """Scale an image; the boxes stay those of the original, so that crops are small parts of it."""
     if size is None or entry == "json":
         return content
     buffer, image = BytesIO(), Image.open(BytesIO(content))
@@ -119,7 +119,7 @@ def write_litdata(folder: Path, samples: list[tuple[str, Entries]]) -> None:
 
 
 def read_files(folder: Path, seed: int, transform: TripletTransform | None) -> Iterator[object]:
-    """A plain file for each picture."""
+    """A plain file for each image."""
     keys = sorted(path.name.removesuffix(".json") for path in folder.glob("*.json"))
     random.Random(seed).shuffle(keys)
     for key in keys:
@@ -136,11 +136,11 @@ def read_webdataset(folder: Path, seed: int, transform: TripletTransform | None)
 
 def read_ours(folder: Path, seed: int, transform: TripletTransform | None) -> Iterator[object]:
     """Ours; without decoding, only what gives the bytes."""
-    catalogue = open_catalogue(map(str, sorted(folder.glob("*.tar"))), raise_fault, 1.0)
+    catalogue = open_catalogue(map(str, sorted(folder.glob("*.tar"))), raise_sample_error, 1.0)
     order = training_order(catalogue, 0, OrderOptions(seed))
     if transform is None:
         return (read_bytes(catalogue, sample) for sample in order.samples.tolist())
-    data = TripletDataset(catalogue, order, transform, FaultCounter(strict=True), ShardCache())
+    data = TripletDataset(catalogue, order, transform, SampleErrorCounter(strict=True), ShardCache())
     return (data[position] for position in range(len(data)))
 
 
@@ -169,7 +169,7 @@ def read_litdata(folder: Path, seed: int, transform: TripletTransform | None) ->
 
 
 SIDES = {
-    "a file a picture": (None, write_files, read_files),
+    "a file an image": (None, write_files, read_files),
     "webdataset": ("webdataset", write_shards, read_webdataset),
     "ours": (None, write_shards, read_ours),
     "mosaicml-streaming": ("mosaicml-streaming", write_mosaic, read_mosaic),
@@ -187,7 +187,7 @@ def installed(package: str | None) -> str | None:
 
 def prepare(root: Path, options: Options) -> dict[str, Callable[[int], Iterable[object]]]:
     """Write the same samples in the format of each side that is installed."""
-    samples = list(pictures(options))
+    samples = list(images(options))
     transform = TripletTransform(options.resolution) if options.work == "decode" else None
     sides = {}
     for name, (package, write, read) in SIDES.items():

@@ -1,10 +1,10 @@
-"""Callbacks of the training: loss weights, averaged weights, pictures and reports."""
+"""Callbacks of the training: loss weights, averaged weights, images and reports."""
 
 from callbacks.channels_last import ChannelsLast
 from callbacks.checkpoint_keeper import CheckpointKeeper
 from callbacks.compile_blocks import CompileBlocks
-from callbacks.drawing_report import DrawingReport
 from callbacks.ema import TrainableEMA
+from callbacks.evaluation_report import EvaluationReport
 from callbacks.gradient_guard import GradientGuard
 from callbacks.initial_weights import InitialWeights
 from callbacks.loss_weight_decay import LossWeightDecay
@@ -21,7 +21,7 @@ __all__ = [
     "ChannelsLast",
     "CheckpointKeeper",
     "CompileBlocks",
-    "DrawingReport",
+    "EvaluationReport",
     "GradientGuard",
     "InitialWeights",
     "LossWeightDecay",

@@ -1,6 +1,6 @@
-"""Pictures of a correspondence: the warped ornament, and where each pixel comes from.
+"""Images of a correspondence: the warped ornament, and where each pixel comes from.
 
-Shape legend: B batch, H = W side of the pictures.
+Shape legend: B batch, H = W side of the images.
 """
 
 import torch
@@ -17,14 +17,14 @@ def correspondence_views(points: Tensor, mask: Tensor, ornament: Tensor, ornamen
     """Show a correspondence.
 
     Args:
-        points: For each pixel the point of the ornament's picture that it shows, (B, 2, H, W) in [-1, 1].
+        points: For each pixel the point of the ornament's image that it shows, (B, 2, H, W) in [-1, 1].
         mask: Where the ornament is worn, (B, 1, H, W) in [0, 1].
-        ornament: The ornament's picture, (B, 3, H, W) in [-1, 1].
+        ornament: The ornament's image, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where the ornament is in it, (B, 1, H, W) in [0, 1].
 
     Returns:
-        Four pictures, (B, 3, H, W) in [-1, 1], of the names in :data:`COLUMNS`: the ornament's picture sampled at the
-        points; the mask; inside the mask the colour of each point; and the ornament's picture in these colours. Equal
+        Four images, (B, 3, H, W) in [-1, 1], of the names in :data:`COLUMNS`: the ornament's image sampled at the
+        points; the mask; inside the mask the colour of each point; and the ornament's image in these colours. Equal
         colours belong together.
     """
     points = points.float()
@@ -35,11 +35,11 @@ def correspondence_views(points: Tensor, mask: Tensor, ornament: Tensor, ornamen
     return [warped(ornament, ornament_mask, points), *(2 * view - 1 for view in (mask.expand_as(here), here, there))]
 
 
-def grid_points(pictures: Tensor) -> Tensor:
-    """The point that each pixel of pictures (B, 3, H, W) is at, (B, 2, H, W) in [-1, 1]."""
-    rows, columns = ((torch.arange(size, device=pictures.device) * 2 + 1) / size - 1 for size in pictures.shape[-2:])
+def grid_points(images: Tensor) -> Tensor:
+    """The point that each pixel of images (B, 3, H, W) is at, (B, 2, H, W) in [-1, 1]."""
+    rows, columns = ((torch.arange(size, device=images.device) * 2 + 1) / size - 1 for size in images.shape[-2:])
     x, y = torch.meshgrid(columns, rows, indexing="xy")
-    return torch.stack([x, y]).expand(len(pictures), -1, -1, -1)
+    return torch.stack([x, y]).expand(len(images), -1, -1, -1)
 
 
 def point_colours(points: Tensor) -> Tensor:

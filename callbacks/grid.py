@@ -1,6 +1,6 @@
-"""Pictures in rows and columns with their names: pure functions from tensors to a PIL image.
+"""Images in rows and columns with their names: pure functions from tensors to a PIL image.
 
-Shape legend: H, W size of a picture.
+Shape legend: H, W size of an image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,42 +24,42 @@ GREEN: Colour = (0.0, 0.9, 0.3)
 WHITE: Colour = (1.0, 1.0, 1.0)
 
 
-def enlarge(picture: Tensor, min_size: int) -> Tensor:
-    """Scale a small picture up by a whole number.
+def enlarge(image: Tensor, min_size: int) -> Tensor:
+    """Scale a small image up by a whole number.
 
     Args:
-        picture: (C, H, W) in [0, 1].
-        min_size: The shorter side becomes at least this long; larger pictures stay.
+        image: (C, H, W) in [0, 1].
+        min_size: The shorter side becomes at least this long; larger images stay.
 
     Returns:
         (C, fH, fW) in [0, 1].
     """
-    factor = -(-min_size // min(picture.shape[-2:]))
+    factor = -(-min_size // min(image.shape[-2:]))
     if factor <= 1:
-        return picture
-    return F.interpolate(picture[None], scale_factor=factor, mode="bicubic", align_corners=False)[0].clamp(0, 1)
+        return image
+    return F.interpolate(image[None], scale_factor=factor, mode="bicubic", align_corners=False)[0].clamp(0, 1)
 
 
-def overlay(picture: Tensor, mask: Tensor, colour: Colour = ORANGE) -> Tensor:
-    """Lay a mask in colour over a dimmed grey picture.
+def overlay(image: Tensor, mask: Tensor, colour: Colour = ORANGE) -> Tensor:
+    """Lay a mask in colour over a dimmed grey image.
 
     Args:
-        picture: (3, H, W) in [0, 1].
+        image: (3, H, W) in [0, 1].
         mask: (1, H, W) in [0, 1]; how strong the colour is.
         colour: Red, green, blue in [0, 1].
 
     Returns:
         (3, H, W) in [0, 1].
     """
-    dimmed = 0.5 * picture.mean(0, keepdim=True).expand_as(picture)
-    return torch.lerp(dimmed, _paint(colour, picture), mask.clamp(0, 1))
+    dimmed = 0.5 * image.mean(0, keepdim=True).expand_as(image)
+    return torch.lerp(dimmed, _paint(colour, image), mask.clamp(0, 1))
 
 
-def outline(picture: Tensor, mask: Tensor, colour: Colour) -> Tensor:
+def outline(image: Tensor, mask: Tensor, colour: Colour) -> Tensor:
     """Draw the inner edge of a mask, one pixel wide.
 
     Args:
-        picture: (3, H, W) in [0, 1].
+        image: (3, H, W) in [0, 1].
         mask: (1, H, W) bool.
         colour: Red, green, blue in [0, 1].
 
@@ -68,15 +68,15 @@ def outline(picture: Tensor, mask: Tensor, colour: Colour) -> Tensor:
     """
     outside = F.pad((~mask).float(), (1, 1, 1, 1), value=1.0)
     edge = mask & (F.max_pool2d(outside, 3, stride=1) > 0)
-    return torch.where(edge, _paint(colour, picture), picture)
+    return torch.where(edge, _paint(colour, image), image)
 
 
 def draw_grid(rows: Sequence[Row]) -> "Image":
-    """Draw a table of pictures, with the names of the columns above and of the rows at the left.
+    """Draw a table of images, with the names of the columns above and of the rows at the left.
 
     Args:
-        rows: For each row, its name and its cells: by the column's name, a picture (3, H, W) in [0, 1] and a note
-            for its lower right corner. All rows have the same columns, and all pictures the same size.
+        rows: For each row, its name and its cells: by the column's name, an image (3, H, W) in [0, 1] and a note
+            for its lower right corner. All rows have the same columns, and all images the same size.
 
     Returns:
         The table, RGB.
@@ -95,20 +95,20 @@ def draw_grid(rows: Sequence[Row]) -> "Image":
     for (name, cells), top in zip(rows, tops, strict=True):
         draw.text((LEFT - 2 * MARGIN, top + height // 2), name, "black", font, anchor="rm")
         for column, left in zip(columns, lefts, strict=True):
-            picture, note = cells[column]
-            table.paste(_to_image(picture), (left, top))
+            image, note = cells[column]
+            table.paste(_to_image(image), (left, top))
             corner = (left + width - MARGIN, top + height - MARGIN)
             draw.text(corner, note, "white", font, anchor="rs", stroke_width=2, stroke_fill="black")
     return table
 
 
-def _to_image(picture: Tensor) -> "Image":
+def _to_image(image: Tensor) -> "Image":
     from PIL import Image
 
-    pixels = picture.detach().clamp(0, 1).mul(255).round().byte()
+    pixels = image.detach().clamp(0, 1).mul(255).round().byte()
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 
 def _paint(colour: Colour, like: Tensor) -> Tensor:
-    """A colour at each pixel of a picture, (3, H, W)."""
+    """A colour at each pixel of an image, (3, H, W)."""
     return torch.tensor(colour, dtype=like.dtype, device=like.device)[:, None, None].expand_as(like)

@@ -1,10 +1,8 @@
-"""MaskReport: a threshold from training samples, and the masks' IoU as a file and as a table."""
+"""MaskReport: the masks' IoU of each validation as a file and as a table, at a threshold from training samples."""
 
 import json
-import math
 import time
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,15 +13,14 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torchmetrics import MaxMetric
 
+from callbacks.mask_table import build_table
+from callbacks.mask_threshold import fix_threshold
 from callbacks.run_folder import run_folder
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.metrics.mask_iou import MaskIoU
-from ornament_lit.utils.categories import CATEGORIES
 from ornament_lit.utils.files import write_file
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ornament_lit.module import TryOnModule
 
 
@@ -31,11 +28,11 @@ class MaskReport(Callback):
     """Fix the masks' threshold on training samples, write the IoU of each validation, and print it at the end.
 
     Before each validation the masks of the data module's ``calibration_dataloader()`` are predicted; the threshold
-    with the best IoU over all iterations becomes the module's ``mask_threshold``, so that the validation's truth has
-    no part in it. After each validation ``result.json`` in the run's folder says the IoU of the box, of each
+    with the best IoU over all iterations becomes the module's ``mask_threshold``, so that the validation's ground
+    truth has no part in it. After each validation ``result.json`` in the run's folder says the IoU of the box, of each
     iteration and of the attention mass, for all samples and for each type.
 
-    A pixel of the attention mass counts where it exceeds half of the map's maximum; no truth has a part in that.
+    A pixel of the attention mass counts where it exceeds half of the map's maximum; no ground truth has a part in that.
 
     Args:
         calibration_batches: Batches (of each process) to fix the threshold on; null for all.
@@ -99,10 +96,7 @@ class MaskReport(Callback):
         self._attention_iou = MaskIoU(1, (0.5,)).to(pl_module.device)
         self._attention_peak = MaxMetric().to(pl_module.device)
         module = cast("TryOnModule", pl_module)
-        if module.mask_iou.num_iterations:
-            self._calibrate(trainer, module)
-        else:
-            self._threshold_from = "nothing (no mask is predicted)"
+        self._threshold_from = fix_threshold(trainer, module, self.calibration_batches)
 
     def on_validation_batch_end(
         self,
@@ -147,23 +141,6 @@ class MaskReport(Callback):
         running = 0.0 if self._training_since is None else time.monotonic() - self._training_since
         return self._seconds + running
 
-    def _calibrate(self, trainer: Trainer, module: "TryOnModule") -> None:
-        """Fix ``mask_threshold`` on training samples."""
-        from rich.progress import track
-
-        data = cast("Any", trainer).datamodule
-        metric = MaskIoU(module.mask_iou.num_iterations, module.mask_iou.thresholds).to(module.device)
-        limit = 1 if cast("Any", trainer).fast_dev_run else self.calibration_batches
-        hidden = not trainer.is_global_zero or trainer.progress_bar_callback is None
-        batches = islice(data.calibration_dataloader(), limit)
-        with torch.no_grad(), trainer.precision_plugin.val_step_context():
-            for batch in track(batches, "fixing the mask threshold", limit, transient=True, disable=hidden):
-                batch = trainer.strategy.batch_to_device(batch, module.device)
-                masks = module.predict_masks(batch)
-                metric.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
-        module.mask_threshold.fill_(metric.best_threshold())
-        self._threshold_from = f"{int(metric.compute()['num_samples'][0])} training samples"
-
     def _collect(self, module: "TryOnModule") -> dict[str, Any]:
         """What ``result.json`` holds."""
         masks = module.mask_iou.summary(float(module.mask_threshold))
@@ -196,28 +173,3 @@ class MaskReport(Callback):
             *(str(path) for path in (self._folder / "grid.png", self._folder / "result.json") if path.exists()),
         ]
         console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
-
-
-def build_table(result: Mapping[str, Any]) -> "Table":
-    """Lay a result out as a table: stages down, all samples and the types across.
-
-    Args:
-        result: What ``result.json`` holds.
-    """
-    from rich.table import Table
-
-    table = Table(title=f"IoU of the wearing mask, {result['num_samples']} validation samples")
-    for column in ("", "all", *CATEGORIES):
-        table.add_column(column, justify="right" if column else "left")
-    for stage, value in result["iou"].items():
-        types = [result["iou_per_type"].get(name, {}).get(stage) for name in CATEGORIES]
-        name = stage if stage == "box" else f"iteration {stage}"
-        table.add_row(name, *(_format(entry) for entry in (value, *types)))
-    types = [result["attention_iou_per_type"].get(name) for name in CATEGORIES]
-    table.add_row("attention mass", *(_format(entry) for entry in (result["attention_iou"], *types)))
-    return table
-
-
-def _format(value: float | None) -> str:
-    """Three digits, or a dash where there is nothing."""
-    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

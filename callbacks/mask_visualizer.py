@@ -1,4 +1,4 @@
-"""MaskVisualizer: a picture of what the masks do, on a fixed set of validation samples."""
+"""MaskVisualizer: an image of what the masks do, on a fixed set of validation samples."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -30,34 +30,36 @@ Sample = dict[str, Tensor]
 class MaskVisualizer(Callback):
     """Draw, after each validation, how the masks of a fixed set of validation samples come about.
 
-    The first samples of each type in the validation data are taken. The columns are the ornament, the erased person
+    The first samples of each type in the validation data are taken. The columns are the ornament, the masked person
     with the box, the mask after each iteration (with its edge at the module's ``mask_threshold`` and its IoU), the
-    attention mass (relative to its maximum, which is noted), the true mask, what the module's sampler draws in the box,
+    attention mass (relative to its maximum, which is noted), the true mask, what the sampler generates in the box,
     and the true person.
 
     It is written to ``grid.png`` in the run's folder and shown in TensorBoard as ``val/masks`` where that logs.
 
     Args:
         num_samples: How many, evenly over the four types.
-        cell_size: Pictures with shorter sides are scaled up by a whole number, to at least so many pixels.
+        cell_size: Images with shorter sides are scaled up by a whole number, to at least so many pixels.
         keep: Keep a copy of every grid, as ``grids/step-000600.png``.
-        draw_steps: Denoising steps of the drawings, at most those of the module's sampler; few, so that a validation
-            stays quick. 0 for no drawings.
+        sampling_steps: Denoising steps of the generated images, at most those of the module's sampler; few, so that a
+            validation stays quick. 0 for none.
 
     Raises:
-        ValueError: If ``num_samples`` or ``cell_size`` is less than 1, or ``draw_steps`` is negative.
+        ValueError: If ``num_samples`` or ``cell_size`` is less than 1, or ``sampling_steps`` is negative.
     """
 
-    def __init__(self, num_samples: int = 8, cell_size: int = 128, keep: bool = False, draw_steps: int = 10) -> None:
+    def __init__(
+        self, num_samples: int = 8, cell_size: int = 128, keep: bool = False, sampling_steps: int = 10
+    ) -> None:
         """Check the sizes."""
-        if draw_steps < 0:
-            raise ValueError(f"draw_steps must not be negative, got {draw_steps}; 0 is for no drawings")
+        if sampling_steps < 0:
+            raise ValueError(f"sampling_steps must not be negative, got {sampling_steps}; 0 is for none")
         if num_samples < 1 or cell_size < 1:
             raise ValueError(f"num_samples and cell_size must be at least 1, got {num_samples} and {cell_size}")
         self.num_samples = num_samples
         self.cell_size = cell_size
         self.keep = keep
-        self.draw_steps = draw_steps
+        self.sampling_steps = sampling_steps
         self._samples: list[tuple[str, Sample]] = []
         self._batches: list[TryOnBatch] = []
 
@@ -92,8 +94,8 @@ class MaskVisualizer(Callback):
         if not self._samples:
             return
         module = cast("TryOnModule", pl_module)
-        if self.draw_steps:
-            self._draw_samples(trainer, module)
+        if self.sampling_steps:
+            self._generate_samples(trainer, module)
         image = self.draw(float(module.mask_threshold))
         content = encode_png(image)
         write_file(folder / "grid.png", content)
@@ -111,45 +113,46 @@ class MaskVisualizer(Callback):
         return draw_grid([(category, self.cells(sample, threshold)) for category, sample in samples])
 
     def cells(self, sample: Sample, threshold: float) -> Mapping[str, tuple[Tensor, str]]:
-        """Pictures and notes of one sample, by the name of the column.
+        """Images and notes of one sample, by the name of the column.
 
         Args:
-            sample: ``ornament``, ``erased`` and ``person``, (3, H, W); ``box``, ``truth`` and ``attention``,
-                (1, H, W); ``masks``, (T, 1, H, W); ``drawn``, (3, H, W), if there is one; all in [0, 1].
+            sample: ``ornament``, ``masked_person`` and ``person``, (3, H, W); ``box``, ``ground_truth`` and
+                ``attention``, (1, H, W); ``masks``, (T, 1, H, W); ``generated``, (3, H, W), if there is one; all in
+                [0, 1].
             threshold: The probability above which a pixel of a mask counts.
         """
         large = {name: enlarge(tensor, self.cell_size) for name, tensor in sample.items() if name != "masks"}
-        box, truth = large["box"] > 0.5, large["truth"] > 0.5
+        box, ground_truth = large["box"] > 0.5, large["ground_truth"] > 0.5
         cells = {
             "ornament": (large["ornament"], ""),
-            "erased + box": (outline(large["erased"], box, GREEN), ""),
+            "person + box": (outline(large["masked_person"], box, GREEN), ""),
         }
         for number, mask in enumerate(sample["masks"], start=1):
-            score = iou(mask > threshold, sample["truth"] > 0.5)
+            score = iou(mask > threshold, sample["ground_truth"] > 0.5)
             mask = enlarge(mask, self.cell_size)
-            picture = outline(overlay(large["erased"], mask), mask > threshold, WHITE)
-            cells[f"mask {number}"] = picture, f"IoU {score:.2f}"
+            image = outline(overlay(large["masked_person"], mask), mask > threshold, WHITE)
+            cells[f"mask {number}"] = image, f"IoU {score:.2f}"
         peak = float(sample["attention"].max())
         mass = large["attention"] / max(peak, 1e-6)
-        cells["attention"] = overlay(large["erased"], mass), f"max {peak:.2f}"
-        cells["true mask"] = overlay(large["erased"], truth.float()), ""
-        if "drawn" in large:
-            drawn = torch.lerp(large["erased"], large["drawn"], box.float())
-            cells["try-on"] = drawn, f"{self.draw_steps} steps"
+        cells["attention"] = overlay(large["masked_person"], mass), f"max {peak:.2f}"
+        cells["true mask"] = overlay(large["masked_person"], ground_truth.float()), ""
+        if "generated" in large:
+            generated = torch.lerp(large["masked_person"], large["generated"], box.float())
+            cells["try-on"] = generated, f"{self.sampling_steps} steps"
         cells["true person"] = large["person"], ""
         return cells
 
-    def _draw_samples(self, trainer: Trainer, module: "TryOnModule") -> None:
-        """Let the module draw the samples, with its own sampler but fewer steps; the module is as validation has it."""
+    def _generate_samples(self, trainer: Trainer, module: "TryOnModule") -> None:
+        """Let the module generate the samples, with its sampler but fewer steps; the module is as validation has it."""
         sampler = copy(module.sampler)
-        sampler.num_steps = min(self.draw_steps, sampler.num_steps)
+        sampler.num_steps = min(self.sampling_steps, sampler.num_steps)
         with torch.no_grad(), trainer.precision_plugin.val_step_context():
-            images = [image for batch in self._batches for image in module.draw(batch, sampler)["image"]]
+            images = [image for batch in self._batches for image in module.generate(batch, sampler)["image"]]
         for (_, sample), image in zip(self._samples, images, strict=True):
-            sample["drawn"] = ((image + 1) / 2).float().cpu()
+            sample["generated"] = ((image + 1) / 2).float().cpu()
 
     def _quota(self, category: str) -> int:
-        """How many samples of a type are drawn."""
+        """How many samples of a type are generated."""
         share, rest = divmod(self.num_samples, len(CATEGORIES))
         return share + (CATEGORIES.index(category) < rest)
 
@@ -158,10 +161,10 @@ def _sample(outputs: Mapping[str, Tensor], batch: TryOnBatch, index: int) -> Sam
     """One sample of a batch and of the validation step's outputs, on the CPU and in [0, 1]."""
     tensors = {
         "ornament": (batch["ornament_image"][index] + 1) / 2,
-        "erased": (outputs["erased_image"][index] + 1) / 2,
+        "masked_person": (outputs["masked_person_image"][index] + 1) / 2,
         "person": (batch["person_image"][index] + 1) / 2,
         "box": batch["box_mask"][index],
-        "truth": batch["wearing_mask"][index],
+        "ground_truth": batch["wearing_mask"][index],
         "masks": outputs["mask_predictions"][:, index],
         "attention": outputs["attention_mask"][index],
     }

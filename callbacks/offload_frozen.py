@@ -16,8 +16,8 @@ class OffloadFrozen(Callback):
 
     Each of their layers is copied to the GPU when it computes, and the copy is dropped after it. Stable Diffusion's
     autoencoder and CLIP ViT-L/14 leave 1.5 GB free in float32 and 0.8 GB in bfloat16, and are copied in each step that
-    encodes images. It is meant for trainings on latents of ``data latents``: they need the encoders to draw
-    pictures only.
+    encodes images. It is meant for trainings on latents of ``data latents``: they need the encoders to generate
+    images only.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""PredictionWriter: what ``predict`` draws, as files."""
+"""PredictionWriter: what ``predict`` generates, as files."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ LONGEST_NAME = 120
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Write what ``predict`` draws: ``images/KEY.png``, ``masks/KEY.png`` and one line of ``results.jsonl`` a sample.
+    """Write what ``predict`` generates: ``images/KEY.png``, ``masks/KEY.png`` and a line of ``results.jsonl`` a sample.
 
     A run that is resumed in the same folder leaves out the samples whose files are there. Any number of processes can
     write; each notes its samples in a file of its own, and the first one puts them together at the end. The images
-    are the windows as they were drawn, not pasted back into the photographs.
+    are the crops as they were generated, not pasted back into the photographs.
 
     Args:
         folder: Where the files go; null for ``predictions`` in the run's folder.
@@ -56,7 +56,7 @@ class PredictionWriter(BasePredictionWriter):
         fault = trainer.strategy.broadcast(fault)
         if fault:
             raise ValueError(fault)
-        module.keys_done = set(read_results(self._folder))
+        module.completed_keys = set(read_results(self._folder))
         trainer.strategy.barrier("predictions are read")
 
     def write_on_batch_end(
@@ -83,7 +83,7 @@ class PredictionWriter(BasePredictionWriter):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the lines of all processes together, sorted by key."""
-        cast("TryOnModule", pl_module).keys_done = set()
+        cast("TryOnModule", pl_module).completed_keys = set()
         trainer.strategy.barrier("predictions are written")
         if trainer.is_global_zero:
             results = read_results(self._folder)

@@ -1,4 +1,4 @@
-"""Strips: what a test drew for a sample, as pictures side by side in one file."""
+"""Strips: what a test generated for a sample, as images side by side in one file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,43 +14,43 @@ from callbacks.grid import GREEN, draw_grid, enlarge, outline
 from ornament_lit.batch import TryOnBatch, input_mask
 from ornament_lit.imaging.crops import tensor_to_image
 from ornament_lit.imaging.writing import encode_png
-from ornament_lit.metrics import DrawnBatch
+from ornament_lit.metrics import GeneratedBatch
 from ornament_lit.utils.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Strip = list[Tensor]
-"""Pictures of a sample, (3, h, h) in [0, 1], with the names of :func:`columns_of`."""
+"""Images of a sample, (3, h, h) in [0, 1], with the names of :func:`columns_of`."""
 
-COLUMNS = ("ornament", "erased + box", "try-on", "truth")
+COLUMNS = ("ornament", "person + box", "try-on", "ground truth")
 WRONG = ("wrong ornament", "its try-on")
 SMALLEST, LARGEST = 128, 256
 
 
 def columns_of(count: int) -> tuple[str, ...]:
-    """Names of the pictures of a strip: of all, with a wrong reference two more, with a correspondence four more."""
+    """Names of the images of a strip: of all, with a wrong reference two more, with a correspondence four more."""
     wrong = WRONG if count in (len(COLUMNS) + len(WRONG), len(COLUMNS) + len(WRONG) + len(VIEWS)) else ()
     views = VIEWS if count >= len(COLUMNS) + len(VIEWS) else ()
     return (*COLUMNS, *wrong, *views)
 
 
-def strips_of(batch: TryOnBatch, drawn: DrawnBatch) -> list[Strip]:
-    """Lay out what was drawn for each sample of a batch.
+def strips_of(batch: TryOnBatch, generated: GeneratedBatch) -> list[Strip]:
+    """Lay out what was generated for each sample of a batch.
 
     Args:
         batch: Of the test data.
-        drawn: What was drawn for it.
+        generated: What was generated for it.
     """
     erased = batch["person_image"] * (1 - input_mask(batch))
-    pictures = [batch["ornament_image"], erased, drawn["drawn_image"], batch["person_image"]]
-    if "wrong_reference" in drawn:
-        pictures += [batch["other_ornament"]["ornament_image"], drawn["wrong_reference"]["drawn_image"]]
-    if "drawn_correspondence" in drawn:
-        mask = drawn["mask_predictions"][-1] if len(drawn["mask_predictions"]) else drawn["box_mask"]
-        points, ornament, where = drawn["drawn_correspondence"], batch["ornament_image"], batch["ornament_mask"]
-        pictures += correspondence_views(points, mask.float(), ornament, where)
-    strips = [[_sized((picture[row] + 1) / 2) for picture in pictures] for row in range(len(batch["key"]))]
+    images = [batch["ornament_image"], erased, generated["generated_image"], batch["person_image"]]
+    if "wrong_reference" in generated:
+        images += [batch["other_ornament"]["ornament_image"], generated["wrong_reference"]["generated_image"]]
+    if "generated_correspondence" in generated:
+        mask = generated["mask_predictions"][-1] if len(generated["mask_predictions"]) else generated["box_mask"]
+        points, ornament, where = generated["generated_correspondence"], batch["ornament_image"], batch["ornament_mask"]
+        images += correspondence_views(points, mask.float(), ornament, where)
+    strips = [[_sized((image[row] + 1) / 2) for image in images] for row in range(len(batch["key"]))]
     for strip, box in zip(strips, batch["box_mask"], strict=True):
         strip[1] = outline(strip[1], _sized(box) > 0.5, GREEN)
     return strips
@@ -65,15 +65,15 @@ def read_strip(path: Path) -> Strip:
     """Read a strip."""
     with Image.open(path) as image:
         pixels = torch.frombuffer(bytearray(image.convert("RGB").tobytes()), dtype=torch.uint8)
-        picture = pixels.view(image.height, image.width, 3).permute(2, 0, 1) / 255
-    return list(picture.split(picture.shape[1], dim=2))
+        strip = pixels.view(image.height, image.width, 3).permute(2, 0, 1) / 255
+    return list(strip.split(strip.shape[1], dim=2))
 
 
 def draw_strips(rows: "Sequence[tuple[str, str, Strip]]") -> Image.Image:
     """Draw strips below each other, with the names of the columns above.
 
     Args:
-        rows: Name, shown at the left, a note on the drawing, and the strip of each.
+        rows: Name, shown at the left, a note on the generated image, and the strip of each.
     """
     notes = [{"try-on": note} for _, note, _ in rows]
     cells = [
@@ -84,7 +84,7 @@ def draw_strips(rows: "Sequence[tuple[str, str, Strip]]") -> Image.Image:
 
 
 def draw_unpicked(strips: "Sequence[tuple[str, Strip]]") -> Image.Image:
-    """Draw the first four pictures of strips in two halves side by side.
+    """Lay out the first four images of strips in two halves side by side.
 
     Args:
         strips: Name, shown at the left, and strip of each; at least one.
@@ -100,9 +100,9 @@ def draw_unpicked(strips: "Sequence[tuple[str, Strip]]") -> Image.Image:
     return table
 
 
-def _sized(picture: Tensor) -> Tensor:
-    """A picture on the CPU, enlarged or shrunk to a size that is good to look at."""
-    picture = picture.detach().float().cpu()
-    if picture.shape[-1] > LARGEST:
-        return F.interpolate(picture[None], size=(LARGEST, LARGEST), mode="area")[0]
-    return enlarge(picture, SMALLEST)
+def _sized(image: Tensor) -> Tensor:
+    """An image on the CPU, enlarged or shrunk to a size that is good to look at."""
+    image = image.detach().float().cpu()
+    if image.shape[-1] > LARGEST:
+        return F.interpolate(image[None], size=(LARGEST, LARGEST), mode="area")[0]
+    return enlarge(image, SMALLEST)

@@ -24,7 +24,7 @@ from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache, default_folder
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.storage.retry import Retries
-from datamodules.storage.sample_errors import FaultCounter, FaultReport
+from datamodules.storage.sample_errors import SampleErrorCounter, SampleErrorReport
 from datamodules.storage.shard_paths import resolve_shards
 
 logger = logging.getLogger(__name__)
@@ -58,24 +58,24 @@ class OrnamentDataModule(LightningDataModule):
         crop_factor: Side of the square that is cut out around the coarse box, over the box's longer side.
         horizontal_flip: Mirror half of the training samples, ornament and person together.
         recolour: Share of the training samples, in [0, 1], whose ornament gets another hue and tint, the same in its
-            own picture and where it is worn, so that its colour can be told from the reference alone.
-        warped_pairs: Share of the training samples, in [0, 1], whose ornament is cut out of its picture, warped and
+            own image and where it is worn, so that its colour can be told from the reference alone.
+        warped_pairs: Share of the training samples, in [0, 1], whose ornament is cut out of its image, warped and
             pasted onto another person of its type and shard, so that it is known exactly which point of the
-            ornament's picture is seen where.
+            ornament's image is seen where.
         warped_pairs_epochs: Epochs within which that share falls to 0, in a straight line; null to keep it.
         input_mask: What is erased from the person and given to the model, in training and evaluation: the coarse
             ``box``, the ``oriented_box`` of the metadata, as coarse, or the tightest one where they have none, or, for
             studies, the ``convex_hull`` or the true ``wearing_mask``.
-        reference_rotation: The ornament's pictures are turned by up to so many degrees, either way, in training and
+        reference_rotation: The ornament's images are turned by up to so many degrees, either way, in training and
             evaluation.
-        reference_scale: Least and greatest factor of the ornament's size in its window, in training and evaluation.
+        reference_scale: Least and greatest factor of the ornament's size in its crop, in training and evaluation.
         other_ornaments: How many other ornaments of its type come with each test sample, to be drawn as wrong
             references: 1, or more for metrics of retrieval (see ``retrieval_references`` of the report).
         rotation: Training persons are turned by up to so many degrees, either way, and their box with them: it is the
             coarse box around the turned wearing mask, and around the turned oriented box where there is one.
-        correspondence: Add which point of the ornament's picture each pixel of the person shows, ``correspondence``:
+        correspondence: Add which point of the ornament's image each pixel of the person shows, ``correspondence``:
             from shards of ``data render`` and ``data correspondence``; not known in samples without.
-        wide_view: Add a wider view of the person, ``wide_view``, whose window has so many times the side, at the same
+        wide_view: Add a wider view of the person, ``wide_view``, whose crop has so many times the side, at the same
             resolution; null for none.
         detail: Add the ornament at so many times the resolution, ``ornament_detail``; 1 for none.
         whole_photographs: Hand the persons' whole photographs to the test, for metrics of the region ``full``.
@@ -158,7 +158,7 @@ class OrnamentDataModule(LightningDataModule):
             raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
         if warped_pairs and precomputed == "require":
             raise ValueError(
-                f"warped_pairs makes new pictures, of which there are no latents, got warped_pairs={warped_pairs} and "
+                f"warped_pairs makes new images, of which there are no latents, got warped_pairs={warped_pairs} and "
                 "precomputed=require; set one of them to 0 or to auto"
             )
         self.train_shards = train_shards
@@ -214,7 +214,7 @@ class OrnamentDataModule(LightningDataModule):
                 plan.samples,
             )
         self._check_ranks(plan.catalogue)
-        faults, transform = FaultCounter(self.num_workers, self.strict), self._training_transform()
+        faults, transform = SampleErrorCounter(self.num_workers, self.strict), self._training_transform()
 
         def epoch_data(epoch: int) -> TripletDataset:
             order, share = plan.order(epoch), self.pairs.share_in(epoch)
@@ -317,7 +317,7 @@ class OrnamentDataModule(LightningDataModule):
     ) -> TripletLoader:
         catalogue, process = self._catalogue(shards, name), self._process()
         order = evaluation_order(catalogue, self.order.seed, chances)
-        faults = FaultCounter(self.num_workers, self.strict)
+        faults = SampleErrorCounter(self.num_workers, self.strict)
         transform = replace(self.transform(augment=False), whole=self.whole_photographs and name == "test")
         data = kind(catalogue, order, transform, faults, self.cache, self.order.seed)
         batches = -(-len(data) // (self.val_batch_size * process.world_size))
@@ -327,11 +327,11 @@ class OrnamentDataModule(LightningDataModule):
         """List the samples of shards, and report once what is wrong with those that were walked."""
         specification = repr(shards)
         if specification not in self._catalogues:
-            faults = FaultCounter(strict=self.strict)
+            faults = SampleErrorCounter(strict=self.strict)
             found = resolve_shards(shards)
             catalogue = open_catalogue(found, faults.record, self.cache.timeout, self.cache.retries)
             report = faults.report()
-            skipped = FaultReport(len(catalogue), report.bad, report.first)
+            skipped = SampleErrorReport(len(catalogue), report.bad, report.first)
             if len(catalogue) == 0:
                 raise ValueError(f"{name} data must have at least one sample, got none in {shards}: {skipped}")
             if skipped.bad:
@@ -387,7 +387,7 @@ def _check_person(rotation: float, wide_view: float | None) -> None:
     if not 0.0 <= rotation <= 180.0:
         raise ValueError(f"rotation must be degrees in [0, 180], got {rotation}")
     if wide_view is not None and not 1.0 <= wide_view < math.inf:
-        raise ValueError(f"wide_view must be at least 1, so that it holds the person's window, got {wide_view}")
+        raise ValueError(f"wide_view must be at least 1, so that it holds the person's crop, got {wide_view}")
 
 
 def _check_geometry(box_growth: tuple[float, float], crop_factor: float) -> None:

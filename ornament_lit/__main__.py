@@ -33,12 +33,12 @@ TRAINER_COMMANDS = {
     "fit": "train: --config configs/quickstart.yaml",
     "validate": "measure a checkpoint on the validation data: --config ... --ckpt_path ...",
     "test": "measure a checkpoint on the test data: --config ... --ckpt_path ...",
-    "predict": "draw the test data with a checkpoint: --config ... --ckpt_path ...",
+    "predict": "generate images of the test data with a checkpoint: --config ... --ckpt_path ...",
 }
 COMMANDS: dict[str, Command] = {
     "try-on": Command(
         "ornament_lit.cli.commands.try_on:try_on",
-        "draw a person wearing an ornament: --checkpoint ... --ornament ... --person ... --box ... --output ...",
+        "generate a person wearing an ornament: --checkpoint ... --ornament ... --person ... --box ... --output ...",
         parsed=False,
     ),
     "export": Command(

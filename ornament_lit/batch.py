@@ -11,17 +11,17 @@ from torch import Tensor
 
 
 class EncodedImages(TypedDict, total=False):
-    """What the frozen encoders make of a batch's pictures: (B, c, h, w) latents of c channels, (B, L, F) features.
+    """What the frozen encoders make of a batch's images: (B, c, h, w) latents of c channels, (B, L, F) features.
 
     Attributes:
         person_latents: Of ``person_image``, (B, c, h, w).
-        erased_latents: Of ``person_image`` with the box erased to mid grey, (B, c, h, w).
+        masked_person_latents: Of ``person_image`` with the box erased to mid grey, (B, c, h, w).
         ornament_latents: Of ``ornament_image``, (B, c, h, w).
         image_features: Of ``ornament_image``, (B, L, F), as ``ImageEncoder.extract`` returns them.
     """
 
     person_latents: Tensor
-    erased_latents: Tensor
+    masked_person_latents: Tensor
     ornament_latents: Tensor
     image_features: Tensor
 
@@ -30,7 +30,7 @@ class OtherOrnament(TypedDict):
     """An ornament that the person does not wear.
 
     Attributes:
-        ornament_image: Its picture, (B, 3, H, W) in [-1, 1].
+        ornament_image: Its image, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where it is in ``ornament_image``, (B, 1, H, W) in [0, 1].
         key: Name of the sample that it is from.
         ornament_detail: The same at a higher resolution.
@@ -43,7 +43,7 @@ class OtherOrnament(TypedDict):
 
 
 class Correspondence(TypedDict):
-    """Which point of the ornament's picture each pixel of the person shows.
+    """Which point of the ornament's image each pixel of the person shows.
 
     Attributes:
         uv: x and y in ``ornament_image``, (B, 2, H, W), from -1 at its left and upper border to 1 at the others, as
@@ -64,10 +64,10 @@ class WideView(TypedDict):
     """A wider view of the person, whose arm or neck tells the pose.
 
     Attributes:
-        image: The person around the window of ``person_image``, (B, 3, h, w) in [-1, 1]; mid grey outside of the
+        image: The person around the crop of ``person_image``, (B, 3, h, w) in [-1, 1]; mid grey outside of the
             photograph. The box is not erased yet.
         box_mask: The box in it, (B, 1, h, w).
-        factor: Side of the wider window over that of ``person_image``, (B,).
+        factor: Side of the wider crop over that of ``person_image``, (B,).
     """
 
     image: Tensor
@@ -76,10 +76,10 @@ class WideView(TypedDict):
 
 
 class OrnamentDetail(TypedDict):
-    """The ornament's picture at a higher resolution than the networks look at, for a warp to sample.
+    """The ornament's image at a higher resolution than the networks look at, for a warp to sample.
 
     Attributes:
-        image: The same window as ``ornament_image``, (B, 3, k H, k W) in [-1, 1].
+        image: The same crop as ``ornament_image``, (B, 3, k H, k W) in [-1, 1].
         mask: The same as ``ornament_mask``, (B, 1, k H, k W) in [0, 1].
     """
 
@@ -91,7 +91,7 @@ class TryOnBatch(TypedDict):
     """A batch of triplets, cropped around the box and resized.
 
     Attributes:
-        ornament_image: Reference picture of the ornament, (B, 3, H, W) in [-1, 1].
+        ornament_image: Reference image of the ornament, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where the ornament is in ``ornament_image``, (B, 1, H, W) in [0, 1].
         person_image: The person wearing the ornament, (B, 3, H, W) in [-1, 1].
         wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
@@ -101,15 +101,15 @@ class TryOnBatch(TypedDict):
         key: Unique name of each sample.
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
             it, so that they depend on neither batch size, rank, worker nor global random state.
-        encoded: What is known of the pictures' encodings beforehand; the rest is computed when it is needed.
+        encoded: What is known of the images' encodings beforehand; the rest is computed when it is needed.
         input_mask: What is erased and given to the model instead of the box, because it is known better, (B, 1, H, W)
             in [0, 1]: such as the turned rectangle of an oriented box, whose ``box_mask`` is the upright box around
             it. Absent for the box.
         components: Number of parts of each ornament, (B,) integers; -1 where it is not known.
-        other_ornament: For each sample the ornament of another one of its type, to be drawn as a wrong reference.
+        other_ornament: For each sample the ornament of another one of its type, to be generated as a wrong reference.
         other_ornaments: More of them, all of the sample's type; the first is ``other_ornament`` and not among them.
         photograph: The whole photographs of the persons, B tensors (3, height, width) of uint8.
-        window: Where ``person_image`` is in it, (B, 3) integers: left, top and size of the square in pixels.
+        crop: Where ``person_image`` is in it, (B, 3) integers: left, top and size of the square in pixels.
         box: The box in it, (B, 4): x0, y0, x1, y1 in pixels.
         correspondence: Where each worn pixel is in ``ornament_image``.
         wide_view: A wider view of the person.
@@ -130,7 +130,7 @@ class TryOnBatch(TypedDict):
     other_ornament: NotRequired[OtherOrnament]
     other_ornaments: NotRequired[list[OtherOrnament]]
     photograph: NotRequired[list[Tensor]]
-    window: NotRequired[Tensor]
+    crop: NotRequired[Tensor]
     box: NotRequired[Tensor]
     correspondence: NotRequired[Correspondence]
     wide_view: NotRequired[WideView]
@@ -190,7 +190,7 @@ def select_rows(batch: TryOnBatch, rows: Sequence[int]) -> TryOnBatch:
     return cast("TryOnBatch", {name: select(value) for name, value in batch.items()})
 
 
-LATENTS = ("person_latents", "erased_latents", "ornament_latents")
+LATENTS = ("person_latents", "masked_person_latents", "ornament_latents")
 IMAGES = ("ornament_image", "person_image")
 MASKS = ("ornament_mask", "wearing_mask", "box_mask")
 

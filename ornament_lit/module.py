@@ -1,6 +1,6 @@
 """TryOnModule: composes the parts of the method into training, validation, test and prediction steps.
 
-Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, T mask iterations.
+Shape legend: B batch, H, W image size, c latent channels, h, w latent size, T mask iterations.
 """
 
 from dataclasses import replace
@@ -36,16 +36,16 @@ from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
 from ornament_lit.models.reference_nets import ReferenceNet
 from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.warps import Warp
-from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_ground_truth, warp_inputs
 from ornament_lit.utils.frozen import drop_frozen, restore_frozen
 from ornament_lit.utils.learning_rates import LearningRateSchedule, build_scheduler, keep_options
 
 
-class Seen(NamedTuple):
-    """What the networks saw and said of a batch.
+class StepOutput(NamedTuple):
+    """What the networks were told and said in a step, beside the losses.
 
     Attributes:
-        conditioning: Encoded pictures and masks.
+        conditioning: Encoded images and masks.
         refinement: Mask of every iteration and reference features.
         attention_mask: M~, (B, 1, H, W) in [0, 1].
         warp_terms: Terms of the warp's loss, without gradients; none where no warp trains.
@@ -61,12 +61,12 @@ class TryOnModule(LightningModule):
     """Ornament virtual try-on after "Shining Yourself" (CVPR 2025): L = L1 + lambda1 L2 + lambda2 L3.
 
     Args:
-        autoencoder: Between pictures and latents.
+        autoencoder: Between images and latents.
         image_encoder: Tokens of the ornament for the cross-attention.
         denoiser: The UNet that is trained to denoise.
         noise_scheduler: A scheduler of diffusers with ``add_noise``; its ``prediction_type`` is what the denoiser
             predicts.
-        reference_net: Features of ornament and erased person.
+        reference_net: Features of ornament and masked person.
         mask_head: Refines the box to the wearing mask.
         attention_loss: Constraint on the denoiser's attention.
         optimizer: Optimizer of all trained parameters.
@@ -74,11 +74,11 @@ class TryOnModule(LightningModule):
             the trainer's length, or a scheduler of torch, stepped once a training step; null for a constant rate.
         mask_loss_weight: lambda1 at the beginning; `LossWeightDecay` lowers it.
         attention_loss_weight: lambda2 at the beginning; `LossWeightDecay` lowers it.
-        sampler: How pictures are drawn; null for 30 steps of the noise scheduler's own kind without guidance.
+        sampler: How images are generated; null for 30 steps of the noise scheduler's own kind without guidance.
         diffusion_loss: What the denoiser learns from, and how its errors count; null for the paper's plain mean.
-        neutral_background: The networks see the ornament on mid grey, whatever is around it in its picture: the picture
+        neutral_background: The networks see the ornament on mid grey, whatever is around it in its image: the image
             times its mask.
-        warp: Says in one look where each pixel of the worn ornament comes from in its picture; null for none, as in the
+        warp: Says in one look where each pixel of the worn ornament comes from in its image; null for none, as in the
             paper.
         warp_loss: What the warp is taught; null for the defaults.
         warp_loss_weight: Weight of the warp's loss; 0 freezes the warp.
@@ -130,8 +130,8 @@ class TryOnModule(LightningModule):
             self.initial_loss_weights["warp"] = warp_loss_weight
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
-        self.crops: dict[str, float] = {}
-        self.keys_done: set[str] = set()
+        self.crop_settings: dict[str, float] = {}
+        self.completed_keys: set[str] = set()
         self.mask_iou = MaskIoU(mask_head.num_iterations + self.model.warp.num_predictions)
         self.mean_losses = MeanLosses(tuple(self.initial_loss_weights))
         self.register_buffer("mask_threshold", torch.tensor(0.5))
@@ -154,7 +154,7 @@ class TryOnModule(LightningModule):
             self.strict_loading = False
 
     def setup(self, stage: str) -> None:
-        """Note how pictures are cropped for training, and check encodings computed beforehand, if it uses any.
+        """Note how images are cropped for training, and check encodings computed beforehand, if it uses any.
 
         A data module tells of its crops by the attributes ``resolution``, ``crop_factor``, ``wide_view`` and
         ``detail``, which go into the checkpoints, and of encodings, which must be of this module's encoders, by
@@ -174,12 +174,14 @@ class TryOnModule(LightningModule):
             self.model.autoencoder.check_resolution(resolution)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
-            crops = {name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")}
-            self.crops = {name: value for name, value in crops.items() if value is not None}
+            crop_settings = {
+                name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")
+            }
+            self.crop_settings = {name: value for name, value in crop_settings.items() if value is not None}
             parts = {"autoencoder": self.model.autoencoder, "image_encoder": self.model.image_encoder}
             check_fingerprints(getattr(data, "encoders", {}), parts)
 
-    def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], Seen]:
+    def losses(self, batch: TryOnBatch) -> tuple[dict[str, Tensor], StepOutput]:
         """Compute the losses of a batch: L1, L2 and L3 of the paper, and that of a warp that trains.
 
         Args:
@@ -194,7 +196,8 @@ class TryOnModule(LightningModule):
         """
         check_batch(batch)
         model, wearing_mask = self.model, batch["wearing_mask"]
-        conditioning = self._conditioning(batch)
+        ask_warp = model.denoiser.warp_condition or not self.training  # nobody else looks at what it says
+        conditioning = model.encode(batch, ask_warp, self.diffusion_loss.true_share(batch, self.training))
         target = model.encode_target(batch)
         noisy = self.diffusion_loss.add_noise(self.noise_scheduler, target, batch["sample_seed"], self.training)
         refinement = model.refine(replace(conditioning, denoised=noisy.denoised), self.steps_taken)
@@ -203,33 +206,26 @@ class TryOnModule(LightningModule):
             noisy.latents, noisy.timesteps, conditioning, refinement, noisy.keep_condition, self.mass_layers, points
         )
         unknown = model.denoiser.known.unknown(conditioning.box_mask)
-        matched = matched_of(batch, points, output, noisy)
-        attention, attention_mask = self.attention_loss(
-            output.mass, noisy.where_kept(noisy.repeat(wearing_mask)), matched
-        )
+        worn, matched = noisy.where_kept(noisy.repeat(wearing_mask)), matched_of(batch, points, output, noisy)
+        attention, attention_mask = self.attention_loss(output.mass, worn, matched)
         losses = {
             "noise": self.diffusion_loss(output.prediction, noisy, wearing_mask, unknown),
             "mask": model.mask_head.loss(refinement, wearing_mask),
             "attention": attention,
         }
-        terms: dict[str, Tensor] = {}
+        warp_terms: dict[str, Tensor] = {}
         if "warp" in self.initial_loss_weights:
-            losses["warp"], terms = self.warp_loss(model.warp.training_pass(warp_inputs(batch), warp_truth(batch)))
-        return losses, Seen(conditioning, refinement, attention_mask, terms)
-
-    def _conditioning(self, batch: TryOnBatch) -> Conditioning:
-        """What the networks are told: training asks the warp only where the denoiser looks at what it says."""
-        ask_warp = self.model.denoiser.warp_condition or not self.training
-        true_share = self.diffusion_loss.true_share(batch, self.training) if ask_warp else 0.0
-        return self.model.encode(batch, ask_warp, true_share)
+            warped = model.warp.training_pass(warp_inputs(batch), warp_ground_truth(batch))
+            losses["warp"], warp_terms = self.warp_loss(warped)
+        return losses, StepOutput(conditioning, refinement, attention_mask, warp_terms)
 
     def training_step(self, batch: TryOnBatch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the losses."""
-        losses, seen = self.losses(batch)
+        losses, output = self.losses(batch)
         loss = torch.stack([self.loss_weights[name] * value for name, value in losses.items()]).sum()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["key"]))
         values = {f"train/loss_{name}": value.detach() for name, value in losses.items()}
-        values |= {f"train/warp_{name}": value for name, value in seen.warp_terms.items()}
+        values |= {f"train/warp_{name}": value for name, value in output.warp_terms.items()}
         self.log_dict(values, batch_size=len(batch["key"]))
         return loss
 
@@ -241,26 +237,23 @@ class TryOnModule(LightningModule):
             batch_idx: Position of the batch.
 
         Returns:
-            ``loss`` at the initial weights, ``erased_image`` (B, 3, H, W) in [-1, 1], ``mask_predictions``
+            ``loss`` at the initial weights, ``masked_person_image`` (B, 3, H, W) in [-1, 1], ``mask_predictions``
             (T, B, 1, H, W) and ``attention_mask`` (B, 1, H, W) in [0, 1].
         """
-        return self._evaluation_step("val", batch)
-
-    def test_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
-        """Do what the validation step does, on the test data."""
-        return self._evaluation_step("test", batch)
-
-    def _evaluation_step(self, stage: str, batch: TryOnBatch) -> dict[str, Any]:
-        losses, seen = self.losses(batch)
+        losses, output = self.losses(batch)
         self.mean_losses.update(losses, len(batch["key"]))
-        masks = predicted_masks(seen.conditioning, seen.refinement, like=batch["wearing_mask"])
+        masks = predicted_masks(output.conditioning, output.refinement, like=batch["wearing_mask"])
         self.mask_iou.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
         return {
             "loss": sum(self.initial_loss_weights[name] * value for name, value in losses.items()),
-            "erased_image": seen.conditioning.erased_image,
+            "masked_person_image": output.conditioning.masked_person_image,
             "mask_predictions": masks,
-            "attention_mask": seen.attention_mask,
+            "attention_mask": output.attention_mask,
         }
+
+    def test_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
+        """Do what the validation step does, on the test data."""
+        return self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log the losses, and the masks' IoU of the box and of every iteration."""
@@ -281,19 +274,19 @@ class TryOnModule(LightningModule):
 
     @torch.no_grad()
     def predict_masks(self, batch: TryOnBatch) -> Tensor:
-        """Predict the wearing masks from ornament, erased person and box.
+        """Predict the wearing masks from ornament, masked person and box.
 
         Args:
             batch: See :class:`TryOnBatch`; the wearing mask serves for its size only.
 
         Returns:
-            M_hat^1 ... M_hat^T at the size of the pictures, (T, B, 1, H, W) in [0, 1].
+            M_hat^1 ... M_hat^T at the size of the images, (T, B, 1, H, W) in [0, 1].
         """
         conditioning = self.model.encode(batch)
         return predicted_masks(conditioning, self.model.refine(conditioning, self.steps_taken), like=batch["box_mask"])
 
     def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, Any]:
-        """Draw the person wearing the ornament.
+        """Generate the person wearing the ornament.
 
         Args:
             batch: See :class:`TryOnBatch`; of the person, only what lies outside the box is used.
@@ -302,17 +295,17 @@ class TryOnModule(LightningModule):
         Returns:
             ``key``, ``image`` (B, 3, H, W) in [-1, 1], and ``mask`` (B, 1, H, W) in [0, 1], the mask of the last
             iteration or the box, and ``mask_predictions`` (T, B, 1, H, W), those of all iterations. Samples in
-            ``keys_done`` are left out.
+            ``completed_keys`` are left out.
         """
-        rows = [row for row, key in enumerate(batch["key"]) if key not in self.keys_done]
+        rows = [row for row, key in enumerate(batch["key"]) if key not in self.completed_keys]
         if not rows:
             images, masks = batch["person_image"][:0], batch["box_mask"][:0]
             return {"key": [], "image": images, "mask": masks, "mask_predictions": masks[None]}
-        return self.draw(select_rows(batch, rows) if len(rows) < len(batch["key"]) else batch)
+        return self.generate(select_rows(batch, rows) if len(rows) < len(batch["key"]) else batch)
 
     @torch.no_grad()
-    def draw(self, batch: TryOnBatch, sampler: Sampler | None = None) -> dict[str, Any]:
-        """Draw the person wearing the ornament.
+    def generate(self, batch: TryOnBatch, sampler: Sampler | None = None) -> dict[str, Any]:
+        """Generate the person wearing the ornament.
 
         Args:
             batch: See :meth:`predict_step`.
@@ -323,10 +316,10 @@ class TryOnModule(LightningModule):
         """
         sampler = sampler or self.sampler
         conditioning = self.model.encode(batch)
-        drawing = sampler(self.model, self.noise_scheduler, conditioning, batch["sample_seed"], self.steps_taken)
-        masks = predicted_masks(conditioning, drawing.refinements[-1], like=batch["box_mask"])
+        generated = sampler(self.model, self.noise_scheduler, conditioning, batch["sample_seed"], self.steps_taken)
+        masks = predicted_masks(conditioning, generated.refinements[-1], like=batch["box_mask"])
         mask = masks[-1] if len(masks) else batch["box_mask"]
-        image = self.model.decode(drawing.latents)
+        image = self.model.decode(generated.latents)
         output = {"key": batch["key"], "image": image, "mask": mask, "mask_predictions": masks}
         said = {} if conditioning.warp is None else {"correspondence": conditioning.warp.uv, "warp": conditioning.warp}
         return output | said
@@ -392,7 +385,7 @@ class TryOnModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave frozen parts out of the checkpoint: they come from their own files."""
         checkpoint["state_dict"] = drop_frozen(self, checkpoint["state_dict"])
-        checkpoint["crops"] = self.crops
+        checkpoint["crop_settings"] = self.crop_settings
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take frozen parts from this module; steps taken and crops, from the checkpoint."""
@@ -402,4 +395,4 @@ class TryOnModule(LightningModule):
             assert self.trainer.ckpt_path is not None
             check_weights(self, self.trainer.ckpt_path)
         self.steps_taken = checkpoint["global_step"]
-        self.crops = {**checkpoint.get("crops", {}), **self.crops}
+        self.crop_settings = {**checkpoint.get("crop_settings", {}), **self.crop_settings}

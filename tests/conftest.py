@@ -40,7 +40,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.fixture
 def draw_entries() -> Callable[..., Entries]:
-    """Entries of one sample: a filled ellipse that is worn in the box (12, 16, 36, 32) of a 48-pixel picture."""
+    """Entries of one sample: a filled ellipse that is worn in the box (12, 16, 36, 32) of a 48-pixel image."""
     from PIL import Image, ImageDraw
 
     def draw(index: int = 0, size: int = 48, **replaced: bytes | None) -> Entries:

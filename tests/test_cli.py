@@ -116,6 +116,12 @@ MISTAKES = [
     (["--data.box_growth=[.nan,0.1]"], ["data.box_growth must be a finite number, got nan"]),
     (["--data.val_shards=null"], ["data.val_shards must have a value, got null"]),
     (["--model.optimizer=antigravity.X"], ["'antigravity.X' may not be imported", "ORNAMENT_LIT_PLUGINS"]),
+    (["--model.worn_weight=3"], ["model.worn_weight is called model.diffusion_loss.foreground_weight now\n"]),
+    (["--model.sampler=ornament_lit.sampling.Sampler"], ["is called ornament_lit.diffusion.sampler.Sampler now\n"]),
+    (
+        ["--trainer.callbacks+=MaskVisualizer", "--trainer.callbacks.draw_steps=1"],
+        ["MaskVisualizer.sampling_steps now\n"],
+    ),
 ]
 LATE_MISTAKES = [
     (["--model.mask_head=NopeHead"], ["model.mask_head", "'NopeHead'", "known: BoxMaskHead, PoseAwareMaskHead"]),
@@ -170,6 +176,8 @@ MISTAKES_IN_YAML = [
     ("model: {mask_loss_weight: .inf}", ["model.mask_loss_weight must be a finite number, got inf"]),
     ("model: [1", ["mistake.yaml, line 1", "not YAML"]),
     ("- 1", ["mistake.yaml", "expected keys and values", "[1]"]),
+    ("model: {noise_draws: 2}", ["model.noise_draws is called model.diffusion_loss.num_noise_samples now\n"]),
+    ("trainer: {callbacks: [{class_path: DrawingReport}]}", ["DrawingReport is called EvaluationReport now\n"]),
 ]
 
 
@@ -297,7 +305,7 @@ def test_checkpoint_of_another_model(run_folder: Path, tiny: list[str], capsys: 
     words = [f"--ckpt_path={run_folder}/checkpoints/last.ckpt", "--model.mask_head=BoxMaskHead"]
     message = complaint(capsys, ["validate", *tiny, *words])
     assert "the checkpoint is of another model" in message
-    assert "unexpected (mask_head." in message
+    assert "unexpected (model.mask_head." in message
 
 
 METRICS = """
@@ -335,7 +343,7 @@ def test_test_draws_and_writes_a_report_with_the_metrics_of_a_file(
         "clip_i_reference_gap",
     ]
     assert report.protocol["checkpoint"]["weights"] == "raw" and report.protocol["checkpoint"]["step"] == 2
-    assert report.protocol["data"]["n"] == 6 and report.protocol["drawing"]["num_steps"] == 2
+    assert report.protocol["data"]["n"] == 6 and report.protocol["sampling"]["num_steps"] == 2
     assert 0 < len(list((run_folder / "test" / "samples").iterdir())) == 6
     assert "clip_i_reference ↑, ground truth" in (run_folder / "test" / "report.md").read_text(encoding="utf-8")
 

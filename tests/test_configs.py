@@ -94,7 +94,8 @@ def test_quickstart_and_its_ablations_can_be_built(extra: str | None) -> None:
     model = build([word for name in files for word in ("--config", name)]).model
     given = load(files[-1])["model"]
     expected = {key: value["class_path"] for key, value in given.items() if key in FAMILIES}
-    assert {key: type(getattr(model, key)).__name__ for key in expected} == expected
+    parts = {key: getattr(model, key, None) or getattr(model.model, key) for key in expected}
+    assert {key: type(part).__name__ for key, part in parts.items()} == expected
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

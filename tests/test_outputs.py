@@ -58,11 +58,11 @@ def test_an_output_that_cannot_be_written_is_told_first(
 @pytest.mark.parametrize("slash", ["dir.png/", "new.png/"])
 def test_a_folder_is_no_picture(slash: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["try-on", "--pipeline=nowhere", *PICTURES, f"--output={tmp_path}/{slash}"]) == 2
-    assert "--output must be a picture's file, got the folder" in capsys.readouterr().err
+    assert "--output must be an image's file, got the folder" in capsys.readouterr().err
 
 
 def test_a_contact_sheet_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(ROOT / "datamodules" / "rendered_128" / "val-000000.tar", tmp_path)
     assert main(["data", "check", str(tmp_path), f"--sheet={tmp_path}/x.foo"]) == 2
-    assert "a picture is written as .png" in capsys.readouterr().err
+    assert "an image is written as .png" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["val-000000.tar"]

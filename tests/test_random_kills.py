@@ -72,7 +72,7 @@ def test_random_kills_of_fit_change_nothing(tmp_path: Path, save_every: int, pro
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """The pictures of a prediction."""
+    """The images of a prediction."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
 
 

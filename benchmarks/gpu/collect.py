@@ -14,7 +14,7 @@ from torch import Tensor
 from ornament_lit.checkpointing.state import read_checkpoint
 
 POINTS = 1000
-KEPT = ("epoch", "global_step", "pytorch-lightning_version", "hyper_parameters", "crops")
+KEPT = ("epoch", "global_step", "pytorch-lightning_version", "hyper_parameters", "crop_settings")
 
 
 def slim(checkpoint: dict[str, Any]) -> dict[str, Any]:

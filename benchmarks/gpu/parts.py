@@ -122,7 +122,7 @@ def comparisons(dry: bool) -> list[tuple[str, list[str], float]]:
             ("attention_mass", _module("attention_mass", "--queries", "64", "--repeats", "1", "--threads", "1"), 600),
         ]
     step = ["--resolution", "512", "--width", "1", "--batch", "4", "--repeats", "10"]
-    names = ("all that helps on a GPU", "compiled blocks", "channels last", "fused AdamW", "two noise draws")
+    names = ("all that helps on a GPU", "compiled blocks", "channels last", "fused AdamW", "two noise samples")
     rest = ("gradient checkpointing", "compiled transformer blocks")
     timed = ["--timed_resolution", "512", "--timed_width", "1", "--batch", "8", "--repeats", "10"]
     largest = ["bench", *ORNAMENT, "--no_data", "--steps", "2", "--seconds", "2"]

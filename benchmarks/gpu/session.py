@@ -26,7 +26,7 @@ LAST = 15.0
 START = 45.0
 """Seconds that a training takes before its first step."""
 AFTER = 75.0
-"""Seconds for validation and pictures after the training."""
+"""Seconds for validation and images after the training."""
 BENCH = 130.0
 RESULTS = {
     "train": ("small.ckpt", "curve.json", "report.png"),
@@ -176,9 +176,9 @@ def train(session: Session) -> None:
     looked = session.work / "look"
     words = look_words(looked, options.dry_run, options.train_shards, out / "small.ckpt")
     session.run("validate", words, after)
-    picture, result = looked / "small" / "grid.png", looked / "small" / "result.json"
-    if picture.exists():
-        shutil.copy(picture, out / "report.png")
+    image, result = looked / "small" / "grid.png", looked / "small" / "result.json"
+    if image.exists():
+        shutil.copy(image, out / "report.png")
     if result.exists():
         curves = json.loads((out / "curve.json").read_text())
         session.write("curve.json", {"result": json.loads(result.read_text()), "curves": curves})

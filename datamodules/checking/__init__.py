@@ -1,1 +1,1 @@
-"""Shards under the magnifying glass: can all of them be trained on, and what is in them."""
+"""``data check`` and ``data stats``: whether shards can be trained on, and what is in them."""

@@ -7,7 +7,7 @@ def check(folder: str, write_index: bool = False, workers: int | None = None, sh
     """Read every shard of a folder to its end, decode every sample as training does, and say what is wrong.
 
     Looks for shards and samples that cannot be read, masks the wrong way round, boxes that cut their mask, keys and
-    triplets that come twice, and pictures that lie in two splits. index.json is written where there is none, and
+    triplets that come twice, and images that lie in two splits. index.json is written where there is none, and
     compared where there is one. Exit code 1 if anything is wrong; all of it is listed in check_report.csv.
 
     Args:
@@ -19,10 +19,10 @@ def check(folder: str, write_index: bool = False, workers: int | None = None, sh
     from datamodules.checking.run import run_check
     from ornament_lit.imaging.writing import check_output
 
-    picture = None if sheet is None else Path(sheet).expanduser()
-    if picture is not None:
-        check_output(picture)
-    run_check(Path(folder).expanduser(), write_index, workers, picture)
+    image = None if sheet is None else Path(sheet).expanduser()
+    if image is not None:
+        check_output(image)
+    run_check(Path(folder).expanduser(), write_index, workers, image)
 
 
 def stats(folder: str, out: str | None = None, workers: int | None = None) -> None:

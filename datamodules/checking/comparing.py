@@ -8,7 +8,7 @@ from datamodules.shards.index import INDEX, ShardEntry
 
 
 def find_repetitions(samples: Sequence[Measured]) -> Iterator[Finding]:
-    """Find keys and triplets that come twice, and pictures that lie in two splits.
+    """Find keys and triplets that come twice, and images that lie in two splits.
 
     The same ornament on several people, and the same person with several ornaments, are fine within a split.
     """

@@ -13,7 +13,7 @@ def strange_in(triplet: Triplet) -> Iterator[str]:
     """Say what of a triplet's correspondence cannot be; nothing where it has none.
 
     ``known`` must be the wearing mask, up to :data:`MASK_TOLERANCE` of its area, and points must lie in the ornament's
-    picture.
+    image.
     """
     if triplet.correspondence is None:
         return
@@ -24,4 +24,4 @@ def strange_in(triplet: Triplet) -> Iterator[str]:
         yield f"what is known differs from the wearing mask by {share:.0%} of its area, more than {MASK_TOLERANCE:.0%}"
     outside = int(((points > triplet.ornament.size).any(-1) & (known > 0)).sum())
     if outside:
-        yield f"{outside} points lie outside of the ornament's picture of {triplet.ornament.size} pixels"
+        yield f"{outside} points lie outside of the ornament's image of {triplet.ornament.size} pixels"

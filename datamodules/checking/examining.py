@@ -12,7 +12,7 @@ from datamodules.checking.findings import Finding
 from datamodules.packing.checks import MAX_BORDER, area_share, border_share, longer_side, reach_outside
 from datamodules.samples.decoding import Triplet, decode, describe
 from datamodules.shards.index import ShardEntry, scan_shard
-from datamodules.shards.reading import RawSample, is_picture, read_sample
+from datamodules.shards.reading import RawSample, is_image, read_sample
 from datamodules.shards.sample_index import Place
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.imaging.geometry import extent_along, mask_outline, mask_to_box
@@ -27,10 +27,10 @@ class Measured(NamedTuple):
         shard: File name.
         key: Unique name.
         category: Type.
-        ornament_area: Share of the ornament's picture that its mask covers.
-        wearing_area: Share of the person's picture that the wearing mask covers.
+        ornament_area: Share of the ornament's image that its mask covers.
+        wearing_area: Share of the person's image that the wearing mask covers.
         box_side: Longer side of the box in pixels.
-        box_share: Longer side of the box over the longer side of the person's picture.
+        box_share: Longer side of the box over the longer side of the person's image.
         ornament: Digest of the ornament's file.
         person: Digest of the person's file.
         corresponds: Whether it has a correspondence.
@@ -98,7 +98,7 @@ def _read(path: Path, entry: ShardEntry, report: Callable[[SampleError], None]) 
     with open(path, "rb") as file:
         for row in entry.samples:
             try:
-                yield read_sample(file, Place(str(path), entry, row), is_picture)
+                yield read_sample(file, Place(str(path), entry, row), is_image)
             except SampleError as error:
                 report(error)
 

@@ -1,4 +1,4 @@
-"""Histograms as a picture: quantities down, types across."""
+"""Histograms as an image: quantities down, types across."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ def draw_histograms(quantities: Mapping[str, Mapping[str, Any]], titles: Mapping
         titles: Title by name; rows come in its order.
 
     Returns:
-        The picture, RGB. The bars of a panel are scaled to its highest one.
+        The image, RGB. The bars of a panel are scaled to its highest one.
     """
     columns = list(quantities[next(iter(titles))]["counts"])
     size = LEFT + len(columns) * (WIDTH + GAP), len(titles) * (HEADER + HEIGHT + AXIS)
-    picture = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    image = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
     for row, (name, title) in enumerate(titles.items()):
         top = row * (HEADER + HEIGHT + AXIS)
         draw.text((LEFT, top + HEADER // 4), title, "black", font, anchor="lm")
@@ -33,7 +33,7 @@ def draw_histograms(quantities: Mapping[str, Mapping[str, Any]], titles: Mapping
             counts, edges = quantities[name]["counts"][category], quantities[name]["edges"]
             draw.text((left, top + 3 * HEADER // 4), f"{category}, {sum(counts)}", "dimgrey", font, anchor="lm")
             _draw_panel(draw, font, (left, top + HEADER), counts, edges)
-    return picture
+    return image
 
 
 def _draw_panel(

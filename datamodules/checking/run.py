@@ -1,4 +1,4 @@
-"""From a folder of shards to findings, index, tables and pictures."""
+"""From a folder of shards to findings, index, tables and images."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from datamodules.checking.tables import counts_table, findings_table, quantiles_
 from datamodules.shards.contact_sheet import sheet_of_shards
 from datamodules.shards.index import INDEX, read_index, write_index
 from datamodules.storage.process_pool import available_cores, map_in_order
-from ornament_lit.imaging.writing import save_picture
+from ornament_lit.imaging.writing import save_image
 from ornament_lit.utils.files import check_folder, write_file
 
 REPORT = "check_report.csv"
@@ -83,7 +83,7 @@ def run_stats(folder: Path, out: Path, workers: int | None) -> None:
     console.print(f"{summary['correspondence']:.0%} of the samples have a correspondence")
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / "stats.json", (json.dumps(summary, indent=1) + "\n").encode())
-    save_picture(draw_histograms(summary["quantities"], QUANTITIES), out / "stats.png", {})
+    save_image(draw_histograms(summary["quantities"], QUANTITIES), out / "stats.png", {})
     console.print(f"{out / 'stats.json'}\n{out / 'stats.png'}", markup=False)
 
 
@@ -130,7 +130,7 @@ def _draw_sheet(folder: Path, examined: Sequence[Examined], path: Path) -> Path:
         good = {sample.key for sample in shard.samples}
         rows = tuple(row for row in shard.entry.samples if row.key in good)
         entries.append(replace(shard.entry, samples=rows))
-    save_picture(sheet_of_shards(folder, entries, 24), path, {})
+    save_image(sheet_of_shards(folder, entries, 24), path, {})
     return path
 
 

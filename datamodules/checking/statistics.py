@@ -10,9 +10,9 @@ from datamodules.checking.examining import Measured
 from ornament_lit.utils.categories import CATEGORIES
 
 QUANTITIES = {
-    "ornament_area": "ornament mask, share of its picture",
-    "wearing_area": "wearing mask, share of its picture",
-    "box_share": "box, longer side over the picture's",
+    "ornament_area": "ornament mask, share of its image",
+    "wearing_area": "wearing mask, share of its image",
+    "box_share": "box, longer side over the image's",
     "box_side": "box, longer side in pixels",
 }
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
@@ -26,7 +26,7 @@ def summarize(samples: Sequence[Measured]) -> dict[str, Any]:
         samples: Good samples, at least one.
 
     Returns:
-        JSON values: counts by split and type, share with a correspondence, numbers of different pictures, and for each
+        JSON values: counts by split and type, share with a correspondence, numbers of different images, and for each
         quantity its histogram and quantiles by type.
     """
     splits = sorted({sample.split for sample in samples})

@@ -17,7 +17,7 @@ def counts_table(summary: Mapping[str, Any]) -> Table:
         summary: As :func:`datamodules.checking.statistics.summarize` gives it.
     """
     ornaments, people = summary["different_ornaments"], summary["different_people"]
-    title = f"{summary['samples']} samples, {ornaments} pictures of ornaments, {people} of people"
+    title = f"{summary['samples']} samples, {ornaments} images of ornaments, {people} of people"
     table = _table(title, ("", *CATEGORIES, "all"))
     for split, counts in summary["counts"].items():
         numbers = [counts.get(name, 0) for name in CATEGORIES]

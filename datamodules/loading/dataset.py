@@ -16,7 +16,7 @@ from datamodules.samples.seeding import hash_seed, sample_seed
 from datamodules.samples.transforms import OtherSample, TripletTransform, TryOnSample
 from datamodules.shards.cache import ShardCache
 from datamodules.shards.sample_index import Catalogue
-from datamodules.storage.sample_errors import FaultCounter, SampleError
+from datamodules.storage.sample_errors import SampleError, SampleErrorCounter
 from ornament_lit.batch import TryOnBatch
 
 SUBSTITUTES = 32
@@ -40,7 +40,7 @@ class TripletDataset(Dataset[TryOnSample | None]):
     catalogue: Catalogue
     order: Order
     transform: TripletTransform | PrecomputedTransform
-    faults: FaultCounter
+    faults: SampleErrorCounter
     cache: ShardCache
     seed: int = 0
     epoch: int = 0

@@ -15,10 +15,10 @@ from PIL import Image
 from transformers import SamModel, SamProcessor
 
 from datamodules.packing.checks import MAX_AREA, area_share
+from datamodules.packing.crops import crop_around
 from datamodules.packing.images import read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
-from datamodules.packing.windows import window_around
 from ornament_lit.imaging.geometry import AnyBox, Box, box_corners, clip_bounding_box, fill_polygon, oriented
 from ornament_lit.imaging.writing import encode_png
 from ornament_lit.utils.files import write_file
@@ -71,7 +71,7 @@ class MaskMaker:
         """Segment what a box holds.
 
         Args:
-            image: The picture, ``RGB``.
+            image: The image, ``RGB``.
             box: Where to look, in its pixels; nothing outside of it becomes part of the mask.
 
         Returns:
@@ -112,8 +112,8 @@ def _add_masks(row: Row, maker: MaskMaker, folder: Path) -> Row:
     if row.ornament_mask is None:
         path = folder / f"{row.key}.ornament_mask.png"
         if not path.exists():
-            picture, opacity = read_photograph(row.ornament)
-            _save(opacity or maker.segment(picture, _whole(picture)), path)
+            image, opacity = read_photograph(row.ornament)
+            _save(opacity or maker.segment(image, _whole(image)), path)
         row = replace(row, ornament_mask=path)
     if row.wearing_mask is None:
         path = folder / f"{row.key}.wearing_mask.png"
@@ -123,8 +123,8 @@ def _add_masks(row: Row, maker: MaskMaker, folder: Path) -> Row:
     return row
 
 
-def _whole(picture: Image.Image) -> Box:
-    width, height = picture.size
+def _whole(image: Image.Image) -> Box:
+    width, height = image.size
     return INSET * width, INSET * height, (1 - INSET) * width, (1 - INSET) * height
 
 
@@ -132,17 +132,17 @@ def _worn_mask(row: Row, maker: MaskMaker) -> Image.Image:
     """Segment the surroundings of the box only: the model scales what it sees to about a thousand pixels."""
     if row.box is None:
         raise RowError("no_box", "wearing_mask is to be made")
-    picture, _ = read_photograph(row.person)
+    image, _ = read_photograph(row.person)
     try:
-        box = clip_bounding_box(row.box, *picture.size)
+        box = clip_bounding_box(row.box, *image.size)
     except ValueError as error:
         raise RowError("box_outside", str(error)) from error
-    window = window_around(box, CONTEXT, picture.size, max(picture.size))
+    crop = crop_around(box, CONTEXT, image.size, max(image.size))
     x0, y0, x1, y1 = box
-    inside = x0 - window.left, y0 - window.top, x1 - window.left, y1 - window.top
-    mask = Image.new("L", picture.size)
-    found = maker.segment(picture.crop(window[:4]), inside)
-    mask.paste(_keep_in_oriented(found, row.box, window[:2]), window[:2])
+    inside = x0 - crop.left, y0 - crop.top, x1 - crop.left, y1 - crop.top
+    mask = Image.new("L", image.size)
+    found = maker.segment(image.crop(crop[:4]), inside)
+    mask.paste(_keep_in_oriented(found, row.box, crop[:2]), crop[:2])
     return mask
 
 
@@ -150,9 +150,9 @@ def _keep_in_oriented(mask: Image.Image, box: AnyBox, start: tuple[int, int]) ->
     """What of a mask lies in an oriented box; all of it for a box without an angle.
 
     Args:
-        mask: The mask of a window.
+        mask: The mask of a crop.
         box: The box in pixels of the photograph.
-        start: First column and row of the window in it.
+        start: First column and row of the crop in it.
     """
     if oriented(box) is None:
         return mask

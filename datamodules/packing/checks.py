@@ -71,7 +71,7 @@ def check_mask(mask: Image.Image, size: tuple[int, int], kind: str, file: Path |
     if border > MAX_BORDER:
         raise RowError("inverted_mask", f"{border:.0%} of its border is white", file)
     if not MIN_AREA[kind] <= area <= MAX_AREA:
-        raise RowError("mask_area", f"{area:.3%} of the picture", file)
+        raise RowError("mask_area", f"{area:.3%} of the image", file)
     return box
 
 

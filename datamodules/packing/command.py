@@ -35,7 +35,7 @@ def pack(
             {type}/{name}.ornament.jpg, .ornament_mask.png, .person.jpg and .wearing_mask.png.
         out: Folder for the shards; made if needed.
         type: Type of all triplets that name none.
-        size: Greatest side of a stored picture in pixels; for training at 512 pixels take 768. Nothing is scaled up.
+        size: Greatest side of a stored image in pixels; for training at 512 pixels take 768. Nothing is scaled up.
         split: Shares of the ornaments for training, validation and test, such as 0.9,0.05,0.05. No ornament (by
             ornament_id or the bytes of its photograph) comes into two of them. Without it, the rows' own splits.
         layout: auto, or viton-hd for a folder in the layout of VITON-HD, with ornaments in cloth/; needs --type.

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from datamodules.packing.checks import check_extent, check_mask, fit_box, fit_oriented_box
+from datamodules.packing.crops import crop_around, cut, move_box, move_oriented_box
 from datamodules.packing.images import read_mask, read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
-from datamodules.packing.windows import cut, move_box, move_oriented_box, window_around
 from ornament_lit.imaging.geometry import AnyBox, Box, OrientedBox, oriented
 
 ORNAMENT_FACTOR = 1.5
@@ -19,7 +19,7 @@ ORNAMENT_FACTOR = 1.5
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pictures are stored.
+    """How images are stored.
 
     Attributes:
         size: Greatest side in pixels.
@@ -78,23 +78,23 @@ def _entries(row: Row, encoding: Encoding) -> dict[str, bytes]:
         "photographs": {"ornament": ornament_stored.source, "person": worn_stored.source},
     }
     return {
-        "ornament.jpg": ornament_stored.picture,
+        "ornament.jpg": ornament_stored.image,
         "ornament_mask.png": ornament_stored.mask,
-        "person.jpg": worn_stored.picture,
+        "person.jpg": worn_stored.image,
         "wearing_mask.png": worn_stored.mask,
         "json": json.dumps(metadata, sort_keys=True, ensure_ascii=False).encode(),
     }
 
 
 class _Checked(NamedTuple):
-    picture: Image.Image
+    image: Image.Image
     mask: Image.Image
     box: Box
     oriented_box: OrientedBox | None = None
 
 
 class _Stored(NamedTuple):
-    picture: bytes
+    image: bytes
     mask: bytes
     box: AnyBox
     source: dict[str, Any]
@@ -126,16 +126,16 @@ def _read_worn(row: Row, encoding: Encoding) -> _Checked:
 
 
 def _store(checked: _Checked, factor: float, encoding: Encoding) -> _Stored:
-    """Cut picture and mask around a box and encode them; where they were is kept, so that they can be pasted back."""
-    picture, mask, box, turned = checked
-    window = window_around(box, factor, picture.size, encoding.size)
-    stored = cut(mask, window)
-    moved = move_box(box, window, stored)
-    source = {"size": list(picture.size), "window": [float(edge) for edge in window[:4]]}
+    """Cut image and mask around a box and encode them; where they were is kept, so that they can be pasted back."""
+    image, mask, box, turned = checked
+    crop = crop_around(box, factor, image.size, encoding.size)
+    stored = cut(mask, crop)
+    moved = move_box(box, crop, stored)
+    source = {"size": list(image.size), "crop": [float(edge) for edge in crop[:4]]}
     return _Stored(
-        _encode(cut(picture, window), "JPEG", quality=encoding.jpeg_quality, subsampling=0),
+        _encode(cut(image, crop), "JPEG", quality=encoding.jpeg_quality, subsampling=0),
         _encode(stored, "PNG"),
-        moved if turned is None else move_oriented_box(turned, window, stored),
+        moved if turned is None else move_oriented_box(turned, crop, stored),
         source,
     )
 

@@ -23,7 +23,7 @@ def read_photograph(path: Path) -> tuple[Image.Image, Image.Image | None]:
         path: A JPEG, PNG, WebP or TIFF.
 
     Returns:
-        The picture, ``RGB``, and its opacity, ``L``, where some of it is transparent.
+        The image, ``RGB``, and its opacity, ``L``, where some of it is transparent.
 
     Raises:
         RowError: ``missing_file``, ``unreadable``, ``too_large`` or ``unsupported_mode``.
@@ -45,7 +45,7 @@ def read_mask(path: Path, labels: tuple[int, ...] = ()) -> Image.Image:
     """Read a mask, upright as its EXIF says.
 
     Args:
-        path: A grey picture: white is the ornament, black the rest. Colour files count as grey where their channels
+        path: A grey image: white is the ornament, black the rest. Colour files count as grey where their channels
             agree, and 16 bits are scaled to 8. A JPEG is cut at the middle, since its compression rings.
         labels: Where given, the file is a label map (a palette or grey PNG), and these indices are the ornament.
 
@@ -104,7 +104,7 @@ def _reason(error: Exception, path: Path) -> str:
 
 
 def _opacity(image: Image.Image) -> Image.Image | None:
-    """Opacity of an RGBA picture; None where all of it is opaque."""
+    """Opacity of an RGBA image; None where all of it is opaque."""
     alpha = image.getchannel("A")
     return None if alpha.getextrema() == (255, 255) else alpha
 

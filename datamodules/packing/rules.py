@@ -32,7 +32,7 @@ RULES = {
     "inverted_mask": "swap black and white: white is the ornament, black the rest",
     "mask_area": "draw the mask around the ornament alone, and photograph it from nearby",
     "too_small": "photograph from nearby: the ornament has too few pixels (--min-extent)",
-    "thin_mask": "store larger pictures (--size): scaled down, nothing of the mask is left",
+    "thin_mask": "store larger images (--size): scaled down, nothing of the mask is left",
     "box_outside": "give the box in pixels of the upright photograph, and inside of it",
     "box_without_mask": "draw the box around the whole mask, or leave it out",
     "loose_box": "draw the box close around the ornament, or leave it out",

@@ -23,7 +23,7 @@ from datamodules.shards.index import INDEX, ShardEntry, write_index
 from datamodules.shards.writing import write_shard
 from datamodules.storage.process_pool import available_cores, map_in_order
 from datamodules.storage.sample_errors import SampleError
-from ornament_lit.imaging.writing import save_picture
+from ornament_lit.imaging.writing import save_image
 
 SHEET = "contact_sheet.png"
 
@@ -89,7 +89,7 @@ def run(request: Request) -> None:
         raise SystemExit(1)
     write_index(request.out, entries)
     if request.sheet:
-        save_picture(sheet_of_shards(request.out, entries, request.sheet), request.out / SHEET, {})
+        save_image(sheet_of_shards(request.out, entries, request.sheet), request.out / SHEET, {})
         console.print(str(request.out / SHEET), soft_wrap=True, highlight=False)
 
 

@@ -11,7 +11,7 @@ from datamodules.packing.viton import read_viton
 def read_source(
     path: Path, layout: str = "auto", category: str | None = None, labels: tuple[int, ...] = (), masks: bool = True
 ) -> Source:
-    """List the triplets of a manifest or a folder; no picture is opened.
+    """List the triplets of a manifest or a folder; no image is opened.
 
     Args:
         path: The manifest or folder.

@@ -71,7 +71,7 @@ def _first(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """Pictures of a folder by their names without suffix."""
+    """Images of a folder by their names without suffix."""
     if not folder.is_dir():
         return {}
     return {path.stem: path.absolute() for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}

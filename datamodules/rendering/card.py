@@ -17,7 +17,7 @@ ENTRIES = """| entry | what |
 | `{key}.ornament_mask.png` | its mask, 0-255 coverage |
 | `{key}.person.jpg` | the ornament worn |
 | `{key}.wearing_mask.png` | the part of the ornament that is seen in it, 0-255 coverage |
-| `{key}.correspondence.png` | which point of the ornament's picture each worn pixel shows, see \
+| `{key}.correspondence.png` | which point of the ornament's image each worn pixel shows, see \
 `datamodules/samples/correspondence_png.py` |
 | `{key}.bare.jpg` | the same person, light and camera without the ornament (with `--bare true`) |
 | `{key}.json` | `type`, `kind`, `design`, `components`, `box` [x0, y0, x1, y1) in pixels, \

@@ -33,7 +33,7 @@ def render(
     Args:
         out: Folder for the shards; made if needed.
         num: Triplets of the set.
-        size: Width and height of the pictures in pixels.
+        size: Width and height of the images in pixels.
         samples_per_pixel: Of light on the ornament's pixels; the others get a quarter and are denoised.
         seed: Of the set.
         split: Which designs: those of val and test (5 % each) never come into train.
@@ -43,7 +43,7 @@ def render(
         shard_size: Triplets of a shard.
         shard_range: Render only the shards a to b - 1, written a:b, as a part of an array job; the part that makes
             the last shard writes the index, the card and the contact sheet.
-        bare: Add a picture of the person without the ornament, at about half as much again of the time.
+        bare: Add an image of the person without the ornament, at about half as much again of the time.
         whole_scene: Show the person as far as the scene goes, instead of about twice the ornament's box.
         variant: Mitsuba's variant; null for llvm_ad_rgb where a libLLVM of release 19 or newer works
             (DRJIT_LIBLLVM_PATH may name it), else scalar_rgb, at about half the speed. Their noise differs.
@@ -73,7 +73,7 @@ def render(
 
 
 def correspondence(folder: str, out: str | None = None, workers: int | None = None) -> None:
-    """Add to triplets that data render made before which point of the ornament's picture each worn pixel shows.
+    """Add to triplets that data render made before which point of the ornament's image each worn pixel shows.
 
     Each triplet is composed again from its seed and compared with its masks; nothing is rendered, a fifth of a second
     each. One that is not what its seed draws here is told and stays as it is. Shards are replaced when they are

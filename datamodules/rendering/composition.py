@@ -1,6 +1,6 @@
 """What a triplet shows, drawn from the set's seed and the triplet's number; nothing is rendered yet.
 
-A drawing may fail: the ornament is hidden by the body, runs out of the picture or is too small. Then it is drawn anew
+A drawing may fail: the ornament is hidden by the body, runs out of the image or is too small. Then it is drawn anew
 with the next attempt's seed. So a triplet never depends on others, nor on the process that makes it.
 """
 
@@ -37,9 +37,9 @@ class Recipe:
     Attributes:
         seed: Of the set.
         split: Which designs it has: ``train``, ``val`` or ``test``.
-        size: Width and height of the pictures in pixels.
+        size: Width and height of the images in pixels.
         samples_per_pixel: Of the ornament's pixels; others get a quarter.
-        bare: Whether there is a picture of the person without the ornament.
+        bare: Whether there is an image of the person without the ornament.
         whole_scene: Whether the person is shown as far as the scene goes, instead of twice the ornament's box.
         detail: Resolution of the bodies; 1 is right for 256 pixels and more.
     """
@@ -68,8 +68,8 @@ class Composition(NamedTuple):
         laid_window: Part of ``laid`` that is shown: all.
         masks: In ``window``.
         laid_masks: In ``laid_window``.
-        visible_fraction: How much of the ornament is seen in ``worn``, outside of the picture counted as hidden.
-        mirrored: Whether all pictures are mirrored, as a left hand is a right one.
+        visible_fraction: How much of the ornament is seen in ``worn``, outside of the image counted as hidden.
+        mirrored: Whether all images are mirrored, as a left hand is a right one.
     """
 
     seed: int
@@ -141,7 +141,7 @@ def _draw_design_of(split: str, category: str, rng: np.random.Generator) -> Desi
 
 
 def _scout(worn: WornView) -> tuple[float, tuple[float, float, float, float]]:
-    """How much of the ornament is seen, and its box as shares of the whole picture, by a cheap look beyond its borders.
+    """How much of the ornament is seen, and its box as shares of the whole image, by a cheap look beyond its borders.
 
     Raises:
         RejectedError: If too little is seen.
@@ -160,7 +160,7 @@ def _scout(worn: WornView) -> tuple[float, tuple[float, float, float, float]]:
 
 
 def _window(box: tuple[float, float, float, float], size: int, rng: np.random.Generator) -> Window:
-    """A square of about twice the box, not centred exactly, within the picture."""
+    """A square of about twice the box, not centred exactly, within the image."""
     x0, y0, x1, y1 = box
     side = min(max(x1 - x0, y1 - y0) * rng.uniform(*MARGINS), 1.0)
     whole = round(size / side)
@@ -179,5 +179,5 @@ def _check_area(mask: Coverage, smallest: float) -> None:
 
 
 def detail_for(size: int) -> float:
-    """Resolution of the bodies for a size of the pictures: small pictures do not show it."""
+    """Resolution of the bodies for a size of the images: small images do not show it."""
     return min(1.0, 0.5 + size / 512)

@@ -1,4 +1,4 @@
-"""Which point of the ornament's picture each worn pixel shows, exactly: worn and laid meshes are the same triangles."""
+"""Which point of the ornament's image each worn pixel shows, exactly: worn and laid meshes are the same triangles."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ SLACK = 0.5
 def correspond(composition: Composition) -> PixelCorrespondence:
     """Find the correspondence of a triplet; nothing is rendered, a few hundredths of a second.
 
-    A point counts as seen in the ornament's picture where nothing lies before it there but its own part, by its own
+    A point counts as seen in the ornament's image where nothing lies before it there but its own part, by its own
     thickness: the back of a thin wire looks like its front. In a pixel that shows points of both kinds, those that are
     seen make the mean.
 
@@ -27,7 +27,7 @@ def correspond(composition: Composition) -> PixelCorrespondence:
         composition: The triplet.
 
     Returns:
-        The correspondence of its pictures, mirrored where they are. ``known`` is the wearing mask.
+        The correspondence of its images, mirrored where they are. ``known`` is the wearing mask.
 
     Raises:
         ValueError: If the ornament that is worn does not have the faces of the one that is laid.
@@ -67,7 +67,7 @@ def _seen(points: NDArray[Any], meshes: list[Mesh], camera: Camera, window: Wind
 
 
 def _turned_away(mesh: Mesh, camera: Camera, window: Window) -> Mesh:
-    """The faces of a mesh whose back the camera sees: clockwise in the picture, whose y points down."""
+    """The faces of a mesh whose back the camera sees: clockwise in the image, whose y points down."""
     a, b, c = np.moveaxis(project(mesh.vertices, camera, window)[mesh.faces, :2], 1, 0)
     return mesh._replace(faces=mesh.faces[_cross(b - a, c - a) > 0])
 
@@ -99,7 +99,7 @@ def _shrink(fine: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _mirrored(correspondence: PixelCorrespondence) -> PixelCorrespondence:
-    """Mirror both pictures; the ornament's is as wide as the person's."""
+    """Mirror both images; the ornament's is as wide as the person's."""
     points, known, seen = (array[:, ::-1].copy() for array in correspondence)
     points[..., 0] = np.where(known > 0, points.shape[1] - points[..., 0], 0)
     return PixelCorrespondence(points, known, seen)

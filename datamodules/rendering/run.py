@@ -117,13 +117,13 @@ def _write(job: Job, shard: int, products: list[Product]) -> None:
 def finish(job: Job) -> None:
     """Write index, card and contact sheet for all shards that are in the folder."""
     from datamodules.shards.contact_sheet import sheet_of_shards
-    from ornament_lit.imaging.writing import save_picture
+    from ornament_lit.imaging.writing import save_image
 
     names = sorted(path.name for path in job.folder.glob("*.tar"))
     entries = [_entry(job.folder, name) for name in names]
     write_index(job.folder, entries)
     triplets = renew_card(job.folder)
-    save_picture(sheet_of_shards(job.folder, entries, SHEET_TRIPLETS), job.folder / SHEET, {})
+    save_image(sheet_of_shards(job.folder, entries, SHEET_TRIPLETS), job.folder / SHEET, {})
     print(f"{triplets} triplets in {len(names)} shards: {job.folder}, see {CARD} and {SHEET}", file=sys.stderr)
 
 

@@ -18,7 +18,7 @@ from datamodules.rendering.plan import BODY_GROUP
 from datamodules.rendering.recomposing import NEEDED, Options, StrangeError, recompose
 from datamodules.rendering.records import add_option, read_log, read_options, write_log
 from datamodules.samples.correspondence_png import ENTRY, encode_correspondence
-from datamodules.shards.index import ShardEntry, raise_fault, read_index, scan_shard, write_index
+from datamodules.shards.index import ShardEntry, raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import RawSample, read_shard
 from datamodules.shards.writing import write_shard
 from datamodules.storage.process_pool import map_in_order
@@ -91,7 +91,7 @@ def _make(sources: Sequence[Path], options: Options, workers: int) -> Generator[
 
 
 def _read(source: Path) -> Iterator[RawSample]:
-    return read_shard(str(source), raise_fault, {*NEEDED, ENTRY}.__contains__)
+    return read_shard(str(source), raise_sample_error, {*NEEDED, ENTRY}.__contains__)
 
 
 def _chunks(source: Path) -> Iterator[list[RawSample]]:
@@ -127,7 +127,7 @@ def _write(source: Path, target: Path, made: Sequence[Made]) -> ShardEntry:
         entry = scan_shard(target, checksum=True)
         log(entry)  # an interrupted run may have left that of the shard before
         return entry
-    everything = read_shard(str(source), raise_fault, lambda entry: True)
+    everything = read_shard(str(source), raise_sample_error, lambda entry: True)
     samples = ((raw["__key__"], _entries(raw) | contents.get(raw["__key__"], {})) for raw in everything)
     return write_shard(target, samples, log)
 

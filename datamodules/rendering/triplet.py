@@ -30,7 +30,7 @@ from datamodules.samples.seeding import hash_seed
 JPEG_QUALITY = 95
 ELSEWHERE = 4
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Radiance = NDArray[np.float32]
 
 
@@ -47,11 +47,11 @@ class Rendered(NamedTuple):
 
 
 class Shots(NamedTuple):
-    """The pictures of a triplet, (size, size, 3) each; ``bare`` is None where it is not asked for."""
+    """The images of a triplet, (size, size, 3) each; ``bare`` is None where it is not asked for."""
 
-    ornament: Picture
-    person: Picture
-    bare: Picture | None
+    ornament: ImageArray
+    person: ImageArray
+    bare: ImageArray | None
 
 
 def render_triplet(index: int, recipe: Recipe) -> Rendered:
@@ -140,26 +140,26 @@ def _metadata(composition: Composition, recipe: Recipe, lights: dict[str, Any]) 
 
 def _encode(composition: Composition, shots: Shots, metadata: dict[str, Any]) -> dict[str, bytes]:
     mirrored = composition.mirrored
-    pictures = {"ornament.jpg": shots.ornament, "person.jpg": shots.person}
-    pictures |= {} if shots.bare is None else {"bare.jpg": shots.bare}
+    images = {"ornament.jpg": shots.ornament, "person.jpg": shots.person}
+    images |= {} if shots.bare is None else {"bare.jpg": shots.bare}
     masks = {
         "ornament_mask.png": composition.laid_masks.visible,
         "wearing_mask.png": composition.masks.visible,
     }
-    entries = {name: encode_picture(_oriented(picture, mirrored)) for name, picture in pictures.items()}
+    entries = {name: encode_image(_oriented(image, mirrored)) for name, image in images.items()}
     entries |= {name: encode_mask(_oriented(mask, mirrored)) for name, mask in masks.items()}
     entries |= {ENTRY: encode_correspondence(correspond(composition))}
     return entries | {"json": json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()}
 
 
-def _oriented(picture: NDArray[Any], mirrored: bool) -> NDArray[Any]:
-    return picture[:, ::-1] if mirrored else picture
+def _oriented(image: NDArray[Any], mirrored: bool) -> NDArray[Any]:
+    return image[:, ::-1] if mirrored else image
 
 
-def encode_picture(picture: Picture) -> bytes:
+def encode_image(image: ImageArray) -> bytes:
     """JPEG of good quality with full colour resolution."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Which of Mitsuba's variants runs here, found out by a tiny picture in another process.
+"""Which of Mitsuba's variants runs here, found out by a tiny image in another process.
 
 ``llvm_ad_rgb`` is about twice as fast as ``scalar_rgb``, but needs libLLVM, and a release that does not know the
 processor ends the process without a word (releases 15 and 16 on some). Hence the probe: a child that can die.
@@ -72,14 +72,14 @@ def require_packages() -> None:
 
 
 def choose_variant(name: str | None = None) -> Variant:
-    """The fastest variant that draws a picture on this machine's processor, or the one that is asked for.
+    """The fastest variant that draws an image on this machine's processor, or the one that is asked for.
 
     Args:
         name: ``scalar_rgb``, ``llvm_ad_rgb`` or ``cuda_ad_rgb`` to have just that one; None for ``llvm_ad_rgb`` where
             it works and ``scalar_rgb`` elsewhere.
 
     Raises:
-        ValueError: If the one that is asked for is unknown or draws no picture.
+        ValueError: If the one that is asked for is unknown or draws no image.
     """
     if name not in (None, SCALAR, LLVM, CUDA):
         raise ValueError(f"the variant must be one of {SCALAR}, {LLVM}, {CUDA}, got {name!r}")
@@ -91,7 +91,7 @@ def choose_variant(name: str | None = None) -> Variant:
         if works(variant):
             return variant
     if name is not None:
-        raise ValueError(f"{name} draws no picture here{_advice(name)}; leave --variant out to take what works")
+        raise ValueError(f"{name} draws no image here{_advice(name)}; leave --variant out to take what works")
     return Variant(SCALAR)
 
 
@@ -120,7 +120,7 @@ def _found_libraries() -> Iterator[str]:
 
 
 def works(variant: Variant, seconds: float = 120.0) -> bool:
-    """Whether a process with this variant draws a picture; that process may abort."""
+    """Whether a process with this variant draws an image; that process may abort."""
     environment = {**os.environ, **variant.environment()}
     words = [sys.executable, "-c", PROBE, variant.name]
     try:

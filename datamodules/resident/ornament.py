@@ -15,7 +15,7 @@ from datamodules.samples.decoding import decode, describe
 from datamodules.samples.seeding import sample_seed
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.sample_index import Catalogue
-from datamodules.storage.sample_errors import FaultCounter, SampleError
+from datamodules.storage.sample_errors import SampleError, SampleErrorCounter
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class ResidentDataModule(OrnamentDataModule):
         """Shuffled, augmented batches of equal size on the device; raises as the base does.
 
         Raises:
-            ValueError: If pictures have several sizes, or latents are asked for.
+            ValueError: If images have several sizes, or latents are asked for.
         """
         if self.precomputed == "require":
-            raise ValueError("ResidentDataModule trains on pictures, got precomputed=require; take OrnamentDataModule")
+            raise ValueError("ResidentDataModule trains on images, got precomputed=require; take OrnamentDataModule")
         plan, transform = self._plan(), self.transform(augment=True)
         self._check_ranks(plan.catalogue)
-        faults = FaultCounter(self.num_workers, self.strict)
+        faults = SampleErrorCounter(self.num_workers, self.strict)
         found = read_all(plan.catalogue, self, transform)
         renderer = Renderer(make_store(found, transform.correspondence, self._device()), transform)
 

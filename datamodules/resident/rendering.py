@@ -1,6 +1,6 @@
-"""Views to batches on a device: each picture is looked up once, at the points that crop, turn and mirror lead to.
+"""Views to batches on a device: each image is looked up once, at the points that crop, turn and mirror lead to.
 
-Shape legend: B batch, R resolution, k its factor of the ornament's detail, h, w size of a stored picture.
+Shape legend: B batch, R resolution, k its factor of the ornament's detail, h, w size of a stored image.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ Looks = tuple[Tensor, Tensor]
 
 
 class Maps(NamedTuple):
-    """Affine maps between windows and stored pictures, float64.
+    """Affine maps between crops and stored images, float64.
 
     Attributes:
-        linear: From a window's coordinates in [-1, 1] to pixels, (B, 2, 2).
+        linear: From a crop's coordinates in [-1, 1] to pixels, (B, 2, 2).
         shift: (B, 2).
     """
 
@@ -41,7 +41,7 @@ class Renderer:
     The result depends on store, transform and views alone, and no sample's on the others of its batch.
 
     Attributes:
-        store: The pictures.
+        store: The images.
         transform: Says what a batch has.
     """
 
@@ -88,13 +88,13 @@ class Renderer:
 
     def _person(self, views: Views, maps: Maps, resolution: int, factor: float = 1.0) -> Looks:
         finer = supersampling(self._person_size, resolution, factor)
-        pictures = self.store.person[views.rows], self.store.wearing_mask[views.rows]
-        return look(*pictures, maps, views.change, resolution, finer)
+        images = self.store.person[views.rows], self.store.wearing_mask[views.rows]
+        return look(*images, maps, views.change, resolution, finer)
 
     def _ornament(self, views: Views, maps: Maps, resolution: int) -> Looks:
-        pictures = self.store.ornament[views.rows], self.store.ornament_mask[views.rows]
+        images = self.store.ornament[views.rows], self.store.ornament_mask[views.rows]
         finer = supersampling(self._ornament_size, resolution)
-        return look(*pictures, maps, views.change, resolution, finer)
+        return look(*images, maps, views.change, resolution, finer)
 
     def _wide_view(self, views: Views, factor: float) -> WideView:
         crop = widened(views.person.crop, factor)
@@ -128,12 +128,12 @@ def to_device(views: Views, device: torch.device) -> Views:
 
 
 def supersampling(size: tuple[int, int], resolution: int, factor: float = 1.0) -> int:
-    """How many points a side are averaged to a pixel, so that a window of the whole picture is not aliased.
+    """How many points a side are averaged to a pixel, so that a crop of the whole image is not aliased.
 
     Args:
-        size: Width and height of the picture.
+        size: Width and height of the image.
         resolution: R.
-        factor: Side of the window over that of the person's.
+        factor: Side of the crop over that of the person's.
     """
     return max(1, ceil(factor * max(size) / resolution))
 
@@ -146,12 +146,12 @@ def turns(angle: Tensor) -> Tensor:
 
 
 def frame_maps(frames: Frames, size: tuple[int, int], flip: Tensor) -> Maps:
-    """Where a window's points are in the picture before it was turned.
+    """Where a crop's points are in the image before it was turned.
 
     Args:
-        frames: The windows.
-        size: Width and height of the picture.
-        flip: (B,) bool, which windows are mirrored.
+        frames: The crops.
+        size: Width and height of the image.
+        flip: (B,) bool, which crops are mirrored.
     """
     half, turn = frames.crop[:, 2:] / 2, turns(frames.angle)
     middle = frames.crop[:, :2] + half - frames.turned / 2
@@ -162,11 +162,11 @@ def frame_maps(frames: Frames, size: tuple[int, int], flip: Tensor) -> Maps:
 
 
 def sample(planes: Tensor, maps: Maps, resolution: int, finer: int, mode: str) -> Tensor:
-    """Look pictures up in windows; outside of them is 0.
+    """Look images up in crops; outside of them is 0.
 
     Args:
         planes: (B, C, h, w) float32.
-        maps: Of the windows.
+        maps: Of the crops.
         resolution: R.
         finer: Points a side to a pixel.
         mode: See :func:`torch.nn.functional.grid_sample`.
@@ -184,12 +184,12 @@ def sample(planes: Tensor, maps: Maps, resolution: int, finer: int, mode: str) -
 
 
 def look(image: Tensor, mask: Tensor, maps: Maps, change: Tensor, resolution: int, finer: int) -> Looks:
-    """See an image, recoloured within its mask, in windows; outside of it is mid grey.
+    """See an image, recoloured within its mask, in crops; outside of it is mid grey.
 
     Args:
         image: (B, 3, h, w) uint8.
         mask: (B, 1, h, w) uint8.
-        maps: Of the windows.
+        maps: Of the crops.
         change: (B, 3, 3).
         resolution: R.
         finer: Points a side to a pixel.
@@ -202,7 +202,7 @@ def look(image: Tensor, mask: Tensor, maps: Maps, change: Tensor, resolution: in
 
 
 def draw_boxes(box: Tensor, crop: Tensor, resolution: int, flip: Tensor) -> Tensor:
-    """Masks of boxes in windows, (B, 1, R, R), as :func:`ornament_lit.imaging.geometry.draw_box` draws them.
+    """Masks of boxes in crops, (B, 1, R, R), as :func:`ornament_lit.imaging.geometry.draw_box` draws them.
 
     Args:
         box: (B, 4).
@@ -227,23 +227,23 @@ def input_masks(views: Views, wearing_mask: Tensor, box_mask: Tensor) -> Tensor:
 
 
 def widened(crop: Tensor, factor: float) -> Tensor:
-    """Windows of ``factor`` times the side, (B, 3), as :func:`datamodules.samples.extras.wide_view_of` takes them."""
+    """Crops of ``factor`` times the side, (B, 3), as :func:`datamodules.samples.extras.wide_view_of` takes them."""
     size = torch.maximum(crop[:, 2], (factor * crop[:, 2]).round())
     margin = ((size - crop[:, 2]) / 2).floor()
     return torch.stack([crop[:, 0] - margin, crop[:, 1] - margin, size], -1)
 
 
 def to_window(points: Tensor, frames: Frames, size: tuple[int, int], flip: Tensor) -> Tensor:
-    """Points of the ornament's picture in the coordinates of its window.
+    """Points of the ornament's image in the coordinates of its crop.
 
     Args:
         points: (B, 2, R, R) in pixels.
-        frames: The ornaments' windows.
-        size: Width and height of the ornament's picture.
+        frames: The ornaments' crops.
+        size: Width and height of the ornament's image.
         flip: (B,) bool.
 
     Returns:
-        (B, 2, R, R), -1 to 1 in the window.
+        (B, 2, R, R), -1 to 1 in the crop.
     """
     turned = torch.einsum(
         "bchw,bcd->bdhw", points - _column(frames.crop.new_tensor(size) / 2), turns(frames.angle).float()

@@ -1,6 +1,6 @@
-"""All pictures of a list of triplets on a device.
+"""All images of a list of triplets on a device.
 
-Shape legend: N triplets, h, w size of the persons, p, q size of the ornaments' pictures.
+Shape legend: N triplets, h, w size of the persons, p, q size of the ornaments' images.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ Found = Triplet | SampleError
 
 @dataclass(frozen=True)
 class Store:
-    """Pictures on a device; those of triplets that cannot be used are black.
+    """Images on a device; those of triplets that cannot be used are black.
 
     Attributes:
         person: (N, 3, h, w) uint8.
         wearing_mask: (N, 1, h, w) uint8.
         ornament: (N, 3, p, q) uint8.
         ornament_mask: (N, 1, p, q) uint8.
-        correspondence: x and y in pixels of the ornament's picture, both times the share that is known, that share,
+        correspondence: x and y in pixels of the ornament's image, both times the share that is known, that share,
             and the share that is seen, (N, 4, h, w) float32; None where it is not wanted.
     """
 
@@ -40,15 +40,15 @@ class Store:
 
 
 def make_store(found: Sequence[Found], correspondence: bool, device: torch.device) -> Store:
-    """Put pictures onto a device.
+    """Put images onto a device.
 
     Args:
         found: The triplets, in the order of their numbers.
         correspondence: Whether the correspondences are wanted.
-        device: Where the pictures go.
+        device: Where the images go.
 
     Raises:
-        ValueError: If the persons have several sizes, or the ornaments' pictures do, or no triplet can be used.
+        ValueError: If the persons have several sizes, or the ornaments' images do, or no triplet can be used.
     """
     triplets = [triplet for triplet in found if isinstance(triplet, Triplet)]
     if not triplets:
@@ -77,7 +77,7 @@ def planes_of(correspondence: PixelCorrespondence) -> Tensor:
 def _one_size(sizes: set[tuple[int, int]], name: str) -> tuple[int, int]:
     if len(sizes) > 1:
         raise ValueError(
-            f"pictures that stay on the device must all have one size, got {name} of {sorted(sizes)[:3]}; pack the "
+            f"images that stay on the device must all have one size, got {name} of {sorted(sizes)[:3]}; pack the "
             "shards with one --size, or take OrnamentDataModule"
         )
     return sizes.pop()

@@ -1,4 +1,4 @@
-"""How a batch shows its triplets, in numbers: what worker processes find out, without making a picture.
+"""How a batch shows its triplets, in numbers: what worker processes find out, without making an image.
 
 The numbers are those of :class:`datamodules.samples.transforms.TripletTransform` for the same seeds.
 
@@ -24,12 +24,12 @@ DRAWN_BY_WORKERS = ("oriented_box", "convex_hull")
 
 
 class Frame(NamedTuple):
-    """A window of a turned picture.
+    """A crop of a turned image.
 
     Attributes:
         angle: Degrees.
-        turned: Width and height of the turned picture.
-        crop: The window in it.
+        turned: Width and height of the turned image.
+        crop: The crop in it.
     """
 
     angle: float
@@ -46,10 +46,10 @@ class View(NamedTuple):
         category: One of :data:`ornament_lit.utils.categories.CATEGORIES`.
         components: Number of its parts; -1 where it is not known.
         seed: The ``sample_seed``.
-        person: The person's window.
-        box: The coarse box in the turned picture.
-        reference: The ornament's window.
-        flip: Whether all pictures are mirrored.
+        person: The person's crop.
+        box: The coarse box in the turned image.
+        reference: The ornament's crop.
+        flip: Whether all images are mirrored.
         change: The ornament's other colours, (3, 3); None where they stay.
         input_mask: What is erased and given to the model.
         region: That, (1, R, R), where it is one of :data:`DRAWN_BY_WORKERS`.
@@ -86,9 +86,9 @@ class Views(NamedTuple):
         categories: Types.
         components: (B,) int64.
         seeds: (B,) int64.
-        person: The persons' windows.
+        person: The persons' crops.
         box: (B, 4) float64.
-        reference: The ornaments' windows.
+        reference: The ornaments' crops.
         flip: (B,) bool.
         change: (B, 3, 3); the identity where colours stay.
         wearing: (B,) bool, whose input mask is the wearing mask.
@@ -115,7 +115,7 @@ def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) 
     """How a transform would show a triplet.
 
     Args:
-        transform: Its pictures are not made.
+        transform: Its images are not made.
         triplet: The triplet.
         row: Its number.
         seed: Its ``sample_seed``.
@@ -132,11 +132,11 @@ def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) 
             raise SampleError(f"{triplet.key}: nothing is left of the wearing mask after a turn", "empty_mask")
         tight = found
     box = grown_box(tight, choices.growth, mask.size)
-    window, reference = square_crop(box, transform.crop_factor), transform.reference(triplet, seed)
+    crop, reference = square_crop(box, transform.crop_factor), transform.reference(triplet, seed)
     region = None
     if choices.input_mask in DRAWN_BY_WORKERS:
-        pictures = mask_to_tensor(mask, window, transform.resolution), draw_box(box, window, transform.resolution)
-        worn, box_mask = (picture.flip(-1) if choices.flip else picture for picture in pictures)
+        images = mask_to_tensor(mask, crop, transform.resolution), draw_box(box, crop, transform.resolution)
+        worn, box_mask = (image.flip(-1) if choices.flip else image for image in images)
         region = draw_input_mask(choices.input_mask, worn, box_mask)
     return View(
         row=row,
@@ -144,7 +144,7 @@ def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) 
         category=triplet.category,
         components=triplet.components,
         seed=seed,
-        person=Frame(angle, mask.size, window),
+        person=Frame(angle, mask.size, crop),
         box=box,
         reference=Frame(reference.angle, reference.image.size, reference.crop),
         flip=choices.flip,

@@ -1,4 +1,4 @@
-"""A correspondence through what is done to the person's picture: crops, turns and other sizes.
+"""A correspondence through what is done to the person's image: crops, turns and other sizes.
 
 Points are averaged over what is known alone: they are multiplied by it, resampled, and divided by what is known then.
 """
@@ -22,7 +22,7 @@ def resample(correspondence: PixelCorrespondence, change: Callable[[Image.Image]
 
     Args:
         correspondence: Before it.
-        change: What is done to a picture of mode ``F``: some linear resampling, with 0 outside.
+        change: What is done to an image of mode ``F``: some linear resampling, with 0 outside.
 
     Returns:
         The correspondence after it; what is known of less than :data:`LEAST` of a pixel is not known there.
@@ -37,17 +37,17 @@ def resample(correspondence: PixelCorrespondence, change: Callable[[Image.Image]
 
 
 def crop_correspondence(correspondence: PixelCorrespondence, crop: Crop, resolution: int) -> PixelCorrespondence:
-    """What a window of the person shows, as :func:`ornament_lit.imaging.geometry.crop_and_resize` cuts masks.
+    """What a crop of the person shows, as :func:`ornament_lit.imaging.geometry.crop_and_resize` cuts masks.
 
     Args:
-        correspondence: Of the whole picture.
-        crop: The window, which may lie partly outside.
+        correspondence: Of the whole image.
+        crop: The crop, which may lie partly outside.
         resolution: Side of the result in pixels.
     """
 
     def change(plane: Image.Image) -> Image.Image:
-        window = plane.crop((crop.left, crop.top, crop.left + crop.size, crop.top + crop.size))
-        return window.resize((resolution, resolution), Image.Resampling.BILINEAR)
+        part = plane.crop((crop.left, crop.top, crop.left + crop.size, crop.top + crop.size))
+        return part.resize((resolution, resolution), Image.Resampling.BILINEAR)
 
     return resample(correspondence, change)
 
@@ -56,8 +56,8 @@ def to_tensors(correspondence: PixelCorrespondence, crop: Crop) -> Correspondenc
     """Tensors of a sample, without the batch dimension.
 
     Args:
-        correspondence: Of the person's window.
-        crop: The ornament's window in the picture that the points are in.
+        correspondence: Of the person's crop.
+        crop: The ornament's crop in the image that the points are in.
     """
     points, known, seen = correspondence
     places = (points - (crop.left, crop.top)) * (2 / crop.size) - 1
@@ -72,7 +72,7 @@ def unknown(resolution: int) -> Correspondence:
 
 
 def mirror(correspondence: Correspondence) -> Correspondence:
-    """The correspondence of two mirrored pictures."""
+    """The correspondence of two mirrored images."""
     x, y = correspondence["uv"].flip(-1)
     return Correspondence(
         uv=torch.stack([-x, y]), known=correspondence["known"].flip(-1), seen=correspondence["seen"].flip(-1)

@@ -27,7 +27,7 @@ def draw_colour_change(rng: random.Random) -> Tensor:
 
 
 def change_colours(image: Tensor, mask: Tensor, change: Tensor) -> Tensor:
-    """Change the colours of a picture inside a mask.
+    """Change the colours of an image inside a mask.
 
     Args:
         image: (3, H, W) in [-1, 1].

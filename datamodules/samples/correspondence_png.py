@@ -1,4 +1,4 @@
-"""Correspondences as PNGs of 16-bit grey: three pictures of the person's size, one below the other.
+"""Correspondences as PNGs of 16-bit grey: three images of the person's size, one below the other.
 
 The first two hold x and y of the points in sixteenths of a pixel, the third 256 times ``known`` plus ``seen``, each
 from 0 to 255. What is stored is off by a thirty-second of a pixel at most; a mask of 8 bits is kept exactly.
@@ -31,12 +31,12 @@ def encode_correspondence(correspondence: PixelCorrespondence) -> bytes:
     if points.size and not (points.min() >= 0 and points.max() <= LARGEST):
         raise ValueError(
             f"points of a correspondence must be between 0 and {LARGEST} pixels, got {points.min()} to {points.max()}; "
-            "make the ornament's picture smaller"
+            "make the ornament's image smaller"
         )
     shares = np.floor(known * 255 + 0.5) * 256 + np.floor(seen * 255 + 0.5)
-    pictures = [*np.moveaxis(np.round(points * UNIT), 2, 0), shares]
+    images = [*np.moveaxis(np.round(points * UNIT), 2, 0), shares]
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(pictures).astype(np.uint16)).save(buffer, "PNG", optimize=True)
+    Image.fromarray(np.concatenate(images).astype(np.uint16)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -60,9 +60,9 @@ def decode_correspondence(content: bytes, size: tuple[int, int]) -> PixelCorresp
         )
     if image.mode not in MODES:
         raise ValueError(f"must be 16-bit grey, got mode {image.mode}; write it by encode_correspondence")
-    pictures = np.asarray(image).astype(np.uint16).reshape(3, size[1], size[0])
-    known, seen = pictures[2] >> 8, pictures[2] & 255
+    images = np.asarray(image).astype(np.uint16).reshape(3, size[1], size[0])
+    known, seen = images[2] >> 8, images[2] & 255
     if (seen > known).any():
         raise ValueError("no more of a pixel can be seen than is known; write it by encode_correspondence")
-    points = np.moveaxis(pictures[:2], 0, 2) * np.float32(1 / UNIT)
+    points = np.moveaxis(images[:2], 0, 2) * np.float32(1 / UNIT)
     return PixelCorrespondence(points, known * np.float32(1 / 255), seen * np.float32(1 / 255))

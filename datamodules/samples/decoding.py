@@ -73,7 +73,7 @@ class Triplet(NamedTuple):
         components: Number of parts of the ornament; -1 where it is not known.
         latents: The latents of each copy, as they were read; none where there are none or they are not wanted.
         correspondence: Which point of ``ornament`` each pixel of ``person`` shows; None where it is not known.
-        bare: The person without the ornament, ``RGB``; None where there is no such picture or it is not wanted.
+        bare: The person without the ornament, ``RGB``; None where there is no such image or it is not wanted.
         oriented_box: The box with its angle, of which ``box`` is around what lies in ``person``; None where no angle is
             known.
     """

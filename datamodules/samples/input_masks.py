@@ -1,6 +1,6 @@
 """What a user might give instead of a box, as the metadata say it or drawn from the true mask.
 
-Shape legend: H = W resolution of the window in pixels.
+Shape legend: H = W resolution of the crop in pixels.
 """
 
 import random

@@ -25,7 +25,7 @@ from ornament_lit.batch import EncodedImages
 from ornament_lit.utils.files import write_file
 
 CARD = "latents.json"
-FORMAT = "ornament_lit-latents/1"
+FORMAT = "ornament_lit-latents/2"
 TIMEOUT = 60.0
 
 Mode = Literal["auto", "never", "require"]
@@ -178,7 +178,7 @@ def differences(first: LatentsCard, second: LatentsCard) -> list[str]:
 
 
 def with_extras_of(transform: TripletTransform, other: TripletTransform) -> TripletTransform:
-    """A transform of the same pictures that adds what another one adds: latents know nothing of it."""
+    """A transform of the same images that adds what another one adds: latents know nothing of it."""
     return replace(transform, correspondence=other.correspondence, wide_view=other.wide_view, detail=other.detail)
 
 

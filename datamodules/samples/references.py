@@ -1,4 +1,4 @@
-"""The ornament's picture as a sample shows it: turned, and the window around its mask."""
+"""The ornament's image as a sample shows it: turned, and the crop around its mask."""
 
 import random
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.samples.decoding import Triplet
-from datamodules.samples.turning import turn_mask, turn_picture, turn_points
+from datamodules.samples.turning import turn_image, turn_mask, turn_points
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.imaging.crops import ORNAMENT_FACTOR, image_to_tensor, mask_to_tensor
 from ornament_lit.imaging.geometry import Crop, mask_to_box, square_crop
 
 
 class Reference(NamedTuple):
-    """A window of the ornament's picture.
+    """A crop of the ornament's image.
 
     Attributes:
-        image: The turned picture, ``RGB``.
+        image: The turned image, ``RGB``.
         mask: Its mask, ``L``.
-        crop: The window in it.
+        crop: The crop in it.
         angle: By how many degrees it was turned.
-        size: Width and height of the picture before.
+        size: Width and height of the image before.
     """
 
     image: Image.Image
@@ -37,17 +37,17 @@ class Reference(NamedTuple):
         return image_to_tensor(self.image, self.crop, resolution), mask_to_tensor(self.mask, self.crop, resolution)
 
     def places(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Where points of the picture, (..., 2) in pixels, are in the turned one."""
+        """Where points of the image, (..., 2) in pixels, are in the turned one."""
         return turn_points(points, self.angle, self.size, self.image.size) if self.angle else points
 
 
 def draw_reference(triplet: Triplet, rotation: float, scale: tuple[float, float], rng: random.Random) -> Reference:
-    """Draw how the ornament's picture is turned and scaled.
+    """Draw how the ornament's image is turned and scaled.
 
     Args:
         triplet: The sample.
         rotation: Greatest angle in degrees, either way.
-        scale: Least and greatest factor of the ornament's size in its window.
+        scale: Least and greatest factor of the ornament's size in its crop.
         rng: Source of chance.
 
     Raises:
@@ -56,7 +56,7 @@ def draw_reference(triplet: Triplet, rotation: float, scale: tuple[float, float]
     image, mask, factor, angle = triplet.ornament, triplet.ornament_mask, ORNAMENT_FACTOR, 0.0
     if rotation:
         angle = rng.uniform(-rotation, rotation)
-        image, mask = turn_picture(image, angle), turn_mask(mask, angle)
+        image, mask = turn_image(image, angle), turn_mask(mask, angle)
     if scale != (1.0, 1.0):
         factor /= rng.uniform(*scale)
     box = mask_to_box(mask)

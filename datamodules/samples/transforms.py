@@ -54,7 +54,7 @@ class TryOnSample(TypedDict):
     other_ornament: NotRequired["OtherSample"]
     other_ornaments: NotRequired[list["OtherSample"]]
     photograph: NotRequired[Tensor]
-    window: NotRequired[Tensor]
+    crop: NotRequired[Tensor]
     box: NotRequired[Tensor]
     correspondence: NotRequired[Correspondence]
     wide_view: NotRequired[WideView]
@@ -70,8 +70,8 @@ class OtherSample(TypedDict):
     ornament_detail: NotRequired[OrnamentDetail]
 
 
-class Pictures(NamedTuple):
-    """The pictures of a sample: images (3, H, W) in [-1, 1] and masks (1, H, W) in [0, 1]."""
+class Images(NamedTuple):
+    """The images of a sample: images (3, H, W) in [-1, 1] and masks (1, H, W) in [0, 1]."""
 
     ornament_image: Tensor
     ornament_mask: Tensor
@@ -81,12 +81,12 @@ class Pictures(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What a seed chooses for a sample, whatever its pictures are.
+    """What a seed chooses for a sample, whatever its images are.
 
     Attributes:
         angle: Degrees that the person is turned by.
         growth: Fractions by which the left, upper, right and lower side of the box move.
-        flip: Whether all pictures are mirrored.
+        flip: Whether all images are mirrored.
         change: The ornament's other colours, (3, 3); None where they stay.
         input_mask: What is erased and given to the model.
     """
@@ -103,25 +103,25 @@ class TripletTransform:
     """Crop a triplet around its boxes and make tensors of it.
 
     The user's box is coarse, so each side of the annotated box is moved outwards by a random fraction of the box's
-    width or height (and stays in the picture); this is the jitter of the box too. The person is cropped to a square
-    around that box, the ornament to a square around its mask. What lies outside a picture is mid grey.
+    width or height (and stays in the image); this is the jitter of the box too. The person is cropped to a square
+    around that box, the ornament to a square around its mask. What lies outside an image is mid grey.
 
     Args:
         resolution: Side of the results in pixels.
         box_growth: Least and greatest fraction by which a side of the box moves.
         crop_factor: Side of the person's square over the longer side of the coarse box.
         flip: Mirror ornament and person together for half of the samples.
-        recolour: Share of the samples whose ornament gets another colour, the same in both pictures.
+        recolour: Share of the samples whose ornament gets another colour, the same in both images.
         input_mask: What is erased and given to the model; ``oriented_box`` is that of the metadata, whose sides move
             outwards as those of the box do, or the tightest one where they have none.
-        reference_rotation: The ornament's picture is turned by up to so many degrees, either way.
-        reference_scale: Least and greatest factor of the ornament's size in its window.
-        whole: Add the whole photograph of the person, and where the window and the box are in it.
+        reference_rotation: The ornament's image is turned by up to so many degrees, either way.
+        reference_scale: Least and greatest factor of the ornament's size in its crop.
+        whole: Add the whole photograph of the person, and where the crop and the box are in it.
         rotation: The person is turned by up to so many degrees, either way; the annotated box is then the one around
             the turned wearing mask, and around the oriented box, which is turned along, if there is one. With ``whole``
             the photograph is the turned one.
-        correspondence: Add which point of the ornament's picture each pixel of the person shows.
-        wide_view: Add a wider window of the person, of so many times the side; None for none.
+        correspondence: Add which point of the ornament's image each pixel of the person shows.
+        wide_view: Add a wider crop of the person, of so many times the side; None for none.
         detail: Add the ornament at so many times the resolution, where that is more than 1.
     """
 
@@ -152,35 +152,35 @@ class TripletTransform:
         choices = self.choices(seed)
         triplet = turn_person(triplet, choices.angle) if self.rotation else triplet
         box = grown_box(triplet.box, choices.growth, triplet.person.size)
-        window, reference = square_crop(box, self.crop_factor), self.reference(triplet, seed)
+        crop, reference = square_crop(box, self.crop_factor), self.reference(triplet, seed)
         person = (
-            image_to_tensor(triplet.person, window, self.resolution),
-            mask_to_tensor(triplet.wearing_mask, window, self.resolution),
-            draw_box(box, window, self.resolution),
+            image_to_tensor(triplet.person, crop, self.resolution),
+            mask_to_tensor(triplet.wearing_mask, crop, self.resolution),
+            draw_box(box, crop, self.resolution),
         )
-        pictures = Pictures(*reference.tensors(self.resolution), *person)
+        images = Images(*reference.tensors(self.resolution), *person)
         if choices.flip:
-            pictures = Pictures(*(picture.flip(-1) for picture in pictures))
+            images = Images(*(image.flip(-1) for image in images))
         if choices.change is not None:
-            pictures = recolour(pictures, choices.change)
+            images = recolour(images, choices.change)
         sample = TryOnSample(
-            ornament_image=pictures.ornament_image,
-            ornament_mask=pictures.ornament_mask,
-            person_image=pictures.person_image,
-            wearing_mask=pictures.wearing_mask,
-            box_mask=pictures.box_mask,
+            ornament_image=images.ornament_image,
+            ornament_mask=images.ornament_mask,
+            person_image=images.person_image,
+            wearing_mask=images.wearing_mask,
+            box_mask=images.box_mask,
             category=triplet.category,
             key=triplet.key,
             sample_seed=seed,
             components=triplet.components,
         )
         if self.input_mask != "box":
-            turned = _oriented_mask(triplet, choices.growth, window, self.resolution, choices.flip)
-            sample["input_mask"] = draw_input_mask(choices.input_mask, pictures.wearing_mask, pictures.box_mask, turned)
+            turned = _oriented_mask(triplet, choices.growth, crop, self.resolution, choices.flip)
+            sample["input_mask"] = draw_input_mask(choices.input_mask, images.wearing_mask, images.box_mask, turned)
         if self.whole:
             sample["photograph"] = torch.from_numpy(np.array(triplet.person)).permute(2, 0, 1)
-            sample["window"], sample["box"] = torch.tensor(window), torch.tensor(box)
-        self._add_extras(sample, View(triplet, box, window, reference, choices.flip, choices.change))
+            sample["crop"], sample["box"] = torch.tensor(crop), torch.tensor(box)
+        self._add_extras(sample, View(triplet, box, crop, reference, choices.flip, choices.change))
         return sample
 
     def _add_extras(self, sample: TryOnSample, view: View) -> None:
@@ -205,7 +205,7 @@ class TripletTransform:
         return Choices(angle, growth, flip, change, kind)
 
     def reference(self, triplet: Triplet, seed: int) -> Reference:
-        """How a sample shows the ornament's picture.
+        """How a sample shows the ornament's image.
 
         Raises:
             SampleError: ``empty_mask``, if nothing is left of a thin mask once it is turned.
@@ -218,7 +218,7 @@ class TripletTransform:
         return entry in ENTRIES or (self.correspondence and entry == CORRESPONDENCE)
 
     def coarse_box(self, triplet: Triplet, rng: random.Random) -> Box:
-        """Box as a user would draw it: it contains the annotated one and lies in the picture."""
+        """Box as a user would draw it: it contains the annotated one and lies in the image."""
         return grown_box(triplet.box, self._growth(rng), triplet.person.size)
 
     def _growth(self, rng: random.Random) -> Fractions:
@@ -227,25 +227,25 @@ class TripletTransform:
 
 
 def grown_box(box: Box, growth: Fractions, size: tuple[int, int]) -> Box:
-    """A box whose sides have moved outwards by fractions of it, as far as it lies in a picture of width and height."""
+    """A box whose sides have moved outwards by fractions of it, as far as it lies in an image of width and height."""
     return clip_box(grow_box(box, growth), *size)
 
 
-def _oriented_mask(triplet: Triplet, fractions: Fractions, window: Crop, resolution: int, flip: bool) -> Tensor | None:
+def _oriented_mask(triplet: Triplet, fractions: Fractions, crop: Crop, resolution: int, flip: bool) -> Tensor | None:
     """The coarse oriented box, what of it lies in the coarse box; None where there is none, or too thin a one."""
     if triplet.oriented_box is None:
         return None
     coarse = grow_oriented_box(triplet.oriented_box, fractions)
     box = grown_box(triplet.box, fractions, triplet.person.size)
-    mask = draw_oriented_box(coarse, window, resolution) * draw_box(box, window, resolution)
+    mask = draw_oriented_box(coarse, crop, resolution) * draw_box(box, crop, resolution)
     if not mask.any():
         return None
     return mask.flip(-1) if flip else mask
 
 
-def recolour(pictures: Pictures, change: Tensor) -> Pictures:
-    """Change the colours of the ornament, in its own picture and where it is worn, by a (3, 3) matrix."""
-    return pictures._replace(
-        ornament_image=change_colours(pictures.ornament_image, pictures.ornament_mask, change),
-        person_image=change_colours(pictures.person_image, pictures.wearing_mask, change),
+def recolour(images: Images, change: Tensor) -> Images:
+    """Change the colours of the ornament, in its own image and where it is worn, by a (3, 3) matrix."""
+    return images._replace(
+        ornament_image=change_colours(images.ornament_image, images.ornament_mask, change),
+        person_image=change_colours(images.person_image, images.wearing_mask, change),
     )

@@ -1,6 +1,6 @@
-"""Warped pairs: an ornament, cut out of its picture, is bent and pasted onto a person who wears another one.
+"""Warped pairs: an ornament, cut out of its image, is bent and pasted onto a person who wears another one.
 
-Which point of the ornament's picture is seen where is then known exactly: what a photograph of the ornament worn does
+Which point of the ornament's image is seen where is then known exactly: what a photograph of the ornament worn does
 not say. So any packed photographs can teach a network where to look.
 """
 
@@ -15,10 +15,10 @@ from datamodules.samples.decoding import Triplet
 from datamodules.samples.seeding import hash_seed
 from datamodules.samples.warping.background import without_ornament
 from datamodules.samples.warping.cutout import cut_out, frame, not_faint
-from datamodules.samples.warping.drawing import Edge, Light, Place, draw_edge, draw_light, draw_place, draw_warp
 from datamodules.samples.warping.field import Warp
 from datamodules.samples.warping.pasting import FINE, Drawn, draw
 from datamodules.samples.warping.placing import settle, survey
+from datamodules.samples.warping.sampling import Edge, Light, Place, draw_edge, draw_light, draw_place, draw_warp
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.imaging.geometry import Box, mask_to_box
 
@@ -32,8 +32,8 @@ def warped_pair(ornament: Triplet, person: Triplet, seed: int) -> Triplet:
         seed: ``sample_seed`` of the pair.
 
     Returns:
-        A triplet with exact ``correspondence``, without latents. Ornament and person keep the sizes of their pictures.
-        Behind the ornament is the person's ``bare`` picture, which is also that of the result; where there is none,
+        A triplet with exact ``correspondence``, without latents. Ornament and person keep the sizes of their images.
+        Behind the ornament is the person's ``bare`` image, which is also that of the result; where there is none,
         the person's own ornament is filled smoothly, and ``bare`` is None.
 
     Raises:

@@ -16,10 +16,11 @@ from datamodules.shards.sample_index import Place
 from datamodules.storage.remote import is_remote, stream_url
 from datamodules.storage.retry import Retries, is_of_the_storage, local_may_pass, remote_may_pass, within
 from datamodules.storage.sample_errors import SampleError
+from ornament_lit.utils.files import ASIDE
 
 ATTEMPTS = 3
 GIBIBYTE = 2**30
-UNFINISHED = (".part", ".lock")
+UNFINISHED = (ASIDE, ".lock")
 
 
 def default_folder() -> Path:
@@ -154,4 +155,4 @@ class ShardCache:
 
 
 def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")
+    return path.with_name(f"{path.name}{ASIDE}")

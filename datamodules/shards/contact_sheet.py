@@ -1,7 +1,7 @@
-"""Contact sheets: triplets side by side in one picture, so that people see what is in a set.
+"""Contact sheets: triplets side by side in one image, so that people see what is in a set.
 
 A strip is one triplet: ornament, its mask, the person, the person with the box, the wearing mask, and, where there is
-one, the correspondence in colours that tell where in the ornament's picture a point lies; a caption stands above it.
+one, the correspondence in colours that tell where in the ornament's image a point lies; a caption stands above it.
 """
 
 import json
@@ -30,7 +30,7 @@ class Captioned(NamedTuple):
     """A strip of a contact sheet.
 
     Attributes:
-        triplet: The pictures.
+        triplet: The images.
         caption: What stands above them.
     """
 
@@ -57,7 +57,7 @@ def contact_sheet(strips: Sequence[Captioned], tile: int = 128, across: int = 2)
 
     Args:
         strips: The triplets and their captions, at least one.
-        tile: Side of the square in pixels that each picture is scaled into, with its proportions kept.
+        tile: Side of the square in pixels that each image is scaled into, with its proportions kept.
         across: Strips side by side, fewer where there are not as many.
 
     Returns:
@@ -82,8 +82,8 @@ def contact_sheet(strips: Sequence[Captioned], tile: int = 128, across: int = 2)
         left, top = (number % across) * width + MARGIN, LINE + (number // across) * height
         text = _shorten(strip.caption, font, width - 2 * MARGIN)
         draw.text((left, top + LINE // 2), text, "black", font, anchor="lm")
-        for index, picture in enumerate(_pictures(strip.triplet, tile)):
-            sheet.paste(picture, (left + index * (tile + MARGIN), top + LINE))
+        for index, image in enumerate(_images(strip.triplet, tile)):
+            sheet.paste(image, (left + index * (tile + MARGIN), top + LINE))
     return sheet
 
 
@@ -103,14 +103,14 @@ def sheet_of_shards(
         folder: Where the shards are.
         entries: Their entries in the index.
         count: How many samples.
-        tile: Side of a picture.
+        tile: Side of an image.
         across: Strips side by side.
 
     Raises:
         ValueError: If not one of the chosen samples can be decoded.
     """
     from datamodules.samples.decoding import decode, describe
-    from datamodules.shards.reading import is_picture, read_sample
+    from datamodules.shards.reading import is_image, read_sample
     from datamodules.shards.sample_index import Place
     from datamodules.storage.sample_errors import SampleError
     from ornament_lit.utils.categories import CATEGORIES
@@ -121,7 +121,7 @@ def sheet_of_shards(
     for index in evenly(len(places), count):
         try:
             with open(places[index].shard, "rb") as file:
-                sample = read_sample(file, places[index], is_picture)
+                sample = read_sample(file, places[index], is_image)
             triplet = decode(sample, describe(sample))
         except (SampleError, OSError):
             continue
@@ -129,7 +129,7 @@ def sheet_of_shards(
     return contact_sheet(strips, tile, across)
 
 
-def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
+def _images(triplet: "Triplet", tile: int) -> list[Image.Image]:
     person = _fit(triplet.person, tile)
     boxed = person.copy()
     _draw_box(boxed, triplet.oriented_box or triplet.box, triplet.person.size)
@@ -144,7 +144,7 @@ def _pictures(triplet: "Triplet", tile: int) -> list[Image.Image]:
 
 
 def _correspondence(triplet: "Triplet", tile: int) -> Image.Image:
-    """Each worn pixel: redder the more to the right in the ornament's picture, greener the lower; dim where hidden."""
+    """Each worn pixel: redder the more to the right in the ornament's image, greener the lower; dim where hidden."""
     if triplet.correspondence is None:
         return Image.new("RGB", (tile, tile), EMPTY)
     points, known, seen = triplet.correspondence
@@ -160,7 +160,7 @@ def _scaled_size(size: tuple[int, int], tile: int) -> tuple[int, int]:
 
 
 def _fit(image: Image.Image, tile: int) -> Image.Image:
-    """Scale a picture into a square and centre it there."""
+    """Scale an image into a square and centre it there."""
     scaled = image.convert("RGB").resize(_scaled_size(image.size, tile), Image.Resampling.BICUBIC)
     square = Image.new("RGB", (tile, tile), EMPTY)
     square.paste(scaled, ((tile - scaled.width) // 2, (tile - scaled.height) // 2))

@@ -66,7 +66,7 @@ class _Member(NamedTuple):
     end: int
 
 
-def raise_fault(error: SampleError) -> None:
+def raise_sample_error(error: SampleError) -> None:
     """Report a fault by raising it.
 
     Raises:
@@ -76,7 +76,7 @@ def raise_fault(error: SampleError) -> None:
 
 
 def scan_shard(
-    path: str | Path, report: Callable[[SampleError], None] = raise_fault, checksum: bool = False
+    path: str | Path, report: Callable[[SampleError], None] = raise_sample_error, checksum: bool = False
 ) -> ShardEntry:
     """Walk the headers of a local shard and read the metadata of its samples; no image is read.
 

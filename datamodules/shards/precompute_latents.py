@@ -18,7 +18,7 @@ from torch.utils.data import default_collate
 from datamodules.samples.decoding import LATENTS, decode, describe, is_latents
 from datamodules.samples.latents import DTYPES, Dtype, LatentsCard, differences, read_card, write_card
 from datamodules.samples.transforms import TripletTransform, TryOnSample
-from datamodules.shards.index import ShardEntry, raise_fault, read_index, scan_shard, write_index
+from datamodules.shards.index import ShardEntry, raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import RawSample, read_shard
 from datamodules.shards.writing import write_shard
 from datamodules.storage.remote import is_remote
@@ -76,12 +76,12 @@ class Row(NamedTuple):
     Attributes:
         sample: The raw sample.
         copy: Number of the copy.
-        pictures: Its crops.
+        images: Its crops.
     """
 
     sample: RawSample
     copy: int
-    pictures: TryOnSample
+    images: TryOnSample
 
 
 def make_card(encoders: Encoders, transform: TripletTransform, copies: int, seed: int, dtype: Dtype) -> LatentsCard:
@@ -194,7 +194,7 @@ def _encoded_samples(
     shard: str, encoders: Encoders, card: LatentsCard, batch_size: int, workers: int, faults: list[SampleError]
 ) -> Iterator[Sample]:
     """Key and entries of each sample of a shard, with its latents."""
-    samples = read_shard(shard, raise_fault, wanted=lambda entry: not is_latents(entry))
+    samples = read_shard(shard, raise_sample_error, wanted=lambda entry: not is_latents(entry))
     rows = _crop_all(samples, card, workers, faults)
     latents: dict[str, bytes] = {}
     for row, tensors in _encode_all(rows, encoders, batch_size):
@@ -236,7 +236,7 @@ def _in_threads(function: Callable[[Task], Result], tasks: Iterable[Task], worke
 
 def _encode_all(rows: Iterator[Row], encoders: Encoders, batch_size: int) -> Iterator[tuple[Row, dict[str, Tensor]]]:
     while batch := list(islice(rows, batch_size)):
-        encoded = encoders.encode(default_collate([row.pictures for row in batch]))
+        encoded = encoders.encode(default_collate([row.images for row in batch]))
         for index, row in enumerate(batch):
             yield row, {name: tensor[index] for name, tensor in encoded.items()}
 

@@ -52,7 +52,7 @@ def is_entry(entry: str) -> bool:
     return entry in ENTRIES
 
 
-def is_picture(entry: str) -> bool:
+def is_image(entry: str) -> bool:
     """Whether an entry is one that every sample has, or one that some have and that can be looked at."""
     return entry in ENTRIES or entry in OPTIONAL
 

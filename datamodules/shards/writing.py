@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datamodules.shards.index import ShardEntry, scan_shard
-from ornament_lit.utils.files import written_aside
+from ornament_lit.utils.files import atomic_path
 
 
 def write_shard(
@@ -35,7 +35,7 @@ def write_shard(
         OSError: If it cannot be written.
     """
     path = Path(path)
-    with written_aside(path) as part:
+    with atomic_path(path) as part:
         with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
             written: set[str] = set()
             for key, entries in samples:

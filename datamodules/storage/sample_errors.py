@@ -36,7 +36,7 @@ class SampleError(ValueError):
 
 
 @dataclass(frozen=True)
-class FaultReport:
+class SampleErrorReport:
     """Counts of one epoch.
 
     Attributes:
@@ -56,7 +56,7 @@ class FaultReport:
         return f"{samples} of {self.good + samples} samples skipped: {reasons or 'none'} (first: {self.first or '-'})"
 
 
-class FaultCounter:
+class SampleErrorCounter:
     """Counts faults in worker processes and reads the counts in the main process.
 
     Each worker writes into a row of its own in shared memory.
@@ -91,12 +91,12 @@ class FaultCounter:
             self._first[_row(), : len(text)] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
         row[1 + REASONS.index(error.reason)] += 1
 
-    def report(self) -> FaultReport:
+    def report(self) -> SampleErrorReport:
         """Sum up all workers."""
         good, *bad = self._counts.sum(dim=0).tolist()
         counts: dict[str, int] = {reason: count for reason, count in zip(REASONS, bad, strict=True) if count}
         texts = (bytes(row.tolist()).rstrip(b"\0").decode(errors="ignore") for row in self._first)
-        return FaultReport(good, counts, next(filter(None, texts), ""))
+        return SampleErrorReport(good, counts, next(filter(None, texts), ""))
 
     def reset(self) -> None:
         """Forget what all workers have counted."""

@@ -1,7 +1,6 @@
 """AtomicCheckpointIO: a checkpoint is there as a whole or not at all, and the one before it stays until then."""
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +17,8 @@ from torch.utils._pytree import tree_leaves
 
 from ornament_lit.checkpointing.latest import LAST, is_whole, local_path, newest_first, newest_whole
 from ornament_lit.checkpointing.state import check_names, foreign, refusal
+from ornament_lit.utils.files import ASIDE, atomic_path
 
-ASIDE = ".part"
 RETRY_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
@@ -115,9 +114,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def link_last(target: Path) -> None:
     """Let ``last.ckpt`` beside a checkpoint be a link to it, in place of what is there."""
     link = target.with_name(LAST)
-    (aside := link.with_name(LAST + ASIDE)).unlink(missing_ok=True)
-    aside.symlink_to(target.name)
-    os.replace(aside, link)
+    with atomic_path(link) as aside:
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(target.name)
 
 
 def plugins_with_io(trainer_options: Mapping[str, Any]) -> list[Any]:
@@ -143,21 +142,13 @@ def write_whole(checkpoint: Mapping[str, Any], path: Path) -> None:
         OSError: If that fails; what was there before is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ASIDE)
     for left in path.parent.glob(f"*.ckpt{ASIDE}"):  # of runs that were killed
         left.unlink(missing_ok=True)
-    try:
+    with atomic_path(path, durable=True) as aside:
         with aside.open("wb") as file, _os_errors(file) as recorder:
             torch.save(checkpoint, recorder)
-            file.flush()
-            os.fsync(file.fileno())
         if not is_whole(aside, thoroughly=False):
             raise OSError(f"what was written to {aside} cannot be read back")
-        os.replace(aside, path)
-        _sync_folder(path.parent)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
 
 
 class _Recorder:
@@ -189,15 +180,6 @@ def _os_errors(file: BinaryIO) -> Iterator[Any]:
         if recorder.error is not None and error is not recorder.error:
             raise recorder.error from error
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the new name on the disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _advice(folder: Path, where: str = "beside") -> str:

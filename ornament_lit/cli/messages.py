@@ -18,6 +18,7 @@ from ornament_lit.cli.introspection import (
     type_of,
     type_of_option,
 )
+from ornament_lit.cli.renamed import name_now
 from ornament_lit.utils.imports import forbidden
 
 Rule = Callable[[str, ArgumentParser], str | None]
@@ -28,6 +29,7 @@ _KEYS = (
     r"Group '(\S+)' does not accept option '([^']+)'",
     r"Option '([^']+)' is not accepted",
 )
+_OPTION = r"Option '([^']+)' is not accepted|unrecognized arguments: --([^.=\s]+)"
 _VALUE = r"(?:Got value|Given value): (.*?)(?:\. Got value.*)?$"
 _CLASS_NAMES = (
     r"Expected a dot import path string: (\S+)",
@@ -75,23 +77,59 @@ def _keys(message: str) -> list[str]:
     return re.findall(r'Parser key "([^"]+)":', message) or re.findall(r"^--(\S+)\.help:", message)
 
 
+def renamed(message: str, parser: ArgumentParser) -> str | None:
+    """A key, an option of a class or a class by the name that it had before."""
+    asked = [*_argument_names(message), *_key_words(message), *_class_option(message), *_class_names(message)]
+    found = next(((name, now) for name in asked if (now := name_now(name))), None)
+    return found and f"{found[0]} is called {found[1]} now"
+
+
+def _argument_names(message: str) -> list[str]:
+    """Names of unknown options on the command line, without dashes."""
+    found = re.match(r"unrecognized arguments: (.*)", message, re.DOTALL)
+    return [word.split("=")[0].lstrip("-") for word in found[1].split() if word.startswith("-")] if found else []
+
+
+def _key_words(message: str) -> list[str]:
+    """The unknown key of a YAML in full, if the message is about one."""
+    found = next((match for pattern in _KEYS if (match := re.match(pattern, message))), None)
+    return [".".join(found.groups())] if found else []
+
+
+def _class_option(message: str) -> list[str]:
+    """``Class.option`` for an unknown option of a class, if the message is about one."""
+    found, paths = re.search(_OPTION, message), _class_paths(message)
+    return [f"{paths[-1].rpartition('.')[2]}.{found[1] or found[2]}"] if found and paths else []
+
+
+def _class_names(message: str) -> list[str]:
+    """The class that does not fit, if the message is about one."""
+    found = next((match for pattern in _CLASS_NAMES if (match := re.search(pattern, message))), None)
+    return [found[1].rstrip(".'")] if found else []
+
+
+def _class_paths(message: str) -> list[str]:
+    """Paths of the classes that a message is about, outermost first."""
+    return re.findall(rf"{_PROBLEM} '([^']+)'", message) or re.findall(r"class_path='([^']+)'", message)
+
+
 def unknown_arguments(message: str, parser: ArgumentParser) -> str | None:
     """``--model.mask_hed=...`` on the command line."""
     found = re.match(r"unrecognized arguments: (.*)", message, re.DOTALL)
     if not found:
         return None
-    names = [word.split("=")[0] for word in found[1].split() if word.startswith("-")]
+    names = _argument_names(message)
     if not names:
         return f"unexpected {found[1]!r}; options are written --name=value"
-    return f"there is no option {names[0]}{key_suggestion(names[0].lstrip('-'), options(parser), '--')}"
+    return f"there is no option --{names[0]}{key_suggestion(names[0], options(parser), '--')}"
 
 
 def unknown_key(message: str, parser: ArgumentParser) -> str | None:
     """``model: {mask_hed: ...}`` in a YAML."""
-    found = next((match for pattern in _KEYS if (match := re.match(pattern, message))), None)
+    found = _key_words(message)
     if not found:
         return None
-    words = ".".join(found.groups()).split(".")
+    words = found[0].split(".")
     known = options(parser)
     depth = next((n for n in range(1, len(words)) if ".".join(words[:n]) not in known), len(words))
     key, parent = ".".join(words[:depth]), ".".join(words[: depth - 1])
@@ -104,8 +142,7 @@ def unknown_key(message: str, parser: ArgumentParser) -> str | None:
 
 def unknown_class_option(message: str, parser: ArgumentParser) -> str | None:
     """``init_args: {hiden: ...}``, or an option of a class that was written beside ``class_path``."""
-    found = re.search(r"Option '([^']+)' is not accepted|unrecognized arguments: --([^.=\s]+)", message)
-    paths = re.findall(rf"{_PROBLEM} '([^']+)'", message) or re.findall(r"class_path='([^']+)'", message)
+    found, paths = re.search(_OPTION, message), _class_paths(message)
     if not found or not paths or not _keys(message):
         return None
     key, option, path = ".".join(_keys(message)), found[1] or found[2], paths[-1]
@@ -124,15 +161,14 @@ def forbidden_import(message: str, parser: ArgumentParser) -> str | None:
 
 def wrong_class(message: str, parser: ArgumentParser) -> str | None:
     """A class that does not exist, is abstract, or is of another family."""
-    found = next((match for pattern in _CLASS_NAMES if (match := re.search(pattern, message))), None)
-    keys, paths = _keys(message), re.findall(rf"{_PROBLEM} '([^']+)'", message)
+    found, keys, paths = _class_names(message), _keys(message), re.findall(rf"{_PROBLEM} '([^']+)'", message)
     if not found or not keys:
         return None
     typehint = type_of_option(paths[len(keys) - 2], keys[-1]) if len(paths) >= len(keys) > 1 else None
     known = subclasses(type_of(parser, keys[0]) if len(keys) == 1 else typehint)
     if not known:
         return None
-    name = found[1].rstrip(".'")
+    name = found[0]
     hint = suggestion(name, known)
     return f"{'.'.join(keys)}: no class {name!r} fits here{hint}\n       known: {', '.join(known)}"
 
@@ -166,12 +202,13 @@ def wrong_value(message: str, parser: ArgumentParser) -> str | None:
     if re.search(r"\b(int|float)\b", rule) and re.fullmatch(r"[+-]?(nan|inf|infinity)", value, re.IGNORECASE):
         return f"{key} must be a finite number, got {value}"
     if rule.startswith("tuple"):
-        paths = re.findall(rf"{_PROBLEM} '([^']+)'", message) or re.findall(r"class_path='([^']+)'", message)
+        paths = _class_paths(message)
         rule = (paths and elements(type_of_option(paths[-1], _keys(message)[-1]))) or rule
     return f"{key}: expected {rule}, got {value!r}"
 
 
 RULES: tuple[Rule, ...] = (
+    renamed,
     unknown_arguments,
     unknown_class_option,
     unknown_key,

@@ -121,13 +121,13 @@ class TryOnCLI(LightningCLI):
         parser.set_defaults({"data": {"class_path": "datamodules.OrnamentDataModule"}})
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
-        """Let ``predict`` write what it draws, instead of keeping all of it in memory, and ``test`` report on it."""
+        """Let ``predict`` write what it generates, instead of keeping it all in memory, and ``test`` report on it."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "predict":
             parser.add_lightning_class_args(callbacks.PredictionWriter, "prediction_writer")
             parser.set_defaults({"return_predictions": False})
         if subcommand == "test":
-            parser.add_lightning_class_args(callbacks.DrawingReport, "report")
+            parser.add_lightning_class_args(callbacks.EvaluationReport, "report")
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:

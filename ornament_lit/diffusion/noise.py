@@ -22,12 +22,12 @@ class Noising(NamedTuple):
     Attributes:
         timesteps: (B,) int64.
         noise: Standard normal, (B, c, h, w).
-        given: (B,) bool; False for the samples that must do without the ornament's features.
+        keep_condition: (B,) bool; False for the samples that must do without the ornament's features.
     """
 
     timesteps: Tensor
     noise: Tensor
-    given: Tensor
+    keep_condition: Tensor
 
 
 def draw_noising(
@@ -35,7 +35,7 @@ def draw_noising(
     num_timesteps: int,
     like: Tensor,
     condition_dropout: float = 0.0,
-    draws: int = 1,
+    num_noise_samples: int = 1,
     offset_noise: float = 0.0,
     timesteps: TimestepSampler | None = None,
 ) -> Noising:
@@ -48,13 +48,13 @@ def draw_noising(
         num_timesteps: Timesteps are in [0, num_timesteps).
         like: (B, c, h, w); shape, device and dtype of the noise.
         condition_dropout: Chance of a sample to do without its conditions, in [0, 1].
-        draws: How often, one after the other from the same generators; all first draws come first.
+        num_noise_samples: How often, one after the other from the same generators; all first draws come first.
         offset_noise: Standard deviation of what is added to all positions of a channel alike (Guttenberg, Diffusion
             with Offset Noise, 2023); 0 for none, which draws nothing more.
         timesteps: Which timesteps are drawn; None for all alike.
 
     Returns:
-        Entries of ``draws`` B rows.
+        Entries of ``num_noise_samples`` B rows.
     """
     generators = generators_of(sample_seed)
     steps = timesteps or UniformTimesteps()
@@ -62,7 +62,9 @@ def draw_noising(
     def draw_timesteps() -> Tensor:
         return torch.cat([steps.draw(num_timesteps, generator) for generator in generators])
 
-    drawn = [_draw(generators, draw_timesteps(), like, condition_dropout, offset_noise) for _ in range(draws)]
+    drawn = [
+        _draw(generators, draw_timesteps(), like, condition_dropout, offset_noise) for _ in range(num_noise_samples)
+    ]
     return Noising(*(torch.cat(entries) for entries in zip(*drawn, strict=True)))
 
 

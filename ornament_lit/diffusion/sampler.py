@@ -1,7 +1,7 @@
 """The denoising loop: from noise to the latents of the person wearing the ornament.
 
-Everything that draws uses it: ``predict``, ``test``, the visualizer, the pipeline. A drawing depends on its own
-sample's seed and conditioning alone, not on the batch, the rank or global random state. Between steps latents are
+Everything that generates uses it: ``predict``, ``test``, the visualizer, the pipeline. A generated image depends on its
+own sample's seed and conditioning alone, not on the batch, the rank or global random state. Between steps latents are
 float32 at least, whatever the networks compute in.
 
 Shape legend: B batch, c latent channels, h, w latent size.
@@ -30,8 +30,8 @@ StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """What the sampler drew.
+class SamplerOutput:
+    """What the sampler generated.
 
     Attributes:
         latents: (B, c, h, w).
@@ -43,20 +43,20 @@ class Drawing:
 
 
 class Sampler:
-    """Draw with classifier-free guidance along any scheduler of diffusers.
+    """Generate with classifier-free guidance along any scheduler of diffusers.
 
     Args:
         num_steps: Denoising steps.
-        guidance_scale: How far each step goes from the drawing without the ornament's features towards the one with
-            them (Ho and Salimans, 2022); 1 for none, which takes half the time. More than 1 needs a module trained
+        guidance_scale: How far each step goes from the generated image without the ornament's features towards the one
+            with them (Ho and Salimans, 2022); 1 for none, which takes half the time. More than 1 needs a module trained
             with ``condition_dropout``.
-        scheduler: Class of diffusers to draw with, such as ``diffusers.DPMSolverMultistepScheduler``; it is given
+        scheduler: Class of diffusers to sample with, such as ``diffusers.DPMSolverMultistepScheduler``; it is given
             the settings of the training's noise scheduler. Null for the class that training uses.
         scheduler_options: Settings of the scheduler that differ from the training's, such as
             ``{use_karras_sigmas: true}``.
         refresh: When mask and reference features are computed anew; null for :class:`RefreshOnce`.
-        strength: How much of the noise is added to the warp's composite before the drawing begins, as a share of the
-            steps: 1 begins from noise alone, and needs no warp; 0 takes no step, and draws the composite itself
+        strength: How much of the noise is added to the warp's composite before sampling begins, as a share of the
+            steps: 1 begins from noise alone, and needs no warp; 0 takes no step, and generates the composite itself
             (warm start, as SDEdit, Meng et al., 2022).
 
     Raises:
@@ -86,7 +86,7 @@ class Sampler:
         self.refresh = refresh or RefreshOnce()
 
     def scheduler_for(self, noise_scheduler: SchedulerMixin) -> SchedulerMixin:
-        """Build the scheduler to draw with, from the settings of the one that training uses."""
+        """Build the scheduler to sample with, from the settings of the one that training uses."""
         scheduler = (self.scheduler or type(noise_scheduler)).from_config(noise_scheduler.config)
         return type(scheduler).from_config(scheduler.config, **self.scheduler_options)
 
@@ -101,8 +101,8 @@ class Sampler:
         on_step: StepCallback | None = None,
         latents: Tensor | None = None,
         interrupted: Callable[[], bool] | None = None,
-    ) -> Drawing:
-        """Draw a batch from noise.
+    ) -> SamplerOutput:
+        """Generate a batch from noise.
 
         Args:
             model: The trained networks.
@@ -115,15 +115,15 @@ class Sampler:
             interrupted: Asked before each step; once it says yes, no more steps are taken.
 
         Returns:
-            The drawing.
+            Latents and refinements.
 
         Raises:
             ValueError: If ``latents`` have another shape, or there are more steps than timesteps in training.
         """
-        scheduler, timesteps = self.timesteps(noise_scheduler, conditioning.erased_latents.device)
+        scheduler, timesteps = self.timesteps(noise_scheduler, conditioning.masked_person_latents.device)
         generators = generators_of(sample_seed)
         step_options = {"generator": generators} if _takes_generator(scheduler) else {}
-        like = conditioning.erased_latents
+        like = conditioning.masked_person_latents
         noise = at_least_float32(_noise(like, generators, latents))
         latents = self._begin(scheduler, timesteps, noise, conditioning)
         refinements = [model.refine(_at(conditioning, noise_scheduler, timesteps[:1]), steps_taken)]
@@ -142,10 +142,12 @@ class Sampler:
             latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
             replaced = None if on_step is None else on_step(step, timestep, latents)
             latents = latents if replaced is None else at_least_float32(replaced)
-        return Drawing(model.denoiser.known.insert(latents.to(like.dtype), like, conditioning.box_mask), refinements)
+        return SamplerOutput(
+            model.denoiser.known.insert(latents.to(like.dtype), like, conditioning.box_mask), refinements
+        )
 
     def timesteps(self, noise_scheduler: SchedulerMixin, device: torch.device) -> tuple[SchedulerMixin, Tensor]:
-        """The scheduler to draw with, set up for it, and the timesteps that are taken.
+        """The scheduler to sample with, set up for it, and the timesteps that are taken.
 
         Raises:
             ValueError: If there are more steps than timesteps in training.
@@ -162,7 +164,7 @@ class Sampler:
         return scheduler, scheduler.timesteps[skipped:]
 
     def _begin(self, scheduler: SchedulerMixin, timesteps: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        """The latents that the drawing begins with."""
+        """The latents that sampling begins with."""
         if self.strength == 1.0:
             scaled: Tensor = noise * scheduler.init_noise_sigma
             return scaled
@@ -214,7 +216,7 @@ def _noise(like: Tensor, generators: list[torch.Generator], given: Tensor | None
 
 
 def check_steps(num_steps: int, scheduler: SchedulerMixin) -> None:
-    """Check that a drawing has no more steps than training has timesteps.
+    """Check that sampling has no more steps than training has timesteps.
 
     Args:
         num_steps: Denoising steps.

@@ -1,13 +1,13 @@
-"""Paste a drawn window back into its photograph, and touch nothing else.
+"""Paste a generated crop back into its photograph, and touch nothing else.
 
 What may change is the *allowed region*: the box, and with a predicted mask only what of the box is in the mask after
-it was grown by ``dilation``. The drawing fades in from the border of that region inwards, over ``feather``; so no pixel
-outside of it changes, and with a dilation of at least the feather the mask itself is drawn in full. A side of the box
-on the border of the photograph does not fade.
+it was grown by ``dilation``. The generated image fades in from the border of that region inwards, over ``feather``; so
+no pixel outside of it changes, and with a dilation of at least the feather the mask itself is drawn in full. A side of
+the box on the border of the photograph does not fade.
 
-Where the drawing is what the model saw of the photograph, nothing changes in any mode; alpha is never written.
+Where the generated image is what the model saw of the photograph, nothing changes in any mode; alpha is never written.
 
-Shape legend: h, w of the part of the window in the photograph; r resolution of the drawing.
+Shape legend: h, w of the part of the crop in the photograph; r resolution of the generated image.
 """
 
 import math
@@ -30,21 +30,21 @@ PRIOR_VARIANCE = 64.0
 
 
 class Composite(NamedTuple):
-    """A photograph with a drawing in it.
+    """A photograph with a generated image in it.
 
     Attributes:
-        picture: In mode and size of the photograph.
-        mask: The feathered mask, ``L``, of the same size: the share of the drawing in 255ths. Where it is 0 each pixel
-            of ``picture`` is bit-identical to the photograph.
+        image: In mode and size of the photograph.
+        mask: The feathered mask, ``L``, of the same size: the share of the generated image in 255ths. Where it is 0
+            each pixel of ``image`` is bit-identical to the photograph.
     """
 
-    picture: Image.Image
+    image: Image.Image
     mask: Image.Image
 
 
 @dataclass(frozen=True)
 class PasteBack:
-    """How a drawing goes back into the photograph. Lengths are fractions of the shorter side of the box.
+    """How a generated image goes back into the photograph. Lengths are fractions of the shorter side of the box.
 
     Args:
         feather: Width of the fading; it lies inside the allowed region.
@@ -52,7 +52,7 @@ class PasteBack:
         threshold: Least value of a predicted mask that counts as ornament, in (0, 1]. It is lower than the one that
             is best for the overlap: a little more skin around an ornament is drawn as it is, but what is left out of
             a chain is missing. At 0.1, chains of a quarter of a mask's pixel are pasted; docs/measurements.md.
-        match_colours: Remove a shift of the drawing's colours, see :func:`recolour`.
+        match_colours: Remove a shift of the generated image's colours, see :func:`recolour`.
         max_gain: Greatest change of contrast by that, as a factor.
     """
 
@@ -76,7 +76,7 @@ class PasteBack:
 
         Args:
             mask: (1, s, s) in [0, 1].
-            crop: The window that it belongs to.
+            crop: The crop that it belongs to.
             box: The box.
             resolution: r.
         """
@@ -86,41 +86,41 @@ class PasteBack:
         return bool(_says_ornament(mask, resolution, self.threshold)[y0:y1, x0:x1].any())
 
     def __call__(
-        self, photograph: Image.Image, drawing: Image.Image, crop: Crop, box: Box, mask: Tensor | None = None
+        self, photograph: Image.Image, generated: Image.Image, crop: Crop, box: Box, mask: Tensor | None = None
     ) -> Composite:
-        """Paste a drawing.
+        """Paste a generated image.
 
         Args:
             photograph: Pixels of a :class:`ornament_lit.imaging.reading.Photograph`, any of its modes.
-            drawing: The window as drawn, (r, r), ``RGB``.
-            crop: The window.
+            generated: The crop as generated, (r, r), ``RGB``.
+            crop: The crop.
             box: The upright box in the photograph, which is the one around a turned box; see
                 :func:`ornament_lit.imaging.geometry.check_box`.
-            mask: Predicted wearing mask in the window, (1, s, s) in [0, 1] of any s; None to paste the whole box.
+            mask: Predicted wearing mask in the crop, (1, s, s) in [0, 1] of any s; None to paste the whole box.
 
         Returns:
-            The picture and its feathered mask. A mask without ornament changes nothing.
+            The image and its feathered mask. A mask without ornament changes nothing.
 
         Raises:
-            ValueError: If the drawing is not square, the mask has another shape, or the window is outside.
+            ValueError: If the generated image is not square, the mask has another shape, or the crop is outside.
         """
         visible = visible_part(crop, *photograph.size)
         before = photograph.crop(visible)
         seen = as_rgb(before)
-        drawn = uncrop(drawing, crop, *photograph.size)
+        new = uncrop(generated, crop, *photograph.size)
         depth = box_depth(box, visible, *photograph.size)
         if self.match_colours:
-            drawn = recolour(drawn, seen, depth <= 0, self.max_gain)
+            new = recolour(new, seen, depth <= 0, self.max_gain)
         side = min(box[2] - box[0], box[3] - box[1])
         if mask is not None:
-            grown = mask_depth(mask, crop, drawing.width, self.threshold) + self.dilation * side
+            grown = mask_depth(mask, crop, generated.width, self.threshold) + self.dilation * side
             patch = uncrop(Image.fromarray(grown), crop, *photograph.size, resample=Image.Resampling.BILINEAR)
             depth = np.minimum(depth, np.asarray(patch))
         share = fade(depth, self.feather * side)
-        picture, whole = photograph.copy(), Image.new("L", photograph.size)
-        picture.paste(blend(before, seen, drawn, share), visible[:2])
+        image, whole = photograph.copy(), Image.new("L", photograph.size)
+        image.paste(blend(before, seen, new, share), visible[:2])
         whole.paste(share, visible[:2])
-        return Composite(picture, whole)
+        return Composite(image, whole)
 
 
 def box_depth(box: Box, visible: tuple[int, int, int, int], width: int, height: int) -> Floats:
@@ -149,7 +149,7 @@ def mask_depth(mask: Tensor, crop: Crop, resolution: int, threshold: float) -> F
 
     Args:
         mask: (1, s, s) in [0, 1].
-        crop: The window that it belongs to.
+        crop: The crop that it belongs to.
         resolution: r.
         threshold: Least value inside.
 
@@ -184,48 +184,48 @@ def _distance_to(region: NDArray[np.bool_]) -> Floats:
 
 
 def fade(depth: Floats, width: float) -> Image.Image:
-    """Share of the drawing by depth in the allowed region: smoothly from 0 at its border to 255 at ``width`` pixels."""
+    """Share of the image by depth in the allowed region, smoothly from 0 at its border to 255 at ``width``."""
     ramp = np.clip(depth / max(width, 1e-6), 0.0, 1.0)
     return Image.fromarray(np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
 
 
-def recolour(drawn: Image.Image, seen: Image.Image, ring: NDArray[np.bool_], max_gain: float) -> Image.Image:
-    """Give a drawing the colours of the photograph, as measured where both show the same.
+def recolour(generated: Image.Image, seen: Image.Image, ring: NDArray[np.bool_], max_gain: float) -> Image.Image:
+    """Give a generated image the colours of the photograph, as measured where both show the same.
 
     An autoencoder shifts the colours of all that it decodes. For each channel, gain and offset are fitted by least
-    squares to the means over about 32 x 32 cells of the window, so that lost detail and noise do not count. The gain is
+    squares to the means over about 32 x 32 cells of the crop, so that lost detail and noise do not count. The gain is
     drawn towards 1 (by a variance of 8 levels squared), which decides where the ring is of one colour.
 
     Args:
-        drawn: The window as drawn, (h, w), ``RGB``.
-        seen: The photograph in the window, (h, w), ``RGB``.
+        generated: The crop as generated, (h, w), ``RGB``.
+        seen: The photograph in the crop, (h, w), ``RGB``.
         ring: (h, w), where both should show the same.
         max_gain: Bound of the gain, which is kept in [1 / max_gain, max_gain].
 
     Returns:
-        The drawing with other colours; as it is where no cell lies in the ring.
+        The generated image with other colours; as it is where no cell lies in the ring.
     """
     factor = max(1, max(seen.size) // CELLS)
     whole = np.asarray(Image.fromarray(np.where(ring, np.uint8(255), np.uint8(0))).reduce(factor)) == 255
     if not whole.any():
-        return drawn
-    x = np.asarray(drawn.reduce(factor))[whole].astype(np.float64)
+        return generated
+    x = np.asarray(generated.reduce(factor))[whole].astype(np.float64)
     y = np.asarray(seen.reduce(factor))[whole].astype(np.float64)
     from_mean, to_mean = x.mean(0), y.mean(0)
     covariance = ((x - from_mean) * (y - to_mean)).mean(0) + PRIOR_VARIANCE
     gain = np.clip(covariance / (((x - from_mean) ** 2).mean(0) + PRIOR_VARIANCE), 1 / max_gain, max_gain)
     offset = to_mean - gain * from_mean
     table = np.clip(np.rint(np.arange(256) * gain[:, None] + offset[:, None]), 0, 255)
-    return drawn.point(table.astype(int).ravel().tolist())
+    return generated.point(table.astype(int).ravel().tolist())
 
 
-def blend(before: Image.Image, seen: Image.Image, drawn: Image.Image, share: Image.Image) -> Image.Image:
-    """Mix a drawing into pixels of any mode of a photograph.
+def blend(before: Image.Image, seen: Image.Image, generated: Image.Image, share: Image.Image) -> Image.Image:
+    """Mix a generated image into pixels of any mode of a photograph.
 
     Args:
         before: The pixels, (h, w).
         seen: What the model saw of them, (h, w), ``RGB``.
-        drawn: What it drew there, (h, w), ``RGB``.
+        generated: What it generated there, (h, w), ``RGB``.
         share: (h, w), ``L``, in 255ths.
 
     Returns:
@@ -233,10 +233,10 @@ def blend(before: Image.Image, seen: Image.Image, drawn: Image.Image, share: Ima
         did not see is kept.
     """
     if before.mode == "I;16":
-        old, new, weight = (np.asarray(image.convert("L"), np.float32) for image in (seen, drawn, share))
+        old, new, weight = (np.asarray(image.convert("L"), np.float32) for image in (seen, generated, share))
         mixed = np.asarray(before) + weight / 255 * (new - old) * STEPS_OF_16_BITS
         return Image.fromarray(np.clip(np.rint(mixed), 0, 65535).astype(np.uint16))
-    changed = drawn.convert(before.mode)
+    changed = generated.convert(before.mode)
     if "A" in before.getbands():
         changed.putalpha(before.getchannel("A"))
     return Image.composite(changed, before, share)

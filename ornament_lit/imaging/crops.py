@@ -1,6 +1,6 @@
-"""What the networks see of an ornament and of a person: square windows of photographs as tensors.
+"""What the networks see of an ornament and of a person: square crops of photographs as tensors.
 
-Shape legend: r resolution of a window in pixels.
+Shape legend: r resolution of a crop in pixels.
 """
 
 from pathlib import Path
@@ -31,45 +31,45 @@ from ornament_lit.imaging.geometry import (
 from ornament_lit.imaging.reading import as_photograph, as_rgb, image_of_pixels, open_photograph
 
 ORNAMENT_FACTOR = 1.2
-"""Side of the ornament's window over the longer side of its mask's box."""
+"""Side of the ornament's crop over the longer side of its mask's box."""
 
 LONGEST_SIDE = 32768
-"""Of a window, in pixels of its picture: with more of them, memory would not do."""
+"""Of a crop, in pixels of its image: with more of them, memory would not do."""
 
-PictureLike = Image.Image | str | Path | NDArray[Any] | Tensor
-"""A picture of Pillow, the path of a file, or pixels: see :func:`ornament_lit.imaging.reading.image_of_pixels`."""
+ImageLike = Image.Image | str | Path | NDArray[Any] | Tensor
+"""An image of Pillow, the path of a file, or pixels: see :func:`ornament_lit.imaging.reading.image_of_pixels`."""
 
 
-class OrnamentWindow(NamedTuple):
-    """An ornament as the networks see it, and its picture.
+class OrnamentCrop(NamedTuple):
+    """An ornament as the networks see it, and its image.
 
     Attributes:
         image: (3, r, r) in [-1, 1].
         mask: (1, r, r) in [0, 1].
-        picture: The whole picture, ``RGB``.
+        source: The whole image, ``RGB``.
         whole_mask: Where the ornament is in it, ``L``.
-        crop: The window.
+        crop: The crop.
     """
 
     image: Tensor
     mask: Tensor
-    picture: Image.Image
+    source: Image.Image
     whole_mask: Image.Image
     crop: Crop
 
     def at(self, resolution: int) -> tuple[Tensor, Tensor]:
-        """Image and mask of the window at another resolution."""
-        image = image_to_tensor(self.picture, self.crop, resolution)
+        """Image and mask of the crop at another resolution."""
+        image = image_to_tensor(self.source, self.crop, resolution)
         return image, mask_to_tensor(self.whole_mask, self.crop, resolution)
 
 
-class PersonWindow(NamedTuple):
+class PersonCrop(NamedTuple):
     """A person as the networks see them, and where that is in the photograph.
 
     Attributes:
         photograph: The whole photograph, upright, in a mode of :class:`ornament_lit.imaging.reading.Photograph`.
         box: What of the box lies in it; of the upright one around it, where it is turned.
-        crop: The window.
+        crop: The crop.
         image: (3, r, r) in [-1, 1]; the box is not erased yet.
         box_mask: (1, r, r), 1 in the box.
         input_mask: (1, r, r), 1 in the turned box; None where the user's box says no angle.
@@ -83,54 +83,54 @@ class PersonWindow(NamedTuple):
     input_mask: Tensor | None = None
 
 
-def ornament_window(picture: PictureLike, mask: PictureLike | None, resolution: int) -> OrnamentWindow:
+def crop_ornament(source: ImageLike, mask: ImageLike | None, resolution: int) -> OrnamentCrop:
     """Cut out the square around an ornament.
 
     Args:
-        picture: The ornament; transparency is laid over white.
-        mask: Where it is: white in a grey picture of the same size. None to guess it: see
+        source: The ornament; transparency is laid over white.
+        mask: Where it is: white in a grey image of the same size. None to guess it: see
             :func:`ornament_lit.imaging.foreground.find_ornament`.
         resolution: r.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a picture cannot be used, or the mask is empty or of another size.
+        ValueError: If an image cannot be used, or the mask is empty or of another size.
     """
-    whole = open_picture(picture, "the ornament's picture")
+    whole = open_image(source, "the ornament's image")
     seen = as_rgb(on_white(whole))
     grey = find_ornament(whole if whole.mode != "I;16" else seen) if mask is None else _given_mask(mask, whole.size)
     box = mask_to_box(grey)
     if box is None:
         raise ValueError("an ornament mask must have a pixel above 127, got none; white is the ornament")
-    crop = _checked(square_crop(box, ORNAMENT_FACTOR), "the ornament's picture")
-    image, window_mask = image_to_tensor(seen, crop, resolution), mask_to_tensor(grey, crop, resolution)
-    return OrnamentWindow(image, window_mask, seen, grey, crop)
+    crop = _checked(square_crop(box, ORNAMENT_FACTOR), "the ornament's image")
+    image, crop_mask = image_to_tensor(seen, crop, resolution), mask_to_tensor(grey, crop, resolution)
+    return OrnamentCrop(image, crop_mask, seen, grey, crop)
 
 
-def person_window(picture: PictureLike, box: AnyBox, resolution: int, factor: float) -> PersonWindow:
+def crop_person(source: ImageLike, box: AnyBox, resolution: int, factor: float) -> PersonCrop:
     """Cut out the square around a box.
 
     Args:
-        picture: The person.
-        box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright picture, or with the angle
+        source: The person.
+        box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright image, or with the angle
             by which it is turned; the square is around the upright box then, which is around the turned one.
         resolution: r.
         factor: Side of the square over the longer side of the box.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the picture or the box cannot be used.
+        ValueError: If the image or the box cannot be used.
     """
-    photograph = open_picture(picture, "the person's picture")
+    photograph = open_image(source, "the person's image")
     inside = check_box(box, *photograph.size)
-    crop = _checked(square_crop(inside, factor), "the person's picture")
+    crop = _checked(square_crop(inside, factor), "the person's image")
     image = image_to_tensor(as_rgb(photograph), crop, resolution)
     box_mask = draw_box(inside, crop, resolution)
-    return PersonWindow(photograph, inside, crop, image, box_mask, _oriented_mask(box, crop, box_mask))
+    return PersonCrop(photograph, inside, crop, image, box_mask, _oriented_mask(box, crop, box_mask))
 
 
-def wide_window(person: PersonWindow, factor: float) -> WideView:
-    """One row of a :class:`ornament_lit.batch.WideView`: the photograph around a window, ``factor`` times as wide."""
+def crop_wide_view(person: PersonCrop, factor: float) -> WideView:
+    """One row of a :class:`ornament_lit.batch.WideView`: the photograph around a crop, ``factor`` times as wide."""
     resolution = person.image.shape[-1]
     wide = widen_crop(person.crop, factor)
     return WideView(
@@ -140,23 +140,23 @@ def wide_window(person: PersonWindow, factor: float) -> WideView:
     )
 
 
-def open_picture(picture: PictureLike, name: str) -> Image.Image:
-    """Pixels of a user's picture, upright and with their alpha and depth, see :mod:`ornament_lit.imaging.reading`."""
-    if isinstance(picture, np.ndarray | Tensor):
-        picture = image_of_pixels(picture, name)
-    if isinstance(picture, Image.Image):
-        return as_photograph(picture, name).pixels
-    return open_photograph(picture).pixels
+def open_image(source: ImageLike, name: str) -> Image.Image:
+    """Pixels of a user's image, upright and with their alpha and depth, see :mod:`ornament_lit.imaging.reading`."""
+    if isinstance(source, np.ndarray | Tensor):
+        source = image_of_pixels(source, name)
+    if isinstance(source, Image.Image):
+        return as_photograph(source, name).pixels
+    return open_photograph(source).pixels
 
 
 def image_to_tensor(image: Image.Image, crop: Crop, resolution: int) -> Tensor:
-    """A window of an ``RGB`` image, (3, r, r) in [-1, 1]; what lies outside the image is mid grey."""
+    """A crop of an ``RGB`` image, (3, r, r) in [-1, 1]; what lies outside the image is mid grey."""
     pixels = crop_and_resize(image, crop, resolution, MID_GREY)
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float().div_(127.5).sub_(1.0).contiguous()
 
 
 def mask_to_tensor(mask: Image.Image, crop: Crop, resolution: int) -> Tensor:
-    """A window of an ``L`` mask, (1, r, r) in [0, 1]; what lies outside is 0."""
+    """A crop of an ``L`` mask, (1, r, r) in [0, 1]; what lies outside is 0."""
     pixels = crop_and_resize(mask, crop, resolution, 0, Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(pixels)).unsqueeze(0).float().div_(255.0)
 
@@ -176,13 +176,13 @@ def _checked(crop: Crop, name: str) -> Crop:
     if crop.size > LONGEST_SIDE:
         raise ValueError(
             f"the square that is looked at in {name} must have at most {LONGEST_SIDE} pixels a side, got {crop.size}; "
-            "scale the picture down"
+            "scale the image down"
         )
     return crop
 
 
 def _oriented_mask(box: AnyBox, crop: Crop, box_mask: Tensor) -> Tensor | None:
-    """The turned box in a window, within the photograph; None for a box without an angle."""
+    """The turned box in a crop, within the photograph; None for a box without an angle."""
     turned = oriented(box)
     if turned is None:
         return None
@@ -190,14 +190,14 @@ def _oriented_mask(box: AnyBox, crop: Crop, box_mask: Tensor) -> Tensor | None:
     mask = draw_oriented_box(turned, crop, resolution) * box_mask
     if not mask.any():
         raise ValueError(
-            f"a turned box must hold the middle of a pixel of the window, which has {resolution}x{resolution}, got "
+            f"a turned box must hold the middle of a pixel of the crop, which has {resolution}x{resolution}, got "
             f"{list(box)}; make it wider"
         )
     return mask
 
 
-def _given_mask(mask: PictureLike, size: tuple[int, int]) -> Image.Image:
-    opened = open_picture(mask, "the ornament's mask")
+def _given_mask(mask: ImageLike, size: tuple[int, int]) -> Image.Image:
+    opened = open_image(mask, "the ornament's mask")
     if opened.size != size:
-        raise ValueError(f"an ornament mask must have the size of its picture, {size}, got {opened.size}; scale it")
+        raise ValueError(f"an ornament mask must have the size of its image, {size}, got {opened.size}; scale it")
     return as_rgb(opened).convert("L")

@@ -1,6 +1,6 @@
-"""Where the ornament is in its own picture, when nobody says it: transparency, or a plain background.
+"""Where the ornament is in its own image, when nobody says it: transparency, or a plain background.
 
-Shape legend: h, w size of the picture.
+Shape legend: h, w size of the image.
 """
 
 import math
@@ -20,50 +20,50 @@ MOST_OF_BORDER = 0.5
 LARGEST_SIDE = 2048
 
 
-def find_ornament(picture: Image.Image) -> Image.Image:
+def find_ornament(image: Image.Image) -> Image.Image:
     """Guess the mask of an ornament as shops show it: cut out, or lying on a plain background.
 
-    1. Where the picture has transparent pixels, the mask is its opacity.
-    2. Else it is what differs from the colours at the border of the picture: by more than they differ among
+    1. Where the image has transparent pixels, the mask is its opacity.
+    2. Else it is what differs from the colours at the border of the image: by more than they differ among
        themselves.
-    3. Where that fails (a busy background, hardly anything found), it is the whole picture, with a warning.
+    3. Where that fails (a busy background, hardly anything found), it is the whole image, with a warning.
 
     A soft shadow may be taken for ornament, and the hole of a ring for background, as it is. A mask of one's own is
     better.
 
     Args:
-        picture: An upright photograph of mode ``L``, ``LA``, ``RGB`` or ``RGBA``.
+        image: An upright photograph of mode ``L``, ``LA``, ``RGB`` or ``RGBA``.
 
     Returns:
-        The mask, ``L``, 0 or 255 (or the opacity). A picture of more than :data:`LARGEST_SIDE` pixels a side is looked
+        The mask, ``L``, 0 or 255 (or the opacity). An image of more than :data:`LARGEST_SIDE` pixels a side is looked
         at in blocks, so that memory is bounded; its mask has soft edges.
     """
-    if picture.mode in ("LA", "RGBA"):
-        opacity = picture.getchannel("A")
+    if image.mode in ("LA", "RGBA"):
+        opacity = image.getchannel("A")
         least, most = opacity.getextrema()
         if least < 255 and most >= THRESHOLD:  # type: ignore[operator]
             return opacity
-    seen = picture.convert("RGB").reduce(math.ceil(max(picture.size) / LARGEST_SIDE))
+    seen = image.convert("RGB").reduce(math.ceil(max(image.size) / LARGEST_SIDE))
     mask = differing_from_border(np.asarray(seen, dtype=np.float32))
     if mask is None:
         warnings.warn(
-            "no ornament mask was given, and the background is not plain: the whole picture counts as ornament",
+            "no ornament mask was given, and the background is not plain: the whole image counts as ornament",
             stacklevel=2,
         )
-        return Image.new("L", picture.size, 255)
-    return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).resize(picture.size, Image.Resampling.BILINEAR)
+        return Image.new("L", image.size, 255)
+    return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).resize(image.size, Image.Resampling.BILINEAR)
 
 
-def on_white(picture: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
     """Lay transparency over white, as the training data have it; mode ``RGB`` or what it was."""
-    if picture.mode not in ("LA", "RGBA"):
-        return picture
-    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def differing_from_border(colours: NDArray[np.float32]) -> NDArray[np.bool_] | None:
-    """Pixels whose colour is not that of the picture's border.
+    """Pixels whose colour is not that of the image's border.
 
     The background is a plane in each colour channel, fitted to the pixels near the border, so that light which falls
     off to one side does no harm. What differs by more than :data:`LEAST_CONTRAST` levels, and by more than twice

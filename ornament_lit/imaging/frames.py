@@ -1,9 +1,9 @@
-"""Coordinates of windows, of the box in one and of the ornament in the other, and affine maps between them.
+"""Coordinates of crops, of the box in one and of the ornament in the other, and affine maps between them.
 
-Coordinates go from -1 to 1 across a window, as :func:`torch.nn.functional.grid_sample` has them with
+Coordinates go from -1 to 1 across a crop, as :func:`torch.nn.functional.grid_sample` has them with
 ``align_corners=False``.
 
-Shape legend: B batch, H, W size of a window, K anchors.
+Shape legend: B batch, H, W size of a crop, K anchors.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 HALF = 0.3
 SMALLEST_EXTENT = 0.05
 STEEPEST = 4.0
-"""Slope, in ornaments a window, from which on neighbours are taken to show different sides of a piece."""
+"""Slope, in ornaments a crop, from which on neighbours are taken to show different sides of a piece."""
 
 
 def pixel_grid(size: Sequence[int], like: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def mask_frame(mask: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         Centre and half sizes of the rectangle around what is covered by more than 0.3, (B, 2) each; of the whole
-        window where nothing is.
+        crop where nothing is.
     """
     grid = pixel_grid(mask.shape[-2:], mask)
     centres, halves = [], []
@@ -56,7 +56,7 @@ def relative_grid(mask: Tensor, centre: Tensor, half: Tensor) -> Tensor:
 def anchor_maps(turns: int) -> Tensor:
     """The poses that an ornament may be in, roughly: turned by multiples of 360 / ``turns`` degrees, and mirrored.
 
-    A worn ornament is seen mirrored where the picture shows its other side.
+    A worn ornament is seen mirrored where the image shows its other side.
 
     Returns:
         (2 ``turns``, 2, 2) orthogonal maps; first those that do not mirror.
@@ -77,9 +77,9 @@ def apply_affine(linear: Tensor, shift: Tensor, points: Tensor) -> Tensor:
 
 
 def mean_slopes(field: Tensor, weight: Tensor) -> Tensor:
-    """How a field changes across its window, on average.
+    """How a field changes across its crop, on average.
 
-    Slopes between neighbouring pixels, not the covariance with the whole window: a bracelet is bent, and which way its
+    Slopes between neighbouring pixels, not the covariance with the whole crop: a bracelet is bent, and which way its
     bow bulges says nothing about how it is turned. Where neighbours show different sides of a piece, as at the edge of
     a bead, the field jumps: such a jump is no slope, and is left out.
 
@@ -88,7 +88,7 @@ def mean_slopes(field: Tensor, weight: Tensor) -> Tensor:
         weight: (B, 1, H, W), not negative.
 
     Returns:
-        (B, 2, 2): the weighted mean of d field / d window, rows for the field's coordinates; 0 without weight.
+        (B, 2, 2): the weighted mean of d field / d crop, rows for the field's coordinates; 0 without weight.
     """
     columns = []
     for axis in (3, 2):

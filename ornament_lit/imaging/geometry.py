@@ -24,11 +24,11 @@ Points = NDArray[np.float64]
 MID_GREY = 128
 THRESHOLD = 128
 LARGEST_WINDOW = 8192
-"""Side of a window in pixels from which on a picture is averaged in blocks before it is cut out."""
+"""Side of a crop in pixels from which on an image is averaged in blocks before it is cut out."""
 
 
 class Crop(NamedTuple):
-    """A square window of an image, in whole pixels of that image; it may lie partly outside.
+    """A square crop of an image, in whole pixels of that image; it may lie partly outside.
 
     Attributes:
         left: First column.
@@ -219,14 +219,14 @@ def check_box(box: AnyBox, width: int, height: int) -> Box:
 
 
 def square_crop(box: Box, factor: float = 1.5) -> Crop:
-    """Square window around a box.
+    """Square crop around a box.
 
     Args:
         box: The box, with a positive width and height.
         factor: Side of the square over the longer side of the box.
 
     Returns:
-        The window, rounded to whole pixels. It has the box's centre (to half a pixel) and is never clipped.
+        The crop, rounded to whole pixels. It has the box's centre (to half a pixel) and is never clipped.
     """
     x0, y0, x1, y1 = box
     size = max(1, round(factor * max(x1 - x0, y1 - y0)))
@@ -234,7 +234,7 @@ def square_crop(box: Box, factor: float = 1.5) -> Crop:
 
 
 def widen_crop(crop: Crop, factor: float) -> Crop:
-    """A window with the same centre, up to a pixel, and ``factor`` times the side; never smaller."""
+    """A crop with the same centre, up to a pixel, and ``factor`` times the side; never smaller."""
     size = max(crop.size, round(factor * crop.size))
     margin = (size - crop.size) // 2
     return Crop(crop.left - margin, crop.top - margin, size)
@@ -243,14 +243,14 @@ def widen_crop(crop: Crop, factor: float) -> Crop:
 def crop_and_resize(
     image: Image.Image, crop: Crop, resolution: int, fill: int, resample: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Image.Image:
-    """Cut a window out of an image and scale it, antialiased.
+    """Cut a crop out of an image and scale it, antialiased.
 
     Args:
         image: An image of mode ``L`` or ``RGB``.
-        crop: The window.
+        crop: The crop.
         resolution: Side of the result in pixels.
         fill: Value in 0 to 255 of what lies outside the image.
-        resample: Filter of Pillow; widened when it shrinks the window.
+        resample: Filter of Pillow; widened when it shrinks the crop.
 
     Returns:
         A square image of the same mode.
@@ -265,7 +265,7 @@ def crop_and_resize(
 
 
 def visible_part(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
-    """Part of a window that lies in an image of ``width`` x ``height`` pixels, as (x0, y0, x1, y1) of the image.
+    """Part of a crop that lies in an image of ``width`` x ``height`` pixels, as (x0, y0, x1, y1) of the image.
 
     Raises:
         ValueError: If no pixel of it does.
@@ -273,32 +273,32 @@ def visible_part(crop: Crop, width: int, height: int) -> tuple[int, int, int, in
     x0, y0 = max(crop.left, 0), max(crop.top, 0)
     x1, y1 = min(crop.left + crop.size, width), min(crop.top + crop.size, height)
     if x0 >= x1 or y0 >= y1:
-        raise ValueError(f"a window must lie partly in the image of {width}x{height} pixels, got {crop}; see check_box")
+        raise ValueError(f"a crop must lie partly in the image of {width}x{height} pixels, got {crop}; see check_box")
     return x0, y0, x1, y1
 
 
 def uncrop(
     square: Image.Image, crop: Crop, width: int, height: int, resample: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Image.Image:
-    """Undo :func:`crop_and_resize`: scale a square back to its window and cut off what lies outside the image.
+    """Undo :func:`crop_and_resize`: scale a square back to its crop and cut off what lies outside the image.
 
     What the square shows outside the image does not count, so that no filling bleeds in at the border of the image.
 
     Args:
         square: A square image of any resolution, of mode ``L``, ``RGB`` or ``F``.
-        crop: The window that it shows.
-        width: Width of the image that the window was cut out of.
+        crop: The crop that it shows.
+        width: Width of the image that the crop was cut out of.
         height: Height of that image.
         resample: Filter of Pillow; widened when it shrinks the square.
 
     Returns:
-        The pixels of :func:`visible_part`; the very values of ``square`` where its side is that of the window.
+        The pixels of :func:`visible_part`; the very values of ``square`` where its side is that of the crop.
 
     Raises:
-        ValueError: If ``square`` is none, or no pixel of the window lies in the image.
+        ValueError: If ``square`` is none, or no pixel of the crop lies in the image.
     """
     if square.width != square.height:
-        raise ValueError(f"what is put back into a window must be square, got {square.width}x{square.height} pixels")
+        raise ValueError(f"what is put back into a crop must be square, got {square.width}x{square.height} pixels")
     x0, y0, x1, y1 = visible_part(crop, width, height)
     part = (x0 - crop.left, y0 - crop.top, x1 - crop.left, y1 - crop.top)
     columns = _nearest_inside(part[0], part[2], crop.size, square.width)
@@ -321,12 +321,12 @@ def _nearest_inside(start: int, stop: int, size: int, resolution: int) -> NDArra
 
 
 def draw_box(box: Box, crop: Crop, resolution: int) -> Tensor:
-    """Mask of a box in a resized window, neither larger nor smaller than the box on average.
+    """Mask of a box in a resized crop, neither larger nor smaller than the box on average.
 
     Args:
         box: The box in pixels of the whole image.
-        crop: The window.
-        resolution: Side of the resized window in pixels.
+        crop: The crop.
+        resolution: Side of the resized crop in pixels.
 
     Returns:
         (1, ``resolution``, ``resolution``) of 1 for each pixel whose centre lies in the box and 0 elsewhere.
@@ -341,13 +341,13 @@ def draw_box(box: Box, crop: Crop, resolution: int) -> Tensor:
 
 
 def draw_oriented_box(box: AnyBox, crop: Crop, resolution: int) -> Tensor:
-    """Mask of a turned box in a resized window, as :func:`draw_box` draws an upright one.
+    """Mask of a turned box in a resized crop, as :func:`draw_box` draws an upright one.
 
     Args:
         box: The box in pixels of the whole image; without an angle, or with one of 0, the result is that of
             :func:`draw_box`.
-        crop: The window.
-        resolution: Side of the resized window in pixels.
+        crop: The crop.
+        resolution: Side of the resized crop in pixels.
 
     Returns:
         (1, ``resolution``, ``resolution``) of 1 for each pixel whose centre lies in the box and 0 elsewhere.

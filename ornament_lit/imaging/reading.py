@@ -72,9 +72,9 @@ class Photograph(NamedTuple):
     pixels: Image.Image
     orientation: int = 1
 
-    def as_stored(self, picture: Image.Image) -> Image.Image:
-        """Turn an upright picture as the pixels lie in the photograph's file (a TIFF counts as upright)."""
-        return picture.transpose(_TURNS[self.orientation][1]) if self.orientation in _TURNS else picture
+    def as_stored(self, image: Image.Image) -> Image.Image:
+        """Turn an upright image as the pixels lie in the photograph's file (a TIFF counts as upright)."""
+        return image.transpose(_TURNS[self.orientation][1]) if self.orientation in _TURNS else image
 
 
 def open_photograph(path: str | Path) -> Photograph:

@@ -1,6 +1,6 @@
 """Closed pieces that look the same all the way round may be worn slid round: the true field, slid to the front.
 
-Shape legend: B batch, H, W size of the window, h, w size of the ornament's picture, N angles, M radii, P points.
+Shape legend: B batch, H, W size of the crop, h, w size of the ornament's image, N angles, M radii, P points.
 """
 
 import math
@@ -16,7 +16,7 @@ from ornament_lit.imaging.texture import sample_texture
 
 ANGLES, RADII, FARTHEST = 96, 48, 1.5
 FRONT = math.pi / 2
-"""Angle of what lies nearest to the camera in a picture of a shop: below the middle."""
+"""Angle of what lies nearest to the camera in an image of a shop: below the middle."""
 HOLE = 0.3
 """Radius of the hole that a closed piece has, over its half size."""
 OPEN = 0.05
@@ -36,7 +36,7 @@ SHARPEST = 0.35
 """Least length of the mean direction of the visible points: below, the piece is seen all round and has no middle."""
 
 HIDDEN = 0.3
-"""Weight of a worn pixel whose point is hidden in the ornament's picture; one that is seen there counts 1."""
+"""Weight of a worn pixel whose point is hidden in the ornament's image; one that is seen there counts 1."""
 
 
 class Ring(NamedTuple):
@@ -67,12 +67,12 @@ class Ring(NamedTuple):
 def slide_to_front(uv: Tensor, weight: Tensor, texture: Tensor) -> Tensor:
     """Slide a true field along a closed piece until its front is in the middle of what is seen.
 
-    A bracelet of beads turns round the wrist as it likes. Nothing in the pictures tells which beads face the camera,
-    and any will do; so the front of the ornament's picture is taught. Pieces that are open, that have a front of their
+    A bracelet of beads turns round the wrist as it likes. Nothing in the images tells which beads face the camera,
+    and any will do; so the front of the ornament's image is taught. Pieces that are open, that have a front of their
     own (charms, a stone), or that are seen all round keep their field.
 
     Args:
-        uv: The point of the ornament's picture that each pixel shows, (B, 2, H, W).
+        uv: The point of the ornament's image that each pixel shows, (B, 2, H, W).
         weight: How far it is known, (B, 1, H, W), not negative.
         texture: Colours in [-1, 1] and mask of the ornament, (B, 4, h, w).
 
@@ -103,7 +103,7 @@ def _mean_place(places: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _points(ring: Ring, angle: Tensor, beyond: Tensor) -> Tensor:
-    """Points of the picture, (B, 2, P), at angles and so far beyond the centre line."""
+    """Points of the image, (B, 2, P), at angles and so far beyond the centre line."""
     radius = look_up(ring.radius, angle) + beyond
     points = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
     return ring.centre[..., None] + ring.half[..., None] * points
@@ -119,7 +119,7 @@ def _rows(chosen: Tensor) -> Tensor:
 
 
 def find_ring(texture: Tensor) -> Ring:
-    """Look at an ornament's picture, (B, 4, h, w), by angle around its middle."""
+    """Look at an ornament's image, (B, 4, h, w), by angle around its middle."""
     centre, half = mask_frame(texture[:, 3:])
     angles = _angles(texture)
     radii = (torch.arange(RADII, device=texture.device) + 0.5) * (FARTHEST / RADII)
@@ -207,12 +207,12 @@ def _angles(like: Tensor) -> Tensor:
     return torch.arange(ANGLES, device=like.device) * (2 * math.pi / ANGLES)
 
 
-def field_weight(truth: Correspondence) -> Tensor:
-    """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's picture count less."""
-    return HIDDEN * truth["known"] + (1 - HIDDEN) * truth["seen"]
+def field_weight(ground_truth: Correspondence) -> Tensor:
+    """How much the field of each pixel counts, (B, 1, H, W): points hidden in the ornament's image count less."""
+    return HIDDEN * ground_truth["known"] + (1 - HIDDEN) * ground_truth["seen"]
 
 
-def slid_correspondence(truth: Correspondence, texture: Tensor) -> Correspondence:
-    """The truth with the field of :func:`ornament_lit.imaging.sliding.slide_to_front`."""
-    uv = slide_to_front(truth["uv"], field_weight(truth), texture)
-    return Correspondence(uv=uv, known=truth["known"], seen=truth["seen"])
+def slid_correspondence(ground_truth: Correspondence, texture: Tensor) -> Correspondence:
+    """The ground truth with the field of :func:`ornament_lit.imaging.sliding.slide_to_front`."""
+    uv = slide_to_front(ground_truth["uv"], field_weight(ground_truth), texture)
+    return Correspondence(uv=uv, known=ground_truth["known"], seen=ground_truth["seen"])

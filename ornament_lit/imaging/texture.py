@@ -1,6 +1,6 @@
 """What a warp samples: the ornament's colours, carried on beyond its mask, and lit.
 
-Shape legend: B batch, H, W size of the ornament's picture.
+Shape legend: B batch, H, W size of the ornament's image.
 """
 
 import torch
@@ -20,8 +20,8 @@ def lit(colours: Tensor, gain: Tensor) -> Tensor:
 def spread_colours(image: Tensor, mask: Tensor) -> Tensor:
     """Carry colours on beyond a mask, so that what is sampled a little beside the ornament is still its colour.
 
-    Pull-push (Gortler et al., The Lumigraph, 1996): halve the picture until nearly nothing is left of it, then come
-    back and fill what the mask does not cover from the coarser picture.
+    Pull-push (Gortler et al., The Lumigraph, 1996): halve the image until nearly nothing is left of it, then come
+    back and fill what the mask does not cover from the coarser image.
 
     Args:
         image: (B, 3, H, W) in [-1, 1].
@@ -45,7 +45,7 @@ def _colours(weighted: Tensor, covered: Tensor) -> Tensor:
 
 
 def sample_texture(texture: Tensor, uv: Tensor, padding_mode: str = "zeros") -> Tensor:
-    """Look a picture up at the points of a field.
+    """Look an image up at the points of a field.
 
     Args:
         texture: (B, C, H, W).

@@ -1,4 +1,4 @@
-"""Pictures that are written: PNG keeps every pixel and says how it was made; JPEG encodes all of them anew."""
+"""Images that are written: PNG keeps every pixel and says how it was made; JPEG encodes all of them anew."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ornament_lit.utils.files import check_file, written_aside
+from ornament_lit.utils.files import atomic_path, check_file
 
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 MODES = {"PNG": ("L", "LA", "RGB", "RGBA", "I;16"), "JPEG": ("L", "RGB")}
@@ -18,11 +18,11 @@ LONGEST_KEYWORD = 79
 
 
 def check_output(path: str | Path, mode: str = "RGB") -> str:
-    """Say before anything is computed whether a picture can be written to a path.
+    """Say before anything is computed whether an image can be written to a path.
 
     Args:
         path: Where it is to be written.
-        mode: Mode of the picture: that of :attr:`ornament_lit.imaging.reading.Photograph.pixels`.
+        mode: Mode of the image: that of :attr:`ornament_lit.imaging.reading.Photograph.pixels`.
 
     Returns:
         The format, ``PNG`` or ``JPEG``.
@@ -34,43 +34,43 @@ def check_output(path: str | Path, mode: str = "RGB") -> str:
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"a picture is written as {', '.join(SUFFIXES)}, got {str(path)!r}; change the suffix")
+        raise ValueError(f"an image is written as {', '.join(SUFFIXES)}, got {str(path)!r}; change the suffix")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {str(path.parent)!r} of {path.name!r} does not exist; make it first")
     kind = SUFFIXES[path.suffix.lower()]
     if mode not in MODES[kind]:
-        raise ValueError(f"{kind} cannot hold a picture of mode {mode} (transparency, 16 bits); write {path.stem}.png")
+        raise ValueError(f"{kind} cannot hold an image of mode {mode} (transparency, 16 bits); write {path.stem}.png")
     check_file(path)
     return kind
 
 
-def save_picture(picture: Image.Image, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write a picture; its file appears complete or not at all.
+def save_image(image: Image.Image, path: str | Path, metadata: Mapping[str, str]) -> None:
+    """Write an image; its file appears complete or not at all.
 
     A PNG holds the very pixels. A JPEG is encoded with losses (quality 95, 4:4:4), so that there no pixel is sure to
     be that of the photograph.
 
     Args:
-        picture: The picture; an ``icc_profile`` in its ``info`` is written, too.
+        image: The image; an ``icc_profile`` in its ``info`` is written, too.
         path: ``.png``, ``.jpg`` or ``.jpeg``.
         metadata: How it was made: text chunks of a PNG by these keywords (1 to 79 ASCII letters), one JSON comment of
             a JPEG.
 
     Raises:
-        ValueError: If the suffix is not known, or the format cannot hold the picture or a keyword.
+        ValueError: If the suffix is not known, or the format cannot hold the image or a keyword.
         FileNotFoundError: If the folder does not exist.
         OSError: If it cannot be written.
     """
-    kind = check_output(path, picture.mode)
+    kind = check_output(path, image.mode)
     options = _png_options(metadata) if kind == "PNG" else _jpeg_options(metadata)
-    with written_aside(Path(path)) as part:
-        picture.save(part, kind, icc_profile=picture.info.get("icc_profile"), **options)
+    with atomic_path(Path(path)) as part:
+        image.save(part, kind, icc_profile=image.info.get("icc_profile"), **options)
 
 
-def encode_png(picture: Image.Image) -> bytes:
-    """A picture as the bytes of a PNG."""
+def encode_png(image: Image.Image) -> bytes:
+    """An image as the bytes of a PNG."""
     content = io.BytesIO()
-    picture.save(content, format="PNG")
+    image.save(content, format="PNG")
     return content.getvalue()
 
 

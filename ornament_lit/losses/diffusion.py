@@ -1,6 +1,6 @@
 """DiffusionLoss: L1 of the paper, from clean latents to the loss: timesteps, noise, target, weights.
 
-Shape legend: B batch, N noisy versions of each sample, H, W picture size, c latent channels, h, w latent size.
+Shape legend: B batch, N noisy versions of each sample, H, W image size, c latent channels, h, w latent size.
 """
 
 from typing import NamedTuple
@@ -67,12 +67,12 @@ class DiffusionLoss:
             composite more, and pales it less (teacher forcing, Williams and Zipser, 1989).
         condition_dropout: Share of the training samples that are drawn without the reference, in [0, 1), so that the
             sampler can be guided; 0.1 is usual. They go without the reference net's features of the person, too, since
-            on a canvas these have seen the ornament; the erased person itself and the mask stay inputs.
+            on a canvas these have seen the ornament; the masked person itself and the mask stay inputs.
         num_noise_samples: Noises and timesteps that each training sample is denoised from, N: the reference net runs
             once for all of them, so that a step learns more from its samples in less time than as many samples would
             take.
         offset_noise: Standard deviation of what training adds to the noise of a whole channel, so that very dark and
-            very bright pictures are learned (Guttenberg, 2023); 0.05 to 0.1 is usual, 0 for none.
+            very bright images are learned (Guttenberg, 2023); 0.05 to 0.1 is usual, 0 for none.
         min_snr_gamma: The noise loss of a sample counts by its signal-to-noise ratio, at most this much (Min-SNR, Hang
             et al., 2023), so that timesteps do not work against each other; 5 is usual, null for a plain mean. It
             multiplies the sample's errors, and ``foreground_weight`` shares them out among the positions.

@@ -1,4 +1,4 @@
-"""A word, once, where a loss on correspondence meets data that have none."""
+"""FirstBatch: a warning, once, where a loss on correspondence gets data that have none."""
 
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor

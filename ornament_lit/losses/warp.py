@@ -1,6 +1,6 @@
 """WarpLoss: what a warp is taught.
 
-Shape legend: B batch, H, W size of the window.
+Shape legend: B batch, H, W size of the crop.
 """
 
 import torch
@@ -77,14 +77,14 @@ class WarpLoss:
         self.first_batch = FirstBatch(f"{type(self).__name__} learns poses and fields")
 
     def __call__(self, training: WarpTraining | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compare what a warp says with the truth.
+        """Compare what a warp says with the ground truth.
 
         Samples without a correspondence teach mask, colours and skin only; samples that began with a wrong pose teach
         confidence only.
 
         Args:
-            training: Inputs, truth, and what the warp said; all iterations but the last count half. None for a warp
-                that does not train.
+            training: Inputs, ground truth, and what the warp said; all iterations but the last count half. None for a
+                warp that does not train.
 
         Returns:
             The loss, a scalar, and its weighted terms without gradients: those of the last iteration, and ``pose`` and
@@ -92,13 +92,13 @@ class WarpLoss:
         """
         if training is None:
             return torch.zeros(()), {}
-        self.first_batch.look(training.truth.correspondence["known"], training.logits.requires_grad)
+        self.first_batch.look(training.ground_truth.correspondence["known"], training.logits.requires_grad)
         with torch.autocast(training.logits.device.type, enabled=False):
             return self._compare(training)
 
     def _compare(self, training: WarpTraining) -> tuple[Tensor, dict[str, Tensor]]:
-        truth = training.truth
-        known = (truth.weight.amax((1, 2, 3)) > 0).float()
+        ground_truth = training.ground_truth
+        known = (ground_truth.weight.amax((1, 2, 3)) > 0).float()
         right = training.chances.gather(1, training.pose[:, None])[:, 0] > RIGHT
         fair = torch.where(known > 0, right.float(), 1.0)
         target, pixels = self._target(training)
@@ -115,7 +115,7 @@ class WarpLoss:
     @torch.no_grad()
     def _target(self, training: WarpTraining) -> tuple[Tensor, Tensor]:
         """The field to be taught and how much each of its pixels counts."""
-        uv, weight = training.truth.correspondence["uv"].float(), training.truth.weight.float()
+        uv, weight = training.ground_truth.correspondence["uv"].float(), training.ground_truth.weight.float()
         if not self.extend:
             return uv, weight
         near = gaussian_window(weight, NEAR * weight.shape[-1]) > AROUND / 10
@@ -127,8 +127,8 @@ class WarpLoss:
     def _terms(
         self, output: WarpOutput, training: WarpTraining, target: Tensor, pixels: Tensor, known: Tensor, fair: Tensor
     ) -> dict[str, Tensor]:
-        box, image = training.inputs.box_mask, training.truth.person_image
-        worn, bare = training.truth.wearing_mask * box, (1 - training.truth.wearing_mask) * box
+        box, image = training.inputs.box_mask, training.ground_truth.person_image
+        worn, bare = training.ground_truth.wearing_mask * box, (1 - training.ground_truth.wearing_mask) * box
         error = field_error(output.uv, target, pixels)
         colours = lit(output.warped, output.gain.detach())
         errors = {
@@ -151,7 +151,7 @@ def field_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
 
 
 def slope_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:
-    """Weighted mean of the differences between the slopes of fields (B, 2, H, W), in ornaments a window, (B,).
+    """Weighted mean of the differences between the slopes of fields (B, 2, H, W), in ornaments a crop, (B,).
 
     A slope counts as much as the least of the three pixels that it is taken from: beside what is known, a field that is
     not carried on jumps to 0.

@@ -1,6 +1,6 @@
-"""Metrics: what drawings are measured by, one a file. Weights are loaded by ``setup`` or the first update."""
+"""Metrics: what generated images are measured by, one a file. Weights are loaded by ``setup`` or the first update."""
 
-from ornament_lit.metrics.base import Drawing, DrawnBatch, TryOnMetric
+from ornament_lit.metrics.base import GeneratedBatch, GeneratedImage, TryOnMetric
 from ornament_lit.metrics.boundary_f import BoundaryF
 from ornament_lit.metrics.clip_similarity import CLIPSimilarity
 from ornament_lit.metrics.colour_error import ColourError
@@ -33,10 +33,10 @@ __all__ = [
     "ComponentCountError",
     "CorrespondenceError",
     "DINOSimilarity",
-    "Drawing",
-    "DrawnBatch",
     "EmbeddingSimilarity",
     "FeatureRetrieval",
+    "GeneratedBatch",
+    "GeneratedImage",
     "MaskIoU",
     "PixelRetrieval",
     "TryOnMetric",

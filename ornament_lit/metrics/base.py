@@ -1,4 +1,4 @@
-"""TryOnMetric: the contract of the family, and DrawnBatch, the record that every metric takes.
+"""TryOnMetric: the contract of the family, and GeneratedBatch, the record that every metric takes.
 
 Shape legend: B batch, T iterations of the mask, H = W resolution of the crop in pixels.
 """
@@ -19,53 +19,54 @@ from ornament_lit.metrics.measured import Measured
 from ornament_lit.utils.categories import CATEGORIES
 
 
-class Drawing(TypedDict):
+class GeneratedImage(TypedDict):
     """What the model made of a batch.
 
     Attributes:
-        drawn_image: The person wearing the ornament, as drawn, (B, 3, H, W) in [-1, 1].
+        generated_image: The person wearing the ornament, as generated, (B, 3, H, W) in [-1, 1].
         mask_predictions: Predicted wearing mask of each iteration, (T, B, 1, H, W) in [0, 1]; T may be 0.
-        drawn_photograph: The drawing pasted back into the whole photograph: B pictures (3, height, width) in [-1, 1],
-            each of its own size. Only what measures the region ``full`` needs it.
-        drawn_correspondence: Predicted point of the ornament's picture that each pixel shows, (B, 2, H, W) in [-1, 1],
-            as ``uv`` of :class:`ornament_lit.batch.Correspondence`. Only models that warp the reference have it.
+        generated_photograph: The generated image pasted back into the whole photograph: B images (3, height, width) in
+            [-1, 1], each of its own size. Only what measures the region ``full`` needs it.
+        generated_correspondence: Predicted point of the ornament's image that each pixel shows, (B, 2, H, W) in
+            [-1, 1], as ``uv`` of :class:`ornament_lit.batch.Correspondence`. Only models that warp the reference have
+            it.
     """
 
-    drawn_image: Tensor
+    generated_image: Tensor
     mask_predictions: Tensor
-    drawn_photograph: NotRequired[list[Tensor]]
-    drawn_correspondence: NotRequired[Tensor]
+    generated_photograph: NotRequired[list[Tensor]]
+    generated_correspondence: NotRequired[Tensor]
 
 
-class Bound(Drawing):
-    """Pictures in place of the drawings that say what figures can be expected, see :mod:`ornament_lit.metrics.bounds`.
+class Bound(GeneratedImage):
+    """Images in place of the generated ones that say what to expect of figures, see :mod:`ornament_lit.metrics.bounds`.
 
     Attributes:
-        wrong_references: The same made of the ornaments of other samples, in the order of those of the drawn batch.
+        wrong_references: The same made of the ornaments of other samples, in the order of those of the generated batch.
     """
 
-    wrong_references: NotRequired[list[Drawing]]
+    wrong_references: NotRequired[list[GeneratedImage]]
 
 
-class DrawnBatch(Drawing):
-    """A batch with what was drawn for it. Names are those of :class:`ornament_lit.batch.TryOnBatch`.
+class GeneratedBatch(GeneratedImage):
+    """A batch with what was generated for it. Names are those of :class:`ornament_lit.batch.TryOnBatch`.
 
     Attributes:
         person_image: The ground truth: the person wearing the ornament, (B, 3, H, W) in [-1, 1].
-        ornament_image: Reference picture of the ornament, (B, 3, H, W) in [-1, 1].
+        ornament_image: Reference image of the ornament, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where the ornament is in ``ornament_image``, (B, 1, H, W) in [0, 1].
         wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
         box_mask: 1 inside the user's box and 0 outside, (B, 1, H, W).
         category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
         key: Unique name of each sample. A sample that comes twice (padding of the last batch) counts once.
         components: Number of parts of each ornament, (B,) integers; negative where it is not known.
-        person_photograph: The whole photograph that ``person_image`` is a crop of; as ``drawn_photograph``.
+        person_photograph: The whole photograph that ``person_image`` is a crop of; as ``generated_photograph``.
         wrong_reference: What the model makes of the same batch when it is given the ornaments of other samples.
         wrong_references: The same for several others of the sample's type; the first is ``wrong_reference``.
-        correspondence: The true point of the ornament's picture that each pixel shows.
-        floor: The ornament's mean colour in place of the drawing.
-        ceiling: The ornament's picture, warped by the true correspondence, in place of the drawing; not a number for
-            samples without one.
+        correspondence: The true point of the ornament's image that each pixel shows.
+        floor: The ornament's mean colour in place of the generated image.
+        ceiling: The ornament's image, warped by the true correspondence, in place of the generated image; not a number
+            for samples without one.
     """
 
     person_image: Tensor
@@ -77,8 +78,8 @@ class DrawnBatch(Drawing):
     key: list[str]
     components: NotRequired[Tensor]
     person_photograph: NotRequired[list[Tensor]]
-    wrong_reference: NotRequired[Drawing]
-    wrong_references: NotRequired[list[Drawing]]
+    wrong_reference: NotRequired[GeneratedImage]
+    wrong_references: NotRequired[list[GeneratedImage]]
     correspondence: NotRequired[Correspondence]
     floor: NotRequired[Bound]
     ceiling: NotRequired[Bound]
@@ -99,7 +100,7 @@ class Records(NamedTuple):
 
 
 class TryOnMetric(Metric, ABC):
-    """Measure drawings, and keep what was measured sample by sample.
+    """Measure generated images, and keep what was measured sample by sample.
 
     To add one: subclass :class:`~ornament_lit.metrics.per_sample.PerSampleMetric` (a value for each sample) or
     :class:`~ornament_lit.metrics.distribution.DistributionMetric` (features of all), and name the class in the YAML.
@@ -142,18 +143,18 @@ class TryOnMetric(Metric, ABC):
         """
         return {"metric": type(self).__name__}
 
-    def update(self, batch: DrawnBatch) -> None:
+    def update(self, batch: GeneratedBatch) -> None:
         """Measure a batch, in float32 whatever the precision of the model.
 
         Raises:
-            ValueError: If the batch is not as :class:`DrawnBatch` says, or lacks what this metric measures.
+            ValueError: If the batch is not as :class:`GeneratedBatch` says, or lacks what this metric measures.
         """
-        check_drawn(batch)
-        with torch.autocast(batch["drawn_image"].device.type, enabled=False):
+        check_generated(batch)
+        with torch.autocast(batch["generated_image"].device.type, enabled=False):
             self.add(_float32(batch))
 
     @abstractmethod
-    def add(self, batch: DrawnBatch) -> None:
+    def add(self, batch: GeneratedBatch) -> None:
         """Measure a batch that was checked and is of float32, and append to the lists of the state."""
 
     @abstractmethod
@@ -190,27 +191,27 @@ class TryOnMetric(Metric, ABC):
         super()._sync_dist(dist_sync_fn, process_group)
 
 
-IMAGES = ("drawn_image", "person_image", "ornament_image")
+IMAGES = ("generated_image", "person_image", "ornament_image")
 MASKS = ("ornament_mask", "wearing_mask", "box_mask")
-FLOATS = (*MASKS, "mask_predictions", "drawn_correspondence", "uv", "known", "seen")
-PHOTOGRAPHS = ("drawn_photograph", "person_photograph")
+FLOATS = (*MASKS, "mask_predictions", "generated_correspondence", "uv", "known", "seen")
+PHOTOGRAPHS = ("generated_photograph", "person_photograph")
 
 
-def check_drawn(batch: DrawnBatch) -> None:
+def check_generated(batch: GeneratedBatch) -> None:
     """Check keys and shapes.
 
     Raises:
-        ValueError: If a key is absent, or an entry is not as :class:`DrawnBatch` says.
+        ValueError: If a key is absent, or an entry is not as :class:`GeneratedBatch` says.
     """
-    absent = sorted(DrawnBatch.__required_keys__ - batch.keys())
+    absent = sorted(GeneratedBatch.__required_keys__ - batch.keys())
     if absent:
-        raise ValueError(f"a drawn batch needs the keys of DrawnBatch; {', '.join(absent)} absent")
+        raise ValueError(f"a generated batch needs the keys of GeneratedBatch; {', '.join(absent)} absent")
     size, _, height, width = batch["person_image"].shape
     entries = cast(Mapping[str, Any], batch)
     shapes: dict[str, tuple[int, ...]] = {name: (size, 3, height, width) for name in IMAGES}
     shapes |= {name: (size, 1, height, width) for name in MASKS}
-    if "drawn_correspondence" in batch:
-        shapes["drawn_correspondence"] = (size, 2, height, width)
+    if "generated_correspondence" in batch:
+        shapes["generated_correspondence"] = (size, 2, height, width)
     shapes["mask_predictions"] = (len(batch["mask_predictions"]), size, 1, height, width)
     for name, shape in shapes.items():
         if tuple(entries[name].shape) != shape:
@@ -223,9 +224,9 @@ def check_drawn(batch: DrawnBatch) -> None:
         raise ValueError(f"a category is one of {', '.join(CATEGORIES)}, got {', '.join(unknown)}")
 
 
-def _float32(batch: DrawnBatch) -> DrawnBatch:
-    """The batch in float32, pictures clamped to [-1, 1]."""
-    return cast(DrawnBatch, _entry_float32("", batch))
+def _float32(batch: GeneratedBatch) -> GeneratedBatch:
+    """The batch in float32, images clamped to [-1, 1]."""
+    return cast(GeneratedBatch, _entry_float32("", batch))
 
 
 def _entry_float32(name: str, value: Any) -> Any:  # noqa: ANN401
@@ -234,7 +235,7 @@ def _entry_float32(name: str, value: Any) -> Any:  # noqa: ANN401
     if name == "wrong_references":
         return [_entry_float32(name, entry) for entry in value]
     if name in PHOTOGRAPHS:
-        return [picture.float().clamp(-1, 1) for picture in value]
+        return [image.float().clamp(-1, 1) for image in value]
     if name in IMAGES:
         return value.float().clamp(-1, 1)
     return value.float() if name in FLOATS else value

@@ -89,9 +89,9 @@ def two_level_interval(values: Floats, resampling: Resampling = DEFAULT) -> Inte
     """Mean over runs and samples, with an interval that holds for other runs and other samples.
 
     Runs are few, and few runs drawn anew spread less than runs do: with three of them the percentiles of resamples left
-    the truth out in 18 to 28 % of the cases instead of 5 %. So it is Student's t: the interval's half is
+    the ground truth out in 18 to 28 % of the cases instead of 5 %. So it is Student's t: the interval's half is
     ``sqrt(a^2 + b^2)``, with ``a`` that of the mean of the S runs' means, and ``b`` that of the mean of the n samples'
-    means. Where either runs or samples are all that differs, it leaves the truth out as often as it says; where
+    means. Where either runs or samples are all that differs, it leaves the ground truth out as often as it says; where
     both do, less often (MOVER, Zou and Donner, 2008, adds intervals of components in that way).
 
     Args:

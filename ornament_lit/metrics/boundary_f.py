@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.stages import check_threshold, stages
 
@@ -20,7 +20,7 @@ class BoundaryF(PerSampleMetric):
 
     Args:
         threshold: A pixel counts where its predicted probability exceeds it.
-        tolerance: Distance that is still right, as a share of the picture's diagonal (DAVIS takes 0.008), rounded up
+        tolerance: Distance that is still right, as a share of the image's diagonal (DAVIS takes 0.008), rounded up
             to whole pixels.
 
     Raises:
@@ -36,12 +36,12 @@ class BoundaryF(PerSampleMetric):
             raise ValueError(f"tolerance must be 0 or more, as a share of the diagonal, got {tolerance}")
         self.tolerance = tolerance
 
-    def measure(self, batch: DrawnBatch) -> Scores:
+    def measure(self, batch: GeneratedBatch) -> Scores:
         """Measure box and iterations."""
-        truth = batch["wearing_mask"] > 0.5
-        radius = math.ceil(self.tolerance * math.hypot(*truth.shape[-2:]))
+        ground_truth = batch["wearing_mask"] > 0.5
+        radius = math.ceil(self.tolerance * math.hypot(*ground_truth.shape[-2:]))
         masks = stages(batch, self.threshold)
-        return Scores({f"boundary_f_{name}": boundary_f(mask, truth, radius) for name, mask in masks.items()})
+        return Scores({f"boundary_f_{name}": boundary_f(mask, ground_truth, radius) for name, mask in masks.items()})
 
     def protocol(self) -> dict[str, Any]:
         """Threshold and tolerance."""
@@ -49,9 +49,9 @@ class BoundaryF(PerSampleMetric):
         return super().protocol() | options | {"region": "crop"}
 
 
-def boundary_f(prediction: Tensor, truth: Tensor, radius: int) -> Tensor:
+def boundary_f(prediction: Tensor, ground_truth: Tensor, radius: int) -> Tensor:
     """F-measure of the outlines of boolean masks (B, 1, H, W), (B,) in [0, 1]; 0 where either has no outline."""
-    ours, theirs = outline(prediction), outline(truth)
+    ours, theirs = outline(prediction), outline(ground_truth)
     precision = _share(ours, near(theirs, radius))
     recall = _share(theirs, near(ours, radius))
     return 2 * precision * recall / (precision + recall).clamp(min=torch.finfo(precision.dtype).tiny)
@@ -61,7 +61,7 @@ def outline(mask: Tensor) -> Tensor:
     """Pixels that differ from their neighbour to the right, below, or diagonally below, as DAVIS takes them.
 
     Args:
-        mask: (B, 1, H, W) bool; the picture's edge is no outline.
+        mask: (B, 1, H, W) bool; the image's edge is no outline.
 
     Returns:
         (B, 1, H, W) bool.

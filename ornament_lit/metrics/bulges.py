@@ -1,6 +1,6 @@
 """Count the parts of an ornament as bulges of its shape: beads, stones or links with necks between them.
 
-Shape legend: h, w size of the picture.
+Shape legend: h, w size of the image.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from ornament_lit.metrics.bootstrap import Floats
 
 Mask = NDArray[np.bool_]
 
-REFERENCE_SIZE = 128  # the distances below are pixels of a picture of this size
+REFERENCE_SIZE = 128  # the distances below are pixels of an image of this size
 NEAR, RING = 2, 7
 FEWEST_PIXELS = 20
 RIDGE = 1e-4  # added to the variances of colours, so that a single colour has a density too
@@ -25,9 +25,9 @@ class Colors(NamedTuple):
     precision: Floats
     log_determinant: float
 
-    def log_density(self, picture: Floats) -> Floats:
+    def log_density(self, image: Floats) -> Floats:
         """Logarithm of the density at each pixel of (h, w, 3), up to a constant, (h, w)."""
-        deviation = picture - self.mean
+        deviation = image - self.mean
         distance = np.einsum("...i,ij,...j", deviation, self.precision, deviation)
         return np.asarray(-0.5 * (distance - self.log_determinant))
 
@@ -45,17 +45,17 @@ class OrnamentFinder(NamedTuple):
     surroundings: Colors
     near: Mask
 
-    def find(self, picture: Floats) -> Mask:
-        """Pixels of the ornament in a picture (h, w, 3) that shows the same scene, (h, w)."""
-        likely = self.ornament.log_density(picture) > self.surroundings.log_density(picture)
+    def find(self, image: Floats) -> Mask:
+        """Pixels of the ornament in an image (h, w, 3) that shows the same scene, (h, w)."""
+        likely = self.ornament.log_density(image) > self.surroundings.log_density(image)
         return np.asarray(likely & self.near)
 
 
-def fit_finder(picture: Floats, mask: Mask) -> OrnamentFinder | None:
+def fit_finder(image: Floats, mask: Mask) -> OrnamentFinder | None:
     """Learn the colours of an ornament and of its surroundings.
 
     Args:
-        picture: Ground truth, (h, w, 3).
+        image: Ground truth, (h, w, 3).
         mask: True mask of the ornament in it, (h, w).
 
     Returns:
@@ -68,7 +68,7 @@ def fit_finder(picture: Floats, mask: Mask) -> OrnamentFinder | None:
     ring = (distance > NEAR * scale) & (distance <= RING * scale)
     if min(mask.sum(), ring.sum()) < FEWEST_PIXELS:
         return None
-    return OrnamentFinder(_colors(picture[mask]), _colors(picture[ring]), distance <= NEAR * scale)
+    return OrnamentFinder(_colors(image[mask]), _colors(image[ring]), distance <= NEAR * scale)
 
 
 def count_bulges(mask: Mask) -> int:

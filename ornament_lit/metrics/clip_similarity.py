@@ -1,4 +1,4 @@
-"""CLIPSimilarity: CLIP-I, how alike CLIP finds two pictures."""
+"""CLIPSimilarity: CLIP-I, how alike CLIP finds two images."""
 
 from ornament_lit.metrics.embedding_similarity import EmbeddingSimilarity
 from ornament_lit.metrics.encoders.base import Filter
@@ -13,9 +13,9 @@ class CLIPSimilarity(EmbeddingSimilarity):
         path: A local folder in the transformers format, or the id of a hub repository, such as
             ``openai/clip-vit-base-patch32`` or ``openai/clip-vit-large-patch14``.
         name: Name of the columns; give each another one where several encoders are listed.
-        region: Part of drawing and ground truth that is measured.
-        reference_region: Part of the picture of the ornament that they are compared with.
-        image_size: Side that pictures are resized to, in pixels.
+        region: Part of generated image and ground truth that is measured.
+        reference_region: Part of the image of the ornament that they are compared with.
+        image_size: Side that images are resized to, in pixels.
         resize: Filter of the resizing.
     """
 

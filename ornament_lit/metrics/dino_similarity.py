@@ -1,4 +1,4 @@
-"""DINOSimilarity: DINO-I, how alike DINO finds two pictures."""
+"""DINOSimilarity: DINO-I, how alike DINO finds two images."""
 
 from ornament_lit.metrics.embedding_similarity import EmbeddingSimilarity
 from ornament_lit.metrics.encoders.base import Filter
@@ -13,9 +13,9 @@ class DINOSimilarity(EmbeddingSimilarity):
         path: A local folder in the transformers format, or the id of a hub repository, such as
             ``facebook/dino-vits16`` or ``facebook/dinov2-base``.
         name: Name of the columns; give each another one where several encoders are listed.
-        region: Part of drawing and ground truth that is measured.
-        reference_region: Part of the picture of the ornament that they are compared with.
-        image_size: Side that pictures are resized to, in pixels.
+        region: Part of generated image and ground truth that is measured.
+        reference_region: Part of the image of the ornament that they are compared with.
+        image_size: Side that images are resized to, in pixels.
         resize: Filter of the resizing.
     """
 

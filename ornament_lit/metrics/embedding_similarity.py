@@ -1,11 +1,11 @@
-"""EmbeddingSimilarity: how alike an encoder finds drawing, ground truth and reference ornament."""
+"""EmbeddingSimilarity: how alike an encoder finds generated image, ground truth and reference ornament."""
 
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.encoders.base import FeatureEncoder
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.regions import ReferenceRegion, Region, ornament_views, person_views
@@ -14,15 +14,15 @@ from ornament_lit.metrics.regions import ReferenceRegion, Region, ornament_views
 class EmbeddingSimilarity(PerSampleMetric):
     """Cosine similarity of embeddings times 100, in two columns.
 
-    ``NAME`` compares the drawing with the ground truth, ``NAME_reference`` with the picture of the ornament. What the
-    ground truth itself reaches against the ornament calibrates the second: it tells which encoder and region a
+    ``NAME`` compares the generated image with the ground truth, ``NAME_reference`` with the image of the ornament. What
+    the ground truth itself reaches against the ornament calibrates the second: it tells which encoder and region a
     published table used.
 
     Args:
         encoder: Makes the embeddings.
         name: Name of the columns.
-        region: Part of drawing and ground truth that is measured.
-        reference_region: Part of the picture of the ornament that they are compared with.
+        region: Part of generated image and ground truth that is measured.
+        reference_region: Part of the image of the ornament that they are compared with.
     """
 
     higher_is_better = True
@@ -43,13 +43,13 @@ class EmbeddingSimilarity(PerSampleMetric):
         """Load the encoder."""
         self.encoder.setup()
 
-    def measure(self, batch: DrawnBatch) -> Scores:
-        """Compare drawings with ground truth and ornaments."""
-        drawn, truth = (self.encoder(view) for view in person_views(batch, self.region))
+    def measure(self, batch: GeneratedBatch) -> Scores:
+        """Compare generated images with ground truth and ornaments."""
+        generated, ground_truth = (self.encoder(view) for view in person_views(batch, self.region))
         reference = self.encoder(ornament_views(batch, self.reference_region))
         column = f"{self.name}_reference"
-        scores = {self.name: similarity(drawn, truth), column: similarity(drawn, reference)}
-        return Scores(scores, {column: similarity(truth, reference)})
+        scores = {self.name: similarity(generated, ground_truth), column: similarity(generated, reference)}
+        return Scores(scores, {column: similarity(ground_truth, reference)})
 
     def protocol(self) -> dict[str, Any]:
         """Encoder, its hash, and the regions."""

@@ -1,8 +1,8 @@
-"""FeatureRetrieval: is the drawing with the right reference nearest to the photograph, by features?"""
+"""FeatureRetrieval: is the generated image with the right reference nearest to the photograph, by features?"""
 
 from typing import Any
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.encoders.efficientnet_lite import EfficientNetLite
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.pixel_retrieval import candidates
@@ -10,7 +10,7 @@ from ornament_lit.metrics.retrieval import feature_distances, retrieved
 
 
 class FeatureRetrieval(PerSampleMetric):
-    """Share of the samples whose drawing is nearer to the photograph than those with other references of their type.
+    """Share of the samples whose image is nearer to the photograph than those with other references of their type.
 
     The column is ``retrieval_features``; chance is 1 / (references + 1). Distances are those of
     :func:`~ornament_lit.metrics.retrieval.feature_distances`, over the true wearing mask: features of a network that
@@ -34,10 +34,12 @@ class FeatureRetrieval(PerSampleMetric):
         """
         self._encoder.setup()
 
-    def measure(self, batch: DrawnBatch) -> Scores:
-        """Compare the drawings inside the true wearing mask."""
-        drawings, truth, mask = candidates(batch), batch["person_image"], batch["wearing_mask"]
-        return Scores({"retrieval_features": retrieved(feature_distances(self._encoder, drawings, truth, mask))})
+    def measure(self, batch: GeneratedBatch) -> Scores:
+        """Compare the generated images inside the true wearing mask."""
+        generated, ground_truth, mask = candidates(batch), batch["person_image"], batch["wearing_mask"]
+        return Scores(
+            {"retrieval_features": retrieved(feature_distances(self._encoder, generated, ground_truth, mask))}
+        )
 
     def protocol(self) -> dict[str, Any]:
         """Network, depths, its hash and region."""

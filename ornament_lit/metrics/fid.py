@@ -9,7 +9,7 @@ from ornament_lit.metrics.regions import Region
 
 
 class FID(DistributionMetric):
-    """Fréchet inception distance of drawings and ground truth.
+    """Fréchet inception distance of generated images and ground truth.
 
     It falls as samples are added and says little below a few thousand: compare only figures of equal n, and take
     :class:`~ornament_lit.metrics.kid.KID` for small sets.
@@ -17,16 +17,16 @@ class FID(DistributionMetric):
     Args:
         encoder: Makes the features; None for Inception's with weights from torch's cache or the network.
         name: Name of the column.
-        region: Part of drawing and ground truth that is measured.
+        region: Part of generated image and ground truth that is measured.
     """
 
     def __init__(self, encoder: FeatureEncoder | None = None, name: str = "fid", region: Region = "crop") -> None:
         super().__init__(encoder, name, region)
 
     @staticmethod
-    def distance(drawn: Floats, truth: Floats) -> float:
+    def distance(generated: Floats, ground_truth: Floats) -> float:
         """Fréchet distance of two sets of features, (n, D) and (m, D), n and m at least 2."""
-        return frechet_distance(drawn, truth)
+        return frechet_distance(generated, ground_truth)
 
 
 def frechet_distance(first: Floats, second: Floats) -> float:

@@ -12,21 +12,21 @@ BLOCK = 1024
 
 
 class KID(DistributionMetric):
-    """Kernel inception distance of drawings and ground truth, times 1000. Its expectation does not depend on n.
+    """Kernel inception distance of generated images and ground truth, times 1000. Its expectation does not depend on n.
 
     Args:
         encoder: Makes the features; None for Inception's with weights from torch's cache or the network.
         name: Name of the column.
-        region: Part of drawing and ground truth that is measured.
+        region: Part of generated image and ground truth that is measured.
     """
 
     def __init__(self, encoder: FeatureEncoder | None = None, name: str = "kid", region: Region = "crop") -> None:
         super().__init__(encoder, name, region)
 
     @staticmethod
-    def distance(drawn: Floats, truth: Floats) -> float:
+    def distance(generated: Floats, ground_truth: Floats) -> float:
         """Kernel distance times 1000 of two sets of features, (n, D) and (m, D), n and m at least 2."""
-        return SCALE * kernel_distance(drawn, truth)
+        return SCALE * kernel_distance(generated, ground_truth)
 
 
 def kernel_distance(first: Floats, second: Floats) -> float:

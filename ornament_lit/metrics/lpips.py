@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.encoders.base import resize
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.regions import Region, person_views
@@ -22,14 +22,14 @@ SMALLEST = 32
 
 
 class LPIPS(PerSampleMetric):
-    """Learned perceptual distance of drawing and ground truth (LPIPS 0.1); 0 where they are equal.
+    """Learned perceptual distance of generated image and ground truth (LPIPS 0.1); 0 where they are equal.
 
     Args:
         net: Backbone; ``alex`` is what most tables use.
         path: A local file of the backbone's ImageNet weights as torchvision publishes them; None for torch's cache,
             filled from the network. The calibration on top of it is part of the package ``lpips``.
         name: Name of the column.
-        region: Part of drawing and ground truth that is measured.
+        region: Part of generated image and ground truth that is measured.
         image_size: Side, in pixels, that both are resized to first (bicubic, antialiased); None for their own size.
 
     Raises:
@@ -63,14 +63,14 @@ class LPIPS(PerSampleMetric):
         """Load the network."""
         self._network.on()
 
-    def measure(self, batch: DrawnBatch) -> Scores:
-        """Measure the distances; pictures of one size go through the network together."""
+    def measure(self, batch: GeneratedBatch) -> Scores:
+        """Measure the distances; images of one size go through the network together."""
         views = person_views(batch, self.region)
-        drawn, truth = ([self._sized(picture) for picture in pictures] for pictures in views)
-        network = self._network.on(drawn[0].device)
-        if len({picture.shape for picture in drawn}) == 1:
-            return Scores({self.name: network(torch.stack(drawn), torch.stack(truth)).flatten()})
-        pairs = zip(drawn, truth, strict=True)
+        generated, ground_truth = ([self._sized(image) for image in images] for images in views)
+        network = self._network.on(generated[0].device)
+        if len({image.shape for image in generated}) == 1:
+            return Scores({self.name: network(torch.stack(generated), torch.stack(ground_truth)).flatten()})
+        pairs = zip(generated, ground_truth, strict=True)
         return Scores({self.name: torch.cat([network(one[None], other[None]).flatten() for one, other in pairs])})
 
     def protocol(self) -> dict[str, Any]:
@@ -79,15 +79,15 @@ class LPIPS(PerSampleMetric):
         options = {"net": self.net, "version": "0.1", "sha256": sha256(self.weights)}
         return super().protocol() | options | {"region": self.region, "resize": sizing}
 
-    def _sized(self, picture: Tensor) -> Tensor:
+    def _sized(self, image: Tensor) -> Tensor:
         if self.image_size:
-            return resize(picture, self.image_size, "bicubic")
-        if min(picture.shape[-2:]) < SMALLEST:
+            return resize(image, self.image_size, "bicubic")
+        if min(image.shape[-2:]) < SMALLEST:
             raise ValueError(
-                f"LPIPS needs pictures of {SMALLEST} px or more, and the region {self.region} has one of "
-                f"{picture.shape[-1]} x {picture.shape[-2]}; set image_size"
+                f"LPIPS needs images of {SMALLEST} px or more, and the region {self.region} has one of "
+                f"{image.shape[-1]} x {image.shape[-2]}; set image_size"
             )
-        return picture
+        return image
 
     def _load(self) -> nn.Module:
         import lpips

@@ -1,6 +1,6 @@
 """MaskIoU: how well predicted wearing masks cover the true ones, for the box and after each iteration.
 
-Shape legend: B batch, T iterations, H, W picture size, C categories, K thresholds.
+Shape legend: B batch, T iterations, H, W image size, C categories, K thresholds.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ THRESHOLDS: tuple[float, ...] = tuple(round(0.05 * step, 2) for step in range(1,
 
 
 class MaskIoU(Metric):
-    """Intersection over union of thresholded masks with the truth, averaged over samples.
+    """Intersection over union of thresholded masks with the ground truth, averaged over samples.
 
     It is kept for each category, for each threshold of a grid, and for each stage: the box alone (which no threshold
-    changes) and iterations 1 to T. A prediction that is empty scores 0, whatever the truth.
+    changes) and iterations 1 to T. A prediction that is empty scores 0, whatever the ground truth.
 
     Args:
         num_iterations: T, how many masks are predicted one after the other; 0 measures the box only.
@@ -55,16 +55,16 @@ class MaskIoU(Metric):
         Args:
             mask_predictions: (T, B, 1, H, W) in [0, 1].
             box_mask: (B, 1, H, W), 1 inside the box.
-            wearing_mask: The truth, (B, 1, H, W) in [0, 1]; above 0.5 is ornament.
+            wearing_mask: The ground truth, (B, 1, H, W) in [0, 1]; above 0.5 is ornament.
             category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
 
         Raises:
             ValueError: If a shape or a category is not as said above.
         """
         self._check(mask_predictions, box_mask, wearing_mask, category)
-        truth = wearing_mask > 0.5
-        box = iou(box_mask > 0.5, truth)[None]
-        stages = [torch.cat([box, iou(mask_predictions > threshold, truth)]) for threshold in self.thresholds]
+        ground_truth = wearing_mask > 0.5
+        box = iou(box_mask > 0.5, ground_truth)[None]
+        stages = [torch.cat([box, iou(mask_predictions > threshold, ground_truth)]) for threshold in self.thresholds]
         rows = torch.tensor([CATEGORIES.index(name) for name in category], device=self.counts.device)
         self.iou_sums = self.iou_sums.index_add(0, rows, torch.stack(stages).permute(2, 0, 1))
         self.counts = self.counts.index_add(0, rows, torch.ones_like(rows, dtype=self.counts.dtype))
@@ -128,16 +128,16 @@ class MaskIoU(Metric):
             raise ValueError(f"a category is one of {', '.join(CATEGORIES)}, got {', '.join(unknown)}")
 
 
-def iou(prediction: Tensor, truth: Tensor) -> Tensor:
+def iou(prediction: Tensor, ground_truth: Tensor) -> Tensor:
     """Intersection over union of boolean masks.
 
     Args:
         prediction: (..., 1, H, W) bool.
-        truth: (..., 1, H, W) bool; the leading dimensions are broadcast.
+        ground_truth: (..., 1, H, W) bool; the leading dimensions are broadcast.
 
     Returns:
         (...) float32 in [0, 1]; 0 where both are empty.
     """
-    intersection = (prediction & truth).flatten(-3).sum(-1)
-    union = (prediction | truth).flatten(-3).sum(-1)
+    intersection = (prediction & ground_truth).flatten(-3).sum(-1)
+    union = (prediction | ground_truth).flatten(-3).sum(-1)
     return intersection.float() / union.clamp(min=1)

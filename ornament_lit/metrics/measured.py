@@ -51,14 +51,14 @@ class Measured(ABC):
             resampling: How the interval is made.
         """
 
-    def truth_interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval | None:
-        """The same figure with the ground truth in place of the drawing; None where it says nothing."""
+    def ground_truth_interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval | None:
+        """The same figure with the ground truth in place of the generated image; None where it says nothing."""
         return None
 
     def bound_interval(
         self, bound: BoundName, column: str, rows: Rows, resampling: Resampling = DEFAULT
     ) -> Interval | None:
-        """The same figure with the floor or the ceiling in place of the drawing; None where it says nothing."""
+        """The same figure with the floor or the ceiling in place of the generated image; None where it says nothing."""
         return None
 
     def rows(self, category: str | None = None) -> Rows:
@@ -73,9 +73,10 @@ class SampleScores(Measured):
         keys: Unique name of each sample.
         categories: Type of the ornament of each.
         values: (n,) by column; not a number where nothing could be measured.
-        truth: The same for the ground truth in place of the drawing, for the columns where that says something.
+        ground_truth: The same for the ground truth in place of the generated image, for the columns where that says
+            something.
         higher_is_better: Whether a larger value is a better one.
-        bounds: As ``truth``, by bound, for the floor and the ceiling in place of the drawing.
+        bounds: As ``ground_truth``, by bound, for the floor and the ceiling in place of the generated image.
     """
 
     def __init__(
@@ -83,26 +84,26 @@ class SampleScores(Measured):
         keys: Sequence[str],
         categories: Sequence[str],
         values: Mapping[str, Sequence[float] | Floats],
-        truth: Mapping[str, Sequence[float] | Floats],
+        ground_truth: Mapping[str, Sequence[float] | Floats],
         higher_is_better: bool,
         bounds: Mapping[BoundName, Mapping[str, Sequence[float] | Floats]] | None = None,
     ) -> None:
         super().__init__(keys, categories, tuple(values), higher_is_better)
-        self.values, self.truth = _arrays(values), _arrays(truth)
+        self.values, self.ground_truth = _arrays(values), _arrays(ground_truth)
         self.bounds = {name: _arrays(columns) for name, columns in (bounds or {}).items() if columns}
 
     def interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval:
         """Mean over some samples, with its percentile bootstrap interval."""
         return mean_interval(self.values[column][rows], resampling)
 
-    def truth_interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval | None:
-        """The same mean for the ground truth in place of the drawing; None where it says nothing."""
-        return mean_interval(self.truth[column][rows], resampling) if column in self.truth else None
+    def ground_truth_interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval | None:
+        """The same mean for the ground truth in place of the generated image; None where it says nothing."""
+        return mean_interval(self.ground_truth[column][rows], resampling) if column in self.ground_truth else None
 
     def bound_interval(
         self, bound: BoundName, column: str, rows: Rows, resampling: Resampling = DEFAULT
     ) -> Interval | None:
-        """The same mean for the floor or the ceiling in place of the drawing; None where it says nothing."""
+        """The same mean for the floor or the ceiling in place of the generated image; None where it says nothing."""
         found = self.bounds.get(bound, {})
         return mean_interval(found[column][rows], resampling) if column in found else None
 
@@ -112,7 +113,7 @@ class SampleScores(Measured):
             "keys": list(self.keys),
             "categories": list(self.categories),
             "values": _lists(self.values),
-            "truth": _lists(self.truth),
+            "ground_truth": _lists(self.ground_truth),
             "higher_is_better": self.higher_is_better,
             "bounds": {name: _lists(columns) for name, columns in self.bounds.items()},
         }
@@ -120,19 +121,21 @@ class SampleScores(Measured):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "SampleScores":
         """Read what :meth:`to_dict` wrote; reports from before there were bounds have none."""
-        keys, categories, values, truth = (data[name] for name in ("keys", "categories", "values", "truth"))
-        return cls(keys, categories, values, truth, data["higher_is_better"], data.get("bounds"))
+        keys, categories, values, ground_truth = (
+            data[name] for name in ("keys", "categories", "values", "ground_truth")
+        )
+        return cls(keys, categories, values, ground_truth, data["higher_is_better"], data.get("bounds"))
 
 
 class FeatureSets(Measured):
-    """Features of drawings and of the ground truth, compared as distributions.
+    """Features of generated images and of the ground truth, compared as distributions.
 
     Args:
         keys: Unique name of each sample.
         categories: Type of the ornament of each.
         column: Name of the distance.
-        drawn: Features of the drawings, (n, D).
-        truth: Features of the ground truth, (n, D).
+        generated: Features of the generated images, (n, D).
+        ground_truth: Features of the ground truth, (n, D).
         distance: Function of two (m, D) arrays, m at least 2, that says how far apart they are.
     """
 
@@ -141,18 +144,18 @@ class FeatureSets(Measured):
         keys: Sequence[str],
         categories: Sequence[str],
         column: str,
-        drawn: Floats,
-        truth: Floats,
+        generated: Floats,
+        ground_truth: Floats,
         distance: Callable[[Floats, Floats], float],
     ) -> None:
         super().__init__(keys, categories, (column,), higher_is_better=False)
-        self.drawn, self.truth, self.distance = drawn, truth, distance
+        self.generated, self.ground_truth, self.distance = generated, ground_truth, distance
 
     def interval(self, column: str, rows: Rows, resampling: Resampling = DEFAULT) -> Interval:
         """Distance over some samples; its interval, if ``resampling.halves`` asks for one, is from random halves."""
 
         def distance(picked: Rows) -> float:
-            return self.distance(self.drawn[rows[picked]], self.truth[rows[picked]])
+            return self.distance(self.generated[rows[picked]], self.ground_truth[rows[picked]])
 
         return half_sample_interval(distance, len(rows), resampling)
 
@@ -209,8 +212,8 @@ def paired_distance_difference(
 
     def difference(picked: Rows) -> float:
         before, after = pairs[picked].T
-        return second.distance(second.drawn[after], second.truth[after]) - first.distance(
-            first.drawn[before], first.truth[before]
+        return second.distance(second.generated[after], second.ground_truth[after]) - first.distance(
+            first.generated[before], first.ground_truth[before]
         )
 
     return half_sample_interval(difference, len(pairs), resampling)

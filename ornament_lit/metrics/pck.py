@@ -1,9 +1,9 @@
-"""PCK: share of the pixels whose predicted point of the ornament's picture is right to a tolerance."""
+"""PCK: share of the pixels whose predicted point of the ornament's image is right to a tolerance."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.correspondence_error import REGION, point_errors
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.ssim import masked_mean
@@ -17,7 +17,7 @@ class PCK(PerSampleMetric):
     where that is not.
 
     Args:
-        tolerances: Shares of the side of the ornament's picture.
+        tolerances: Shares of the side of the ornament's image.
 
     Raises:
         ValueError: If there is no tolerance, or one is not within (0, 1).
@@ -31,7 +31,7 @@ class PCK(PerSampleMetric):
             raise ValueError(f"tolerances must be shares within (0, 1), such as [0.05, 0.1], got {list(tolerances)}")
         self.tolerances = tuple(tolerances)
 
-    def measure(self, batch: DrawnBatch) -> Scores:
+    def measure(self, batch: GeneratedBatch) -> Scores:
         """Count the pixels."""
         distances, seen = point_errors(batch)
         shares = {tolerance: masked_mean((distances <= tolerance).float(), seen) for tolerance in self.tolerances}
@@ -39,4 +39,4 @@ class PCK(PerSampleMetric):
 
     def protocol(self) -> dict[str, Any]:
         """Unit and region."""
-        return super().protocol() | {"unit": "side of the ornament's picture", "region": REGION}
+        return super().protocol() | {"unit": "side of the ornament's image", "region": REGION}

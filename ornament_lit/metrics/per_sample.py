@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
-from ornament_lit.metrics.base import DrawnBatch, TryOnMetric
+from ornament_lit.metrics.base import GeneratedBatch, TryOnMetric
 from ornament_lit.metrics.measured import BOUNDS, BoundName, SampleScores
 
 
@@ -14,12 +14,13 @@ class Scores(NamedTuple):
     """Values of a batch.
 
     Attributes:
-        drawn: (B,) by column; not a number where nothing can be measured on a sample.
-        truth: The same with the ground truth in place of the drawing, for the columns where that says something.
+        generated: (B,) by column; not a number where nothing can be measured on a sample.
+        ground_truth: The same with the ground truth in place of the generated image, for the columns where that says
+            something.
     """
 
-    drawn: Mapping[str, Tensor]
-    truth: Mapping[str, Tensor] = {}
+    generated: Mapping[str, Tensor]
+    ground_truth: Mapping[str, Tensor] = {}
 
 
 class PerSampleMetric(TryOnMetric):
@@ -33,32 +34,32 @@ class PerSampleMetric(TryOnMetric):
     unbounded: tuple[str, ...] = ()
 
     @abstractmethod
-    def measure(self, batch: DrawnBatch) -> Scores:
+    def measure(self, batch: GeneratedBatch) -> Scores:
         """Measure a batch; a function of its argument alone.
 
         Args:
-            batch: Checked, of float32, pictures in [-1, 1].
+            batch: Checked, of float32, images in [-1, 1].
         """
 
-    def add(self, batch: DrawnBatch) -> None:
+    def add(self, batch: GeneratedBatch) -> None:
         """Measure a batch and keep its values."""
         found = [*self.measure(batch), *(self._bound(batch, name) for name in BOUNDS)]
-        drawn, truth, *bounds = (_by_sample(columns, len(batch["key"])) for columns in found)
-        self.append_records(zip(batch["key"], batch["category"], drawn, truth, *bounds, strict=True))
+        generated, ground_truth, *bounds = (_by_sample(columns, len(batch["key"])) for columns in found)
+        self.append_records(zip(batch["key"], batch["category"], generated, ground_truth, *bounds, strict=True))
 
     def compute(self) -> SampleScores:
         """Hand over the values of all samples of all ranks, each key once; to be called on each rank."""
         records = self.read_records().first
         keys, categories = ([record[entry] for record in records] for entry in range(2))
-        drawn, truth, *found = (_by_column([record[2 + entry] for record in records]) for entry in range(4))
+        generated, ground_truth, *found = (_by_column([record[2 + entry] for record in records]) for entry in range(4))
         bounds = dict(zip(BOUNDS, found, strict=True))
-        return SampleScores(keys, categories, drawn, truth, self.higher_is_better, bounds)
+        return SampleScores(keys, categories, generated, ground_truth, self.higher_is_better, bounds)
 
-    def _bound(self, batch: DrawnBatch, name: BoundName) -> Mapping[str, Tensor]:
-        """What is measured with the floor, or the ceiling, in place of the drawing."""
+    def _bound(self, batch: GeneratedBatch, name: BoundName) -> Mapping[str, Tensor]:
+        """What is measured with the floor, or the ceiling, in place of the generated image."""
         if not self.has_bounds or name not in batch:
             return {}
-        values = self.measure(cast(DrawnBatch, {**batch, **batch[name]})).drawn
+        values = self.measure(cast(GeneratedBatch, {**batch, **batch[name]})).generated
         return {column: value for column, value in values.items() if column not in self.unbounded}
 
 

@@ -1,17 +1,17 @@
-"""PixelRetrieval: is the drawing with the right reference nearest to the photograph, by squared error?"""
+"""PixelRetrieval: is the generated image with the right reference nearest to the photograph, by squared error?"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.retrieval import FLAT, pixel_distances, retrieved
 
 
 class PixelRetrieval(PerSampleMetric):
-    """Share of the samples whose drawing is nearer to the photograph than those with other references of their type.
+    """Share of the samples whose image is nearer to the photograph than those with other references of their type.
 
     The column is ``retrieval_pixels``, or ``retrieval_normalised``; chance is 1 / (references + 1). Squared error is
     averaged over the true wearing mask. Beware: it hardly tells ornaments apart, even with a perfect warp; beside it
@@ -30,11 +30,11 @@ class PixelRetrieval(PerSampleMetric):
         super().__init__()
         self.normalised = normalised
 
-    def measure(self, batch: DrawnBatch) -> Scores:
-        """Compare the drawings inside the true wearing mask."""
-        drawings, truth, mask = candidates(batch), batch["person_image"], batch["wearing_mask"]
+    def measure(self, batch: GeneratedBatch) -> Scores:
+        """Compare the generated images inside the true wearing mask."""
+        generated, ground_truth, mask = candidates(batch), batch["person_image"], batch["wearing_mask"]
         name = "retrieval_normalised" if self.normalised else "retrieval_pixels"
-        return Scores({name: retrieved(pixel_distances(drawings, truth, mask, self.normalised))})
+        return Scores({name: retrieved(pixel_distances(generated, ground_truth, mask, self.normalised))})
 
     def protocol(self) -> dict[str, Any]:
         """Colours, region, and how colours are normalised."""
@@ -42,19 +42,19 @@ class PixelRetrieval(PerSampleMetric):
         return super().protocol() | {"colors": "RGB", "region": "wearing mask", "normalising": normalising}
 
 
-def candidates(batch: DrawnBatch) -> Tensor:
-    """Drawings with the right reference, first, and with the other ones, (K, B, 3, H, W); the truth outside the box.
+def candidates(batch: GeneratedBatch) -> Tensor:
+    """Images with the right reference, first, and with other ones, (K, B, 3, H, W); the ground truth outside the box.
 
-    Features look beyond the mask: what is drawn outside of the box, where the person is known, shall not count.
+    Features look beyond the mask: what is generated outside of the box, where the person is known, shall not count.
 
     Raises:
-        ValueError: If the batch has no drawings with other references.
+        ValueError: If the batch has no generated images with other references.
     """
     others = batch.get("wrong_references", [])
     if not others:
         raise ValueError(
-            "retrieval compares drawings with several references, and the batch has no wrong_references; set "
+            "retrieval compares generated images with several references, and the batch has no wrong_references; set "
             "retrieval_references of the report, such as --report.retrieval_references=7 --data.other_ornaments=7"
         )
-    drawings = torch.stack([batch["drawn_image"], *(other["drawn_image"] for other in others)])
-    return torch.where(batch["box_mask"] > 0.5, drawings, batch["person_image"])
+    generated = torch.stack([batch["generated_image"], *(other["generated_image"] for other in others)])
+    return torch.where(batch["box_mask"] > 0.5, generated, batch["person_image"])

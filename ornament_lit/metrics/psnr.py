@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.ssim import masked_mean
 
@@ -23,9 +23,9 @@ class PSNR(PerSampleMetric):
     has_bounds = True
     unbounded = ("psnr_outside",)
 
-    def measure(self, batch: DrawnBatch) -> Scores:
+    def measure(self, batch: GeneratedBatch) -> Scores:
         """Measure both sides of the box, and the ornament."""
-        squares = ((batch["drawn_image"] - batch["person_image"]) / 2).square().mean(1, keepdim=True)
+        squares = ((batch["generated_image"] - batch["person_image"]) / 2).square().mean(1, keepdim=True)
         box = batch["box_mask"] > 0.5
         regions = {"psnr_inside": box, "psnr_outside": ~box, "psnr_worn": batch["wearing_mask"] > 0.5}
         errors = {name: masked_mean(squares, region) for name, region in regions.items()}

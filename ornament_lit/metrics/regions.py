@@ -1,4 +1,4 @@
-"""Regions: which part of a picture is measured.
+"""Regions: which part of an image is measured.
 
 Shape legend: B batch; h, w size of the part.
 """
@@ -8,76 +8,76 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 
 Region = Literal["crop", "box", "worn", "full"]
 ReferenceRegion = Literal["whole", "box", "cutout"]
 
 
 class Views(NamedTuple):
-    """The same part of drawing and ground truth: B pictures (3, h, w) in [-1, 1] each, of one size or of several."""
+    """The same part of generated image and ground truth: B images (3, h, w) in [-1, 1] each, of one size or several."""
 
-    drawn: list[Tensor]
-    truth: list[Tensor]
+    generated: list[Tensor]
+    ground_truth: list[Tensor]
 
 
-def person_views(batch: DrawnBatch, region: Region) -> Views:
-    """Cut the part to be measured out of drawings and ground truth.
+def person_views(batch: GeneratedBatch, region: Region) -> Views:
+    """Cut the part to be measured out of generated images and ground truth.
 
     Args:
-        batch: The drawn batch.
-        region: ``crop`` for the square window that the model draws; ``box`` for the smallest square around the box in
-            it; ``worn`` for the window with the ground truth everywhere but on the ornament; ``full`` for the whole
-            photograph with the drawing pasted back.
+        batch: The generated batch.
+        region: ``crop`` for the square crop that the model generates; ``box`` for the smallest square around the box
+            in it; ``worn`` for the crop with the ground truth everywhere but on the ornament; ``full`` for the whole
+            photograph with the generated image pasted back.
 
     Raises:
         ValueError: If ``full`` is asked for and the batch has no photographs, or a box is empty.
     """
     if region == "full":
-        if "drawn_photograph" not in batch or "person_photograph" not in batch:
+        if "generated_photograph" not in batch or "person_photograph" not in batch:
             raise ValueError(
-                "region full measures whole photographs, and the batch has no drawn_photograph and person_photograph; "
-                "take the region crop or box"
+                "region full measures whole photographs, and the batch has no generated_photograph and "
+                "person_photograph; take the region crop or box"
             )
-        return Views(batch["drawn_photograph"], batch["person_photograph"])
+        return Views(batch["generated_photograph"], batch["person_photograph"])
     if region == "crop":
-        return Views(list(batch["drawn_image"]), list(batch["person_image"]))
+        return Views(list(batch["generated_image"]), list(batch["person_image"]))
     if region == "worn":
-        drawn_worn = torch.where(batch["wearing_mask"] > 0.5, batch["drawn_image"], batch["person_image"])
-        return Views(list(drawn_worn), list(batch["person_image"]))
-    windows = [square_around(mask, key) for mask, key in zip(batch["box_mask"], batch["key"], strict=True)]
-    drawn, truth = (
-        [picture[:, rows, columns] for picture, (rows, columns) in zip(pictures, windows, strict=True)]
-        for pictures in (batch["drawn_image"], batch["person_image"])
+        generated_worn = torch.where(batch["wearing_mask"] > 0.5, batch["generated_image"], batch["person_image"])
+        return Views(list(generated_worn), list(batch["person_image"]))
+    crops = [square_around(mask, key) for mask, key in zip(batch["box_mask"], batch["key"], strict=True)]
+    generated, ground_truth = (
+        [image[:, rows, columns] for image, (rows, columns) in zip(images, crops, strict=True)]
+        for images in (batch["generated_image"], batch["person_image"])
     )
-    return Views(drawn, truth)
+    return Views(generated, ground_truth)
 
 
-def ornament_views(batch: DrawnBatch, region: ReferenceRegion) -> list[Tensor]:
-    """Cut the part to be compared with out of the reference pictures.
+def ornament_views(batch: GeneratedBatch, region: ReferenceRegion) -> list[Tensor]:
+    """Cut the part to be compared with out of the reference images.
 
     Args:
-        batch: The drawn batch.
-        region: ``whole`` for the picture as it is; ``box`` for the smallest square around the ornament; ``cutout`` for
+        batch: The generated batch.
+        region: ``whole`` for the image as it is; ``box`` for the smallest square around the ornament; ``cutout`` for
             that square with white where the ornament is not.
 
     Returns:
-        B pictures (3, h, w) in [-1, 1].
+        B images (3, h, w) in [-1, 1].
 
     Raises:
         ValueError: If a mask is empty where it is needed.
     """
     if region == "whole":
         return list(batch["ornament_image"])
-    windows = [square_around(mask, key) for mask, key in zip(batch["ornament_mask"], batch["key"], strict=True)]
-    pictures, masks = batch["ornament_image"], batch["ornament_mask"]
+    crops = [square_around(mask, key) for mask, key in zip(batch["ornament_mask"], batch["key"], strict=True)]
+    images, masks = batch["ornament_image"], batch["ornament_mask"]
     if region == "cutout":
-        pictures = masks * pictures + (1 - masks)
-    return [picture[:, rows, columns] for picture, (rows, columns) in zip(pictures, windows, strict=True)]
+        images = masks * images + (1 - masks)
+    return [image[:, rows, columns] for image, (rows, columns) in zip(images, crops, strict=True)]
 
 
 def square_around(mask: Tensor, key: str = "the sample") -> tuple[slice, slice]:
-    """Smallest square that holds a mask and lies in the picture; where none does, it is cut at the picture's edge.
+    """Smallest square that holds a mask and lies in the image; where none does, it is cut at the image's edge.
 
     Args:
         mask: (1, H, W); above 0.5 is inside.
@@ -91,7 +91,7 @@ def square_around(mask: Tensor, key: str = "the sample") -> tuple[slice, slice]:
     """
     inside = mask[0] > 0.5
     if not bool(inside.any()):
-        raise ValueError(f"the box of {key} has no pixel in its picture, so that there is nothing to measure in it")
+        raise ValueError(f"the box of {key} has no pixel in its image, so that there is nothing to measure in it")
     spans = [torch.nonzero(inside.any(dim)).flatten()[[0, -1]].tolist() for dim in (1, 0)]
     side = max(last - first + 1 for first, last in spans)
     rows, columns = (_span(first, last, side, size) for (first, last), size in zip(spans, inside.shape, strict=True))

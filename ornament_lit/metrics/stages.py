@@ -2,14 +2,14 @@
 
 from torch import Tensor
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 
 
-def stages(batch: DrawnBatch, threshold: float) -> dict[str, Tensor]:
+def stages(batch: GeneratedBatch, threshold: float) -> dict[str, Tensor]:
     """Boolean masks, (B, 1, H, W), of the ``box`` and of the iterations ``1`` to ``T``.
 
     Args:
-        batch: The drawn batch.
+        batch: The generated batch.
         threshold: A pixel counts where its predicted probability exceeds it.
     """
     iterations = {str(number): mask > threshold for number, mask in enumerate(batch["mask_predictions"], start=1)}

@@ -9,7 +9,7 @@ from ornament_lit.metrics.measured import Measured
 from ornament_lit.utils.categories import CATEGORIES
 
 OVERALL = "overall"
-Source = Literal["drawing", "truth", "floor", "ceiling"]
+Source = Literal["generated", "ground_truth", "floor", "ceiling"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 
 
@@ -25,8 +25,8 @@ class TableRow(TypedDict):
 
     Attributes:
         name: ``overall`` or a type of ornament.
-        of: What is measured: the ``drawing``; or in its place the ``truth``, what a perfect drawing would reach, the
-            ``floor`` or the ``ceiling``.
+        of: What is measured: the ``generated`` image; or in its place the ``ground_truth``, what a perfect image would
+            reach, the ``floor`` or the ``ceiling``.
         n: Number of samples.
         cells: Figure by column; columns that say nothing here are absent.
     """
@@ -54,8 +54,8 @@ def tabulate(measured: Sequence[Measured], resampling: Resampling = DEFAULT) -> 
 
     Returns:
         Columns in the order of the metrics. Rows: all samples, each type that occurs (if there are several), then the
-        same rows for the ground truth, the floor and the ceiling in place of the drawing, as far as a metric has
-        figures of them.
+        same rows for the ground truth, the floor and the ceiling in place of the generated image, as far as a metric
+        has figures of them.
 
     Raises:
         ValueError: If two columns have the same name, or the metrics saw different samples.
@@ -86,8 +86,8 @@ def _row(measured: Sequence[Measured], category: str | None, resampling: Resampl
 
 
 def _interval(one: Measured, source: Source, column: str, rows: Rows, resampling: Resampling) -> Interval | None:
-    if source == "drawing":
+    if source == "generated":
         return one.interval(column, rows, resampling)
-    if source == "truth":
-        return one.truth_interval(column, rows, resampling)
+    if source == "ground_truth":
+        return one.ground_truth_interval(column, rows, resampling)
     return one.bound_interval(source, column, rows, resampling)

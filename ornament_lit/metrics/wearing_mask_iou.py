@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ornament_lit.metrics.base import DrawnBatch
+from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.mask_iou import iou
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.stages import check_threshold, stages
@@ -26,11 +26,11 @@ class WearingMaskIoU(PerSampleMetric):
         super().__init__()
         self.threshold = check_threshold(threshold)
 
-    def measure(self, batch: DrawnBatch) -> Scores:
+    def measure(self, batch: GeneratedBatch) -> Scores:
         """Measure box and iterations."""
-        truth = batch["wearing_mask"] > 0.5
+        ground_truth = batch["wearing_mask"] > 0.5
         masks = stages(batch, self.threshold)
-        values = iou(torch.stack(list(masks.values())), truth)
+        values = iou(torch.stack(list(masks.values())), ground_truth)
         return Scores({f"iou_{name}": row for name, row in zip(masks, values, strict=True)})
 
     def protocol(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 class LazyNetwork:
-    """A frozen network that is loaded when it is first needed, and follows the pictures to their device.
+    """A frozen network that is loaded when it is first needed, and follows the images to their device.
 
     It is no module, so that its weights are neither saved in checkpoints nor seen by optimisers.
 

@@ -1,1 +1,1 @@
-"""Networks."""
+"""Networks: `TryOnModel` and the parts that it is put together from, one folder a family."""

@@ -105,7 +105,7 @@ class AttentionContext:
 
     Attributes:
         tokens: Tokens appended to the keys and values, by layer name.
-        ornament_mask: (B, 1, h, w) in [0, 1]; where the ornament is in its own picture.
+        ornament_mask: (B, 1, h, w) in [0, 1]; where the ornament is in its own image.
         mass_layers: Layers whose attention mass on the ornament is wanted.
         visible_from: Ablation: (B, 1, h, w) in [0, 1], by which the attention of the queries to the ornament is
             multiplied before it is made to sum to 1; of the ornament they see what is in its mask. None leaves the
@@ -115,7 +115,7 @@ class AttentionContext:
             else here has B rows.
         match: What layers with tokens do to queries and keys, see
             :data:`ornament_lit.models.reference_matching.MatchFunction`.
-        points: By layer, points of the person's picture whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
+        points: By layer, points of the person's image whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
         captured: Written: normalised input tokens of every layer, (B, N, C), if it is not None.
         mass: Written: attention mass on the masked ornament keys, (B, N, 1), for ``mass_layers``.
         places: Written: x and y of these keys in [-1, 1], weighted by that attention and summed, (B, N, 2), for
@@ -127,7 +127,7 @@ class AttentionContext:
     ornament_mask: Tensor | None = None
     mass_layers: frozenset[str] = frozenset()
     visible_from: Tensor | None = None
-    given: Tensor | None = None
+    keep_condition: Tensor | None = None
     guided: bool = False
     match: MatchFunction = as_they_are
     points: Mapping[str, Tensor] = field(default_factory=dict)
@@ -184,7 +184,9 @@ class ReferenceAttnProcessor:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, num_ornament: int, context: AttentionContext) -> Tensor:
         """Choose the plain, the directly masked or the mass-measuring attention; (B, heads, N, d)."""
-        allowed = None if context.given is None else given_keys(context.given, query.shape[2], key.shape[2])
+        allowed = (
+            None if context.keep_condition is None else given_keys(context.keep_condition, query.shape[2], key.shape[2])
+        )
         if context.visible_from is not None:
             bias = direct_mask(context, query.shape[2], key.shape[2], num_ornament).to(query.dtype)
             allowed = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
@@ -249,10 +251,10 @@ def place_columns(context: AttentionContext, num_queries: int, num_keys: int, nu
     return F.pad(centres[None], (0, 0, num_queries, num_keys - num_queries - num_ornament))
 
 
-def given_keys(given: Tensor, num_queries: int, num_keys: int) -> Tensor:
+def given_keys(keep_condition: Tensor, num_queries: int, num_keys: int) -> Tensor:
     """Which keys a sample may attend to: its own always, those of the reference where it is given, (B, 1, 1, K)."""
-    own = torch.arange(num_keys, device=given.device) < num_queries
-    return (own | given[:, None])[:, None, None]
+    own = torch.arange(num_keys, device=keep_condition.device) < num_queries
+    return (own | keep_condition[:, None])[:, None, None]
 
 
 def direct_mask(context: AttentionContext, num_queries: int, num_keys: int, num_ornament: int) -> Tensor:

@@ -1,6 +1,6 @@
-"""Conditions: everything the networks are told about a batch, encoded once.
+"""Conditioning: everything the networks are told about a batch, encoded once.
 
-Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, L image tokens of D channels.
+Shape legend: B batch, H, W image size, c latent channels, h, w latent size, L image tokens of D channels.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from ornament_lit.models.autoencoders import Autoencoder
 from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.models.warps import Warp
-from ornament_lit.models.warps.base import WarpOutput, lay_by_truth, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpOutput, lay_by_ground_truth, warp_ground_truth, warp_inputs
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Conditioning:
     """What the networks are told of a batch, encoded.
 
     Attributes:
-        erased_image: The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1].
-        erased_latents: Its latents, (B, c, h, w).
-        ornament_latents: Latents of the ornament's picture, (B, c, h, w).
+        masked_person_image: The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1].
+        masked_person_latents: Its latents, (B, c, h, w).
+        ornament_latents: Latents of the ornament's image, (B, c, h, w).
         ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
         box_mask: The coarse box, or another input mask, (B, 1, h, w) in [0, 1].
         image_tokens: (B, L, D).
@@ -32,8 +32,8 @@ class Conditioning:
         denoised: How far the denoising is, (B,) in [0, 1]; None before it begins.
     """
 
-    erased_image: Tensor
-    erased_latents: Tensor
+    masked_person_image: Tensor
+    masked_person_latents: Tensor
     ornament_latents: Tensor
     ornament_mask: Tensor
     box_mask: Tensor
@@ -46,10 +46,10 @@ class Conditioning:
 def encode_conditioning(
     batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, neutral_background: bool = False
 ) -> Conditioning:
-    """Erase the box from the person and encode the pictures; what the box hides is not looked at.
+    """Erase the box from the person and encode the images; what the box hides is not looked at.
 
     Args:
-        batch: Pictures and masks; the wearing mask is not looked at.
+        batch: Images and masks; the wearing mask is not looked at.
         autoencoder: Encodes person and ornament.
         image_encoder: Encodes the ornament's tokens.
         neutral_background: See :func:`encode_images`.
@@ -68,11 +68,11 @@ def encode_images(
     """Take the encodings that a batch brings along, and compute the others.
 
     Args:
-        batch: Pictures and the box.
+        batch: Images and the box.
         autoencoder: Encodes person and ornament.
         image_encoder: Extracts the ornament's features.
         whole_person: Encode the person with the ornament, too, which only training may see.
-        neutral_background: Encode the ornament on mid grey, whatever is around it in its picture.
+        neutral_background: Encode the ornament on mid grey, whatever is around it in its image.
 
     Raises:
         ValueError: If the background shall be neutral, and the batch brings encodings of the ornament along.
@@ -80,9 +80,9 @@ def encode_images(
     encoded = EncodedImages(**batch.get("encoded", {}))
     if neutral_background:
         batch = on_neutral_background(batch)
-    if "erased_latents" not in encoded or "ornament_latents" not in encoded:
-        both = encode(autoencoder, torch.cat([erase_box(batch), batch["ornament_image"]]))
-        encoded["erased_latents"], encoded["ornament_latents"] = both.chunk(2)
+    if "masked_person_latents" not in encoded or "ornament_latents" not in encoded:
+        both = encode(autoencoder, torch.cat([mask_person(batch), batch["ornament_image"]]))
+        encoded["masked_person_latents"], encoded["ornament_latents"] = both.chunk(2)
     if "image_features" not in encoded:
         encoded["image_features"] = image_encoder.extract(batch["ornament_image"])
     if whole_person and "person_latents" not in encoded:
@@ -99,16 +99,16 @@ def make_conditioning(batch: TryOnBatch, encoded: EncodedImages, image_encoder: 
     """Put the conditioning together.
 
     Args:
-        batch: Pictures and masks.
-        encoded: Encodings of its pictures, without the whole person.
+        batch: Images and masks.
+        encoded: Encodings of its images, without the whole person.
         image_encoder: Projects the ornament's features to tokens.
     """
     return Conditioning(
-        erased_image=erase_box(batch),
-        erased_latents=encoded["erased_latents"],
+        masked_person_image=mask_person(batch),
+        masked_person_latents=encoded["masked_person_latents"],
         ornament_latents=encoded["ornament_latents"],
         ornament_mask=resize_mask(batch["ornament_mask"], like=encoded["ornament_latents"]),
-        box_mask=resize_mask(input_mask(batch), like=encoded["erased_latents"]),
+        box_mask=resize_mask(input_mask(batch), like=encoded["masked_person_latents"]),
         image_tokens=image_encoder.project(encoded["image_features"]),
     )
 
@@ -122,7 +122,7 @@ def add_warp(
     Args:
         conditioning: Of the batch.
         warp: A warp that says nothing leaves the conditioning as it is.
-        batch: Pictures and masks.
+        batch: Images and masks.
         autoencoder: Encodes the composite.
         true_share: Share of the samples whose ornament is laid over by the true correspondence, in training.
     """
@@ -131,7 +131,7 @@ def add_warp(
     inputs = warp_inputs(batch)
     output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
     if true_share:
-        output = lay_by_truth(output, inputs, warp_truth(batch), true_share)
+        output = lay_by_ground_truth(output, inputs, warp_ground_truth(batch), true_share)
     latents = encode(autoencoder, output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
     return replace(conditioning, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
@@ -143,17 +143,17 @@ def predicted_masks(conditioning: Conditioning, refinement: MaskRefinement, like
     Args:
         conditioning: Know what the warp said.
         refinement: Knows what the mask head said.
-        like: (B, 1, H, W), of the size of the pictures.
+        like: (B, 1, H, W), of the size of the images.
 
     Returns:
         (T, B, 1, H, W) in [0, 1].
     """
-    masks = refinement.pictures(like)
+    masks = refinement.upsample(like)
     return masks if conditioning.warp is None else torch.cat([masks, conditioning.warp.coverage[None].to(masks)])
 
 
 def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:
-    """The same batch with the ornament on mid grey: its picture times its mask.
+    """The same batch with the ornament on mid grey: its image times its mask.
 
     Raises:
         ValueError: If the batch brings encodings of the ornament along, which show its background.
@@ -167,6 +167,6 @@ def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:
     return {**batch, "ornament_image": batch["ornament_image"] * batch["ornament_mask"]}
 
 
-def erase_box(batch: TryOnBatch) -> Tensor:
+def mask_person(batch: TryOnBatch) -> Tensor:
     """The person with the box (or the input mask) erased to mid grey, (B, 3, H, W) in [-1, 1]."""
     return batch["person_image"] * (1 - input_mask(batch))

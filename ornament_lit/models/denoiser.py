@@ -1,4 +1,4 @@
-"""Denoiser: a diffusers UNet that looks at the erased person, at the mask and at reference features.
+"""Denoiser: a diffusers UNet that looks at the masked person, at the mask and at reference features.
 
 Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer, L image tokens of D channels.
 """
@@ -38,7 +38,7 @@ class DenoiserOutput:
         prediction: (B, c, h, w): noise, latents or velocity, as the noise scheduler's ``prediction_type`` says.
         mass: Attention mass of each query on the masked ornament, (B, N, 1), by layer; only the layers asked for.
         places: x and y in [-1, 1] of the ornament's tokens, weighted by mask and attention and summed, (B, N, 2), by
-            layer; divided by the mass, they are where in the ornament's picture a query looks.
+            layer; divided by the mass, they are where in the ornament's image a query looks.
         point_attention: Logarithm of the attention among the ornament's tokens of the points that were asked for,
             averaged over heads, (B, S, M), by layer.
     """
@@ -50,7 +50,7 @@ class DenoiserOutput:
 
 
 class Denoiser(nn.Module):
-    """Predict the noise from concat[noisy latents, mask, erased-person latents] and from reference features.
+    """Predict the noise from concat[noisy latents, mask, masked-person latents] and from reference features.
 
     The order of the channels is that of Stable Diffusion's inpainting UNet, so that its weights fit as they are; a
     UNet with latent channels only is widened, and the new channels start at zero.
@@ -58,21 +58,21 @@ class Denoiser(nn.Module):
     Args:
         unet: A UNet of diffusers: `diffusers.UNet2DConditionModel` for random weights or
             `ornament_lit.models.pretrained.pretrained_unet` for pretrained ones. Those of Stable Diffusion 1.x, 2.x
-            and XL fit; XL's is told that there is no text, and the size of the picture.
+            and XL fit; XL's is told that there is no text, and the size of the image.
         gradient_checkpointing: Recompute activations in the backward pass to save memory.
         direct_masking: Ablation that the paper rejects: mask the attention itself, so that only queries inside the
             current wearing mask attend to the ornament, by as much as it says. Not to be used with an attention loss.
         reference_matching: What helps the queries to find their place on the ornament; null for nothing, as in the
             paper.
-        known_pixels: Outside of the box stand the clean latents of the erased person in the place of noisy ones, both
-            in training, whose noise loss then counts the inside alone, and in drawing. A position of the latents is
+        known_pixels: Outside of the box stand the clean latents of the masked person in the place of noisy ones, both
+            in training, whose noise loss then counts the inside alone, and in sampling. A position of the latents is
             outside where the box covers nothing of it.
         input_skip: Add a linear map of the inputs to the prediction, weighed by the timestep, which starts at zero: for
             UNets whose first convolution is narrower than the inputs, so that they cannot hand them on.
         warp_condition: Look at what the warp says, too: the latents of its composite, and its coverage. The new input
             channels start at zero.
         warp_residual: Predict how the warp's composite is to change: its latents are added to the prediction, and
-            where a UNet is widened, its last convolution starts at zero, so that an untrained denoiser draws the
+            where a UNet is widened, its last convolution starts at zero, so that an untrained denoiser generates the
             composite itself. For noise schedulers that predict the latents; needs ``warp_condition``.
 
     Raises:
@@ -116,7 +116,7 @@ class Denoiser(nn.Module):
 
     @property
     def input_channels(self) -> int:
-        """Channels that the UNet looks at: noisy latents, mask, erased person; latents and coverage of the warp."""
+        """Channels that the UNet looks at: noisy latents, mask, masked person; latents and coverage of the warp."""
         groups = 3 if self.warp_condition else 2
         return groups * self.latent_channels + groups - 1
 
@@ -138,7 +138,7 @@ class Denoiser(nn.Module):
         if self.unet.config.in_channels not in (*usual, self.input_channels):
             raise ValueError(
                 f"the UNet must have {usual[0]} input channels (latents) or {usual[1]} (noisy latents, mask, "
-                f"erased person), got in_channels={self.unet.config.in_channels}"
+                f"masked person), got in_channels={self.unet.config.in_channels}"
             )
 
     @property
@@ -182,13 +182,13 @@ class Denoiser(nn.Module):
         self,
         noisy_latents: Tensor,
         timesteps: Tensor,
-        erased_latents: Tensor,
+        masked_person_latents: Tensor,
         input_mask: Tensor,
         image_tokens: Tensor,
         features: ReferenceFeatures,
         ornament_mask: Tensor,
         mass_layers: Sequence[str] = (),
-        given: Tensor | None = None,
+        keep_condition: Tensor | None = None,
         box_mask: Tensor | None = None,
         points: Mapping[str, Tensor] | None = None,
         warp_latents: Tensor | None = None,
@@ -198,18 +198,18 @@ class Denoiser(nn.Module):
         Args:
             noisy_latents: (B, c, h, w).
             timesteps: (B,) int64.
-            erased_latents: Latents of the person with the box erased, (B, c, h, w).
+            masked_person_latents: Latents of the person with the box erased, (B, c, h, w).
             input_mask: Current wearing mask, (B, 1, h, w) in [0, 1].
             image_tokens: (B, L, D); L may be 0.
             features: Features of the reference net.
-            ornament_mask: Where the ornament is in its own picture, (B, 1, h, w) in [0, 1].
+            ornament_mask: Where the ornament is in its own image, (B, 1, h, w) in [0, 1].
             mass_layers: Layers whose attention mass on the ornament is wanted.
-            given: (B,) bool; where it is False, no token or feature of the reference reaches the sample, as in the
-                unconditional half of a guided step: neither those of the ornament nor those of the person, which have
-                seen the ornament on a canvas. The erased person and the current mask, which was predicted with the
-                ornament, stay inputs. None where all samples are given theirs.
+            keep_condition: (B,) bool; where it is False, no token or feature of the reference reaches the sample, as in
+                the unconditional half of a guided step: neither those of the ornament nor those of the person, which
+                have seen the ornament on a canvas. The masked person and the current mask, which was predicted with
+                the ornament, stay inputs. None where all samples keep theirs.
             box_mask: The coarse box, (B, 1, h, w) in [0, 1]; ``known_pixels`` and `PositionalMatching` need it.
-            points: By layer, points of the person's picture whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
+            points: By layer, points of the person's image whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
             warp_latents: Latents of the warp's composite, and its coverage, (B, c + 1, h, w); ``warp_condition`` needs
                 them.
 
@@ -224,14 +224,16 @@ class Denoiser(nn.Module):
             ornament_mask=ornament_mask,
             mass_layers=frozenset(mass_layers),
             visible_from=input_mask if self.direct_masking else None,
-            given=given,
+            keep_condition=keep_condition,
             match=self.reference_matching.bind(box_mask, ornament_mask),
             points=points or {},
         )
-        noisy_latents = self.known.insert(noisy_latents, erased_latents, box_mask)
-        inputs = torch.cat([noisy_latents, input_mask, erased_latents, *self._warp(given, warp_latents)], dim=1)
-        tokens = _where(given, _join_tokens(image_tokens, features.context_tokens))
-        residuals = [_where(given, residual) for residual in features.skip_residuals]
+        noisy_latents = self.known.insert(noisy_latents, masked_person_latents, box_mask)
+        inputs = torch.cat(
+            [noisy_latents, input_mask, masked_person_latents, *self._warp(keep_condition, warp_latents)], dim=1
+        )
+        tokens = _where(keep_condition, _join_tokens(image_tokens, features.context_tokens))
+        residuals = [_where(keep_condition, residual) for residual in features.skip_residuals]
         prediction = self._run(inputs, timesteps, tokens, residuals, context)
         return DenoiserOutput(prediction, context.mass, context.places, context.point_attention)
 
@@ -239,7 +241,7 @@ class Denoiser(nn.Module):
         self,
         noisy_latents: Tensor,
         timesteps: Tensor,
-        erased_latents: Tensor,
+        masked_person_latents: Tensor,
         input_mask: Tensor,
         image_tokens: Tensor,
         features: ReferenceFeatures,
@@ -254,7 +256,7 @@ class Denoiser(nn.Module):
         Args:
             noisy_latents: See :meth:`forward`, as for all others.
             timesteps: (B,).
-            erased_latents: (B, c, h, w).
+            masked_person_latents: (B, c, h, w).
             input_mask: (B, 1, h, w).
             image_tokens: (B, L, D).
             features: Features of the reference net.
@@ -272,8 +274,8 @@ class Denoiser(nn.Module):
             guided=True,
             match=self.reference_matching.bind(box_mask, ornament_mask),
         )
-        noisy_latents = self.known.insert(noisy_latents, erased_latents, box_mask)
-        inputs = torch.cat([torch.cat([noisy_latents, input_mask, erased_latents], dim=1)] * 2)
+        noisy_latents = self.known.insert(noisy_latents, masked_person_latents, box_mask)
+        inputs = torch.cat([torch.cat([noisy_latents, input_mask, masked_person_latents], dim=1)] * 2)
         warped = [_and_nothing(condition) for condition in self._warp(None, warp_latents)]
         inputs = torch.cat([inputs, *warped], dim=1)
         tokens = _and_nothing(_join_tokens(image_tokens, features.context_tokens))
@@ -281,12 +283,12 @@ class Denoiser(nn.Module):
         conditional, unconditional = self._run(inputs, timesteps.repeat(2), tokens, residuals, context).chunk(2)
         return conditional, unconditional
 
-    def _warp(self, given: Tensor | None, warp_latents: Tensor | None) -> list[Tensor]:
+    def _warp(self, keep_condition: Tensor | None, warp_latents: Tensor | None) -> list[Tensor]:
         if not self.warp_condition:
             return []
         if warp_latents is None:
             raise ValueError("warp_condition needs a warp, and the model has none; set model.warp")
-        return [_where(given, warp_latents)]
+        return [_where(keep_condition, warp_latents)]
 
     def _run(
         self, inputs: Tensor, timesteps: Tensor, tokens: Tensor, residuals: list[Tensor], context: AttentionContext
@@ -325,6 +327,10 @@ def _and_nothing(condition: Tensor) -> Tensor:
     return torch.cat([condition, torch.zeros_like(condition)])
 
 
-def _where(given: Tensor | None, condition: Tensor) -> Tensor:
+def _where(keep_condition: Tensor | None, condition: Tensor) -> Tensor:
     """Zeros for the samples that are not given a condition, (B, ...)."""
-    return condition if given is None else condition * given.view(-1, *[1] * (condition.ndim - 1)).to(condition.dtype)
+    return (
+        condition
+        if keep_condition is None
+        else condition * keep_condition.view(-1, *[1] * (condition.ndim - 1)).to(condition.dtype)
+    )

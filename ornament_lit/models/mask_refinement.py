@@ -10,7 +10,7 @@ from torch import Tensor
 from ornament_lit.models.reference_features import ReferenceFeatures
 
 ReferenceFunction = Callable[[Tensor], ReferenceFeatures]
-"""Features for an input mask, (B, 1, h, w) in [0, 1]: the reference net with the pictures already given."""
+"""Features for an input mask, (B, 1, h, w) in [0, 1]: the reference net with the images already given."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class MaskRefinement:
         """M_hat^1 ... M_hat^T in [0, 1], each (B, 1, h u, w u)."""
         return tuple(logits.sigmoid() for logits in self.logits)
 
-    def pictures(self, like: Tensor) -> Tensor:
-        """Up-sample the predictions to the size of the pictures, without gradient.
+    def upsample(self, like: Tensor) -> Tensor:
+        """Up-sample the predictions to the size of the images, without gradient.
 
         Args:
             like: A mask of that size, (B, 1, H, W).

@@ -1,6 +1,5 @@
-"""NoDenoiser: what a warp says is what is drawn."""
+"""NoDenoiser: what a warp says is what is generated."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,11 +11,11 @@ from ornament_lit.models.reference_features import ReferenceFeatures
 
 __all__ = ["NoDenoiser"]
 
-NO_STEPS = "NoDenoiser draws nothing; set model.sampler.init_args.strength to 0, the warp's composite"
+NO_STEPS = "NoDenoiser generates nothing; set model.sampler.init_args.strength to 0, the warp's composite"
 
 
 class NoDenoiser(Denoiser):
-    """Do not denoise: train a warp alone, and draw what it says.
+    """Do not denoise: train a warp alone, and generate what it says.
 
     The sampler must begin at the warp's composite and take no step (``strength: 0``). Reference net and mask head
     have nothing to fit to: take `NoReferenceNet` and `BoxMaskHead`.
@@ -49,21 +48,7 @@ class NoDenoiser(Denoiser):
         """Return the features as they are."""
         return features
 
-    def forward(
-        self,
-        noisy_latents: Tensor,
-        timesteps: Tensor,
-        erased_latents: Tensor,
-        input_mask: Tensor,
-        image_tokens: Tensor,
-        features: ReferenceFeatures,
-        ornament_mask: Tensor,
-        mass_layers: Sequence[str] = (),
-        given: Tensor | None = None,
-        box_mask: Tensor | None = None,
-        points: Mapping[str, Tensor] | None = None,
-        warp_latents: Tensor | None = None,
-    ) -> DenoiserOutput:
+    def forward(self, noisy_latents: Tensor, *_: Any, **__: Any) -> DenoiserOutput:  # noqa: ANN401
         """Predict zeros."""
         return DenoiserOutput(torch.zeros_like(noisy_latents), {})
 

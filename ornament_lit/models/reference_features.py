@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -17,7 +18,7 @@ class LayerTokens:
 
     Attributes:
         ornament: (B, N, C) tokens of the reference ornament, row by row over its (square) map.
-        person: (B, N, C) tokens of the erased person.
+        person: (B, N, C) tokens of the masked person.
     """
 
     ornament: Tensor
@@ -41,7 +42,7 @@ class ProjectedTokens:
 
 @dataclass(frozen=True)
 class ReferenceFeatures:
-    """Features of the ornament and of the erased person.
+    """Features of the ornament and of the masked person.
 
     Attributes:
         ornament_map: f_o of the paper, (B, C, h, w); C is 0 where the reference net has none.
@@ -75,6 +76,24 @@ def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     rows = round((height / width * tokens.shape[1]) ** 0.5)
     grid: Tensor = tokens.transpose(1, 2).unflatten(2, (rows, -1))
     return grid
+
+
+def attention_mask_of(mass: Mapping[str, Tensor], like: Tensor) -> Tensor:
+    """M~: the attention mass of layers, (B, N, 1) each, up-sampled and averaged.
+
+    Args:
+        mass: By layer; at least one.
+        like: A tensor of the size that is wanted, (..., H, W).
+
+    Returns:
+        (B, 1, H, W).
+    """
+    size = (like.shape[-2], like.shape[-1])
+    maps = [
+        F.interpolate(tokens_to_map(layer, *size).float(), size=size, mode="bilinear", align_corners=False)
+        for layer in mass.values()
+    ]
+    return torch.stack(maps).mean(dim=0)
 
 
 def choose(rows: Tensor, first: Any, second: Any) -> Any:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """Where tokens lie: the grid of a layer, the box of a mask, coordinates relative to it and their Fourier features.
 
 Coordinates are those of `torch.nn.functional.grid_sample` with ``align_corners=False``: x and y from -1 at the left and
-upper border of the picture to 1 at the others.
+upper border of the image to 1 at the others.
 
 Shape legend: B batch, h, w size of a map, N tokens of a layer, S points, K frequencies.
 """
@@ -46,8 +46,8 @@ def mask_box(mask: Tensor) -> Tensor:
         mask: (B, 1, h, w) in [0, 1].
 
     Returns:
-        (B, 4) float32: x and y of the centre and half width and half height, in units of the picture's half sides; the
-        whole picture where the mask is empty.
+        (B, 4) float32: x and y of the centre and half width and half height, in units of the image's half sides; the
+        whole image where the mask is empty.
     """
     sides = [_extent(mask.float().amax(dim=axis).squeeze(1)) for axis in (-2, -1)]
     (left, right), (top, bottom) = sides

@@ -1,6 +1,6 @@
 """TryOnModel: the networks of the method, put together, as training and the pipeline both hold them.
 
-Shape legend: B batch, H, W picture size, c latent channels, h, w latent size, N noisy versions of a sample.
+Shape legend: B batch, H, W image size, c latent channels, h, w latent size, N noisy versions of a sample.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ class TryOnModel(nn.Module):
     mask, and :meth:`denoise` once in training or many times in the sampler.
 
     Args:
-        autoencoder: Between pictures and latents.
+        autoencoder: Between images and latents.
         image_encoder: Tokens of the ornament; without tokens, the denoiser loses its cross-attention.
         denoiser: Gives shape and starting weights to the reference net.
         reference_net: Features of ornament and person; gives its width to the mask head.
         mask_head: Refines the box to the wearing mask.
-        warp: Says where each pixel of the worn ornament comes from in its picture; None for none.
-        neutral_background: The networks see the ornament on mid grey, whatever is around it in its picture.
+        warp: Says where each pixel of the worn ornament comes from in its image; None for none.
+        neutral_background: The networks see the ornament on mid grey, whatever is around it in its image.
 
     Raises:
         ValueError: If the widths of two parts differ.
@@ -70,7 +70,7 @@ class TryOnModel(nn.Module):
         """Encode what may be looked at, and ask the warp; what the box hides is not looked at.
 
         Args:
-            batch: Pictures and masks; the wearing mask is not looked at.
+            batch: Images and masks; the wearing mask is not looked at.
             ask_warp: False to do without what the warp says.
             true_share: Share of the samples whose ornament is laid over by the true correspondence, in training.
         """
@@ -90,7 +90,7 @@ class TryOnModel(nn.Module):
             steps_taken: Training steps so far, for what is scheduled by them.
             start: The mask to start from, (B, 1, h, w) in [0, 1]; None for the box alone.
         """
-        told = (conditioning.ornament_latents, conditioning.ornament_mask, conditioning.erased_latents)
+        told = (conditioning.ornament_latents, conditioning.ornament_mask, conditioning.masked_person_latents)
         reference = partial(self.reference_net, *told)
         refinement: MaskRefinement = self.mask_head(
             reference, conditioning.box_mask, steps_taken, start, conditioning.denoised
@@ -107,7 +107,7 @@ class TryOnModel(nn.Module):
         timesteps: Tensor,
         conditioning: Conditioning,
         refinement: MaskRefinement,
-        given: Tensor | None = None,
+        keep_condition: Tensor | None = None,
         mass_layers: Sequence[str] = (),
         points: Mapping[str, Tensor] | None = None,
     ) -> DenoiserOutput:
@@ -118,16 +118,18 @@ class TryOnModel(nn.Module):
             timesteps: (N B,) int64.
             conditioning: Of the B samples.
             refinement: Of the B samples.
-            given: See :meth:`ornament_lit.models.denoiser.Denoiser.forward`, (N B,) bool.
+            keep_condition: See :meth:`ornament_lit.models.denoiser.Denoiser.forward`, (N B,) bool.
             mass_layers: Layers whose attention mass on the ornament is wanted.
-            points: By layer, points of the person's picture whose attention is wanted, (B, S, 2).
+            points: By layer, points of the person's image whose attention is wanted, (B, S, 2).
 
         Returns:
             The prediction and what was measured, of N B rows.
         """
         told = {**self._told(conditioning, refinement), "points": points or {}}
         told = repeat_rows(told, len(noisy_latents) // len(conditioning.box_mask))
-        output: DenoiserOutput = self.denoiser(noisy_latents, timesteps, **told, mass_layers=mass_layers, given=given)
+        output: DenoiserOutput = self.denoiser(
+            noisy_latents, timesteps, **told, mass_layers=mass_layers, keep_condition=keep_condition
+        )
         return output
 
     def denoise_guided(
@@ -137,13 +139,13 @@ class TryOnModel(nn.Module):
         return self.denoiser.guided(noisy_latents, timesteps, **self._told(conditioning, refinement))
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures of latents, (B, 3, H, W) in [-1, 1]."""
+        """Images of latents, (B, 3, H, W) in [-1, 1]."""
         return self.autoencoder.decode(latents).clamp(-1, 1)
 
     def _told(self, conditioning: Conditioning, refinement: MaskRefinement) -> dict[str, Any]:
         """What the denoiser is told beside noisy latents and timesteps."""
         return {
-            "erased_latents": conditioning.erased_latents,
+            "masked_person_latents": conditioning.masked_person_latents,
             "input_mask": refinement.mask,
             "image_tokens": conditioning.image_tokens,
             "features": refinement.features,

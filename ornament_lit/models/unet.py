@@ -37,7 +37,7 @@ def start_at_zero(unet: UNet2DConditionModel) -> None:
 
 
 PIXELS_PER_LATENT = 8
-"""Along a side, in Stable Diffusion XL, whose UNet is told the size of the picture in pixels."""
+"""Along a side, in Stable Diffusion XL, whose UNet is told the size of the image in pixels."""
 
 
 def check_conditioning(unet: UNet2DConditionModel) -> None:
@@ -62,15 +62,15 @@ def check_conditioning(unet: UNet2DConditionModel) -> None:
 
 
 def added_conditions(unet: UNet2DConditionModel, batch_size: int, like: Tensor) -> dict[str, Tensor] | None:
-    """What Stable Diffusion XL's UNet is told beside the tokens: no text, a whole picture of this size.
+    """What Stable Diffusion XL's UNet is told beside the tokens: no text, a whole image of this size.
 
     Its pooled text embedding is zero, which is what it was trained with where there is no text; its ``time_ids`` are
-    the picture's height and width, no crop, and the same height and width again (SDXL, 2023, section 2.2).
+    the image's height and width, no crop, and the same height and width again (SDXL, 2023, section 2.2).
 
     Args:
         unet: Any UNet that :func:`check_conditioning` lets pass.
         batch_size: B.
-        like: Latents of the picture's size, (any, c, h, w).
+        like: Latents of the image's size, (any, c, h, w).
 
     Returns:
         ``text_embeds`` (B, D) and ``time_ids`` (B, 6), or None for a UNet that asks for nothing.

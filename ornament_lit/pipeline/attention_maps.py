@@ -1,17 +1,16 @@
-"""Where a denoiser looks at the ornament while it draws.
+"""Where a denoiser looks at the ornament while it generates.
 
-Shape legend: B batch, H, W picture size, h, w latent size.
+Shape legend: B batch, H, W image size, h, w latent size.
 """
 
 import torch
-import torch.nn.functional as F
 from diffusers import DDPMScheduler, SchedulerMixin
 from torch import Tensor
 
 from ornament_lit.diffusion.noise import draw_noising
-from ornament_lit.diffusion.sampler import Drawing
+from ornament_lit.diffusion.sampler import SamplerOutput
 from ornament_lit.models.conditioning import Conditioning
-from ornament_lit.models.reference_features import tokens_to_map
+from ornament_lit.models.reference_features import attention_mask_of
 from ornament_lit.models.try_on import TryOnModel
 
 
@@ -20,35 +19,31 @@ def measure_attention(
     model: TryOnModel,
     noise_scheduler: SchedulerMixin,
     conditioning: Conditioning,
-    drawing: Drawing,
+    generated: SamplerOutput,
     sample_seed: Tensor,
-    size: tuple[int, int],
+    like: Tensor,
 ) -> Tensor | None:
     """Measure the attention mass on the ornament, M~ of the mask-guided attention, in the middle of the denoising.
 
-    The drawing is noised to the middle timestep, and the mass of the self-attention layers of the highest resolution
-    is averaged over heads and layers.
+    The generated image is noised to the middle timestep, and the mass of the self-attention layers of the highest
+    resolution is averaged over heads and layers.
 
     Args:
         model: The trained networks.
         noise_scheduler: The scheduler of training, or one made of its settings.
-        conditioning: What was drawn from.
-        drawing: What was drawn.
+        conditioning: What was generated from.
+        generated: What was generated.
         sample_seed: (B,) int64; the noise comes from it.
-        size: (H, W) of the result.
+        like: A tensor of the size of the result, (..., H, W).
 
     Returns:
         (B, 1, H, W) in [0, 1]; None where no layer has keys of the ornament.
     """
     noising = DDPMScheduler.from_config(noise_scheduler.config)  # others scale their latents in their own ways
-    noise = draw_noising(sample_seed, noising.config.num_train_timesteps, drawing.latents).noise
+    noise = draw_noising(sample_seed, noising.config.num_train_timesteps, generated.latents).noise
     timesteps = torch.full_like(sample_seed, noising.config.num_train_timesteps // 2).to(noise.device)
-    refinement = drawing.refinements[-1]
-    noisy_latents = noising.add_noise(drawing.latents, noise, timesteps)
+    refinement = generated.refinements[-1]
+    noisy_latents = noising.add_noise(generated.latents, noise, timesteps)
     layers = model.denoiser.highest_resolution_layers()
     output = model.denoise(noisy_latents, timesteps, conditioning, refinement, mass_layers=layers)
-    maps = [tokens_to_map(mass.float(), *size) for mass in output.mass.values()]
-    if not maps:
-        return None
-    large = [F.interpolate(each, size=size, mode="bilinear", align_corners=False) for each in maps]
-    return torch.stack(large).mean(dim=0)
+    return attention_mask_of(output.mass, like) if output.mass else None

@@ -1,10 +1,10 @@
-"""The ornament at the photograph's own resolution: its picture, sampled through the warp's enlarged field.
+"""The ornament at the photograph's own resolution: its image, sampled through the warp's enlarged field.
 
 Where, which point and which light come from networks that look at a few pixels; all three are smooth. The beads come
 from the ornament's photograph. What the denoiser changed is taken over at low frequencies: light, shadow, contact.
 
-Shape legend: r resolution of a window for the networks, s its side in pixels of the photograph, p side of the
-ornament's window in pixels of its picture.
+Shape legend: r resolution of a crop for the networks, s its side in pixels of the photograph, p side of the
+ornament's crop in pixels of its image.
 """
 
 import math
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ornament_lit.imaging.compositing import Composite, blend
-from ornament_lit.imaging.crops import OrnamentWindow, PersonWindow, tensor_to_image, tensor_to_mask
+from ornament_lit.imaging.crops import OrnamentCrop, PersonCrop, tensor_to_image, tensor_to_mask
 from ornament_lit.imaging.reading import as_rgb
 from ornament_lit.imaging.texture import lit, sample_texture, spread_colours
 from ornament_lit.models.warps.base import WarpOutput
@@ -30,17 +30,17 @@ PIXELS_AT_ONCE = 2**20
 
 
 def paste_detail(
-    warp: WarpOutput, drawing: Tensor, ornament: OrnamentWindow, person: PersonWindow, whole_box: bool = False
+    warp: WarpOutput, generated: Tensor, ornament: OrnamentCrop, person: PersonCrop, whole_box: bool = False
 ) -> Composite:
     """Lay an ornament over a photograph in full detail.
 
     Args:
         warp: What the warp says, one row: (1, ..., r, r), on the CPU.
-        drawing: What the model drew, (3, r, r) in [-1, 1]; the warp's composite where nothing was denoised.
-        ornament: The ornament's picture.
+        generated: What the model generated, (3, r, r) in [-1, 1]; the warp's composite where nothing was denoised.
+        ornament: The ornament's image.
         person: The person.
-        whole_box: Lay the drawing over the whole box, too, under the ornament; else only the ornament's own pixels
-            change.
+        whole_box: Lay the generated image over the whole box, too, under the ornament; else only the ornament's own
+            pixels change.
 
     Returns:
         The photograph with the ornament, and how much of each pixel it covers. Where it is 0, each pixel is that of
@@ -50,18 +50,18 @@ def paste_detail(
     enlarge = enlargement(warp.uv.shape[-1], side)
     image, mask = ornament.at(texture_size(warp.uv, ornament.crop.size, side))
     texture = torch.cat([spread_colours(image[None], mask[None]), mask[None]], dim=1)
-    change = gaussian_window(drawing[None] - warp.composite.float().clamp(-1, 1), LOW_FREQUENCY)
-    fields = torch.cat([warp.uv.float(), warp.visibility.float(), warp.gain.float(), change, drawing[None]], dim=1)
-    picture, whole = person.photograph.copy(), Image.new("L", person.photograph.size)
+    change = gaussian_window(generated[None] - warp.composite.float().clamp(-1, 1), LOW_FREQUENCY)
+    fields = torch.cat([warp.uv.float(), warp.visibility.float(), warp.gain.float(), change, generated[None]], dim=1)
+    result, whole = person.photograph.copy(), Image.new("L", person.photograph.size)
     for strip in _strips(person):
         uv, visibility, gain, changed, skin = _enlarged(fields, enlarge, strip).split((2, 1, 3, 3, 3), dim=1)
         colours = sample_texture(texture[:, :3], uv, "border")
         coverage = (visibility * sample_texture(texture[:, 3:], uv)).clamp(0, 1)
-        drawn = lit(colours, gain) + changed
+        new = lit(colours, gain) + changed
         if whole_box:
-            drawn, coverage = skin + (drawn - skin) * coverage, torch.ones_like(coverage)
-        _lay(drawn[0].clamp(-1, 1), coverage[0], person, strip, picture, whole)
-    return Composite(picture, whole)
+            new, coverage = skin + (new - skin) * coverage, torch.ones_like(coverage)
+        _lay(new[0].clamp(-1, 1), coverage[0], person, strip, result, whole)
+    return Composite(result, whole)
 
 
 def texture_size(uv: Tensor, full: int, side: int | None = None) -> int:
@@ -90,13 +90,13 @@ def enlargement(resolution: int, side: int) -> Tensor:
 
 
 def _enlarged(fields: Tensor, enlarge: Tensor, part: tuple[int, int, int, int]) -> Tensor:
-    """A part of fields (1, C, r, r) as they are at the size of the window; resizing is separable."""
+    """A part of fields (1, C, r, r) as they are at the size of the crop; resizing is separable."""
     x0, y0, x1, y1 = part
     return enlarge[y0:y1] @ fields @ enlarge[x0:x1].T
 
 
-def _strips(person: PersonWindow) -> Iterator[tuple[int, int, int, int]]:
-    """What of the window lies in the box, as (x0, y0, x1, y1), in strips of some rows so that memory is bounded."""
+def _strips(person: PersonCrop) -> Iterator[tuple[int, int, int, int]]:
+    """What of the crop lies in the box, as (x0, y0, x1, y1), in strips of some rows so that memory is bounded."""
     left, top, _ = person.crop
     x0, x1, y0, y1 = (
         math.ceil(edge - start - 0.5)
@@ -108,16 +108,16 @@ def _strips(person: PersonWindow) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _lay(
-    drawn: Tensor,
+    generated: Tensor,
     share: Tensor,
-    person: PersonWindow,
+    person: PersonCrop,
     part: tuple[int, int, int, int],
-    picture: Image.Image,
+    result: Image.Image,
     whole: Image.Image,
 ) -> None:
     """Mix (3, h, w) into a part of the photograph by a share (1, h, w); the share goes into ``whole``."""
     left, top, _ = person.crop
     place = (part[0] + left, part[1] + top, part[2] + left, part[3] + top)
     before, weights = person.photograph.crop(place), tensor_to_mask(share)
-    picture.paste(blend(before, as_rgb(before), tensor_to_image(drawn), weights), place[:2])
+    result.paste(blend(before, as_rgb(before), tensor_to_image(generated), weights), place[:2])
     whole.paste(weights, place[:2])

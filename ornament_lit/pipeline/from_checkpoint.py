@@ -21,7 +21,7 @@ def load_checkpoint(
     Args:
         path: A checkpoint of :class:`ornament_lit.module.TryOnModule`; it is read without unpickling.
         raw: Take the raw weights instead of the averaged ones.
-        resolution: Side of the windows in pixels; None for that of the training, which the checkpoint knows.
+        resolution: Side of the crops in pixels; None for that of the training, which the checkpoint knows.
         device: Where the weights go.
 
     Raises:
@@ -32,7 +32,7 @@ def load_checkpoint(
     averaged = raw_weights(checkpoint) is not None
     if "hyper_parameters" not in checkpoint:
         raise ValueError(f"{path} is of a module that was built by hand, and does not name its parts; use pipeline_of")
-    size = _resolution(resolution, checkpoint.get("crops", {}))
+    size = _resolution(resolution, checkpoint.get("crop_settings", {}))
     try:
         module = TryOnModule.load_from_checkpoint(path, map_location="cpu")
     except (RuntimeError, TypeError) as error:
@@ -51,23 +51,23 @@ def pipeline_of(
 
     Args:
         module: A trained module.
-        resolution: Side of the windows in pixels; None for that of the training.
+        resolution: Side of the crops in pixels; None for that of the training.
         source: What to say of where the weights come from.
 
     Raises:
         ValueError: If nobody says the resolution.
     """
     settings = Settings(
-        resolution=_resolution(resolution, module.crops),
-        crop_factor=module.crops.get("crop_factor", Settings.crop_factor),
+        resolution=_resolution(resolution, module.crop_settings),
+        crop_factor=module.crop_settings.get("crop_factor", Settings.crop_factor),
         mask_threshold=round(float(module.mask_threshold), 6),
         steps_taken=module.steps_taken,
         condition_dropout=module.diffusion_loss.condition_dropout,
         num_inference_steps=module.sampler.num_steps,
         guidance_scale=module.sampler.guidance_scale,
         refresh=module.sampler.refresh,
-        wide_view=module.crops.get("wide_view"),
-        detail=int(module.crops.get("detail", 1)),
+        wide_view=module.crop_settings.get("wide_view"),
+        detail=int(module.crop_settings.get("detail", 1)),
         strength=module.sampler.strength,
         source=source or {},
     )
@@ -75,8 +75,8 @@ def pipeline_of(
     return OrnamentTryOnPipeline(module.model, scheduler, settings)
 
 
-def _resolution(given: int | None, crops: Mapping[str, float]) -> int:
-    size = given or crops.get("resolution")
+def _resolution(given: int | None, crop_settings: Mapping[str, float]) -> int:
+    size = given or crop_settings.get("resolution")
     if size is None:
         raise ValueError("the checkpoint does not say the resolution that it was trained at; give --resolution")
     return int(size)

@@ -1,6 +1,6 @@
 """What is given to the pipeline, as a batch.
 
-Shape legend: B batch, r resolution of a window in pixels.
+Shape legend: B batch, r resolution of a crop in pixels.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ornament_lit.batch import OrnamentDetail, TryOnBatch, WideView
-from ornament_lit.imaging.crops import OrnamentWindow, PersonWindow, wide_window
+from ornament_lit.imaging.crops import OrnamentCrop, PersonCrop, crop_wide_view
 from ornament_lit.imaging.geometry import read_box
 from ornament_lit.utils.categories import CATEGORIES
 
@@ -43,7 +43,7 @@ def align(**columns: object) -> list[dict[str, Any]]:
 
     Args:
         columns: Values by name; a box may be a tuple of numbers or an array. An array or a tensor of four dimensions is
-            a list of pictures.
+            a list of images.
 
     Returns:
         One dictionary a row.
@@ -101,16 +101,18 @@ def choose_seeds(
 
     Args:
         count: Rows.
-        seed: One for each drawing, or one for all rows, whose further drawings take the numbers that follow it.
-        generator: One for each drawing, or one for all; the next number of it is the seed. Where there is neither seed
-            nor generator, torch's global one.
-        times: Drawings of each row.
+        seed: One for each generated image, or one for all rows, whose further generated images take the numbers that
+            follow it.
+        generator: One for each generated image, or one for all; the next number of it is the seed. Where there is
+            neither seed nor generator, torch's global one.
+        times: Generated images of each row.
 
     Returns:
         ``count * times`` seeds.
 
     Raises:
-        ValueError: If both are given, one is out of range, there are not as many as drawings, or no drawing is wanted.
+        ValueError: If both are given, one is out of range, there are not as many as generated images, or no generated
+            image is wanted.
     """
     if seed is not None and generator is not None:
         raise ValueError("seed and generator cannot both be given; leave one out")
@@ -136,21 +138,21 @@ def _next_number(generator: torch.Generator | None) -> int:
 
 
 def make_batch(
-    ornaments: Sequence[OrnamentWindow],
-    persons: Sequence[PersonWindow],
+    ornaments: Sequence[OrnamentCrop],
+    persons: Sequence[PersonCrop],
     seeds: Sequence[int],
     device: torch.device,
     dtype: torch.dtype,
     wide_view: float | None = None,
     detail: int = 1,
 ) -> TryOnBatch:
-    """Stack windows to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
+    """Stack crops to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
 
     There is an ``input_mask`` if any person has one; it is the box mask of those who have none.
 
     Args:
-        ornaments: B windows of (r, r).
-        persons: B windows of (r, r).
+        ornaments: B crops of (r, r).
+        persons: B crops of (r, r).
         seeds: B seeds.
         device: Where the tensors go.
         dtype: Their type.
@@ -176,7 +178,7 @@ def make_batch(
         masks = [person.box_mask if person.input_mask is None else person.input_mask for person in persons]
         batch["input_mask"] = stack(masks)
     if wide_view is not None:
-        wide = [wide_window(person, wide_view) for person in persons]
+        wide = [crop_wide_view(person, wide_view) for person in persons]
         batch["wide_view"] = WideView(
             image=stack([view["image"] for view in wide]),
             box_mask=stack([view["box_mask"] for view in wide]),

@@ -1,6 +1,6 @@
 """What the pipeline returns.
 
-Shape legend: B batch, r resolution of a window in pixels, T mask iterations.
+Shape legend: B batch, r resolution of a crop in pixels, T mask iterations.
 """
 
 from dataclasses import dataclass
@@ -25,35 +25,35 @@ class TryOnOutput(BaseOutput):  # type: ignore[misc]
     """Persons with ornaments, and how that came about; as outputs of diffusers, ``output[0]`` are the images.
 
     Attributes:
-        images: The photographs with the ornament, one a drawing, of their own sizes: a list also of arrays and tensors;
-            for ``latent`` the latents as they were drawn, (B, c, h, w).
-        masks: Where each was changed, ``L``, of the photograph's size: the share of the drawing in 255ths. Where it is
-            0, the pixel is that of the photograph.
-        drawings: The windows as they were drawn, (B, 3, r, r) in [0, 1].
+        images: The photographs with the ornament, one for each generated image, of their own sizes: a list also of
+            arrays and tensors; for ``latent`` the latents as they were generated, (B, c, h, w).
+        masks: Where each was changed, ``L``, of the photograph's size: the share of the generated image in 255ths.
+            Where it is 0, the pixel is that of the photograph.
+        generated: The crops as they were generated, (B, 3, r, r) in [0, 1].
         refined_masks: For each refresh along the denoising, the masks of all iterations, (T, B, 1, r, r) in [0, 1]; T
             is 0 where no mask is predicted.
         attention: Attention mass on the ornament, (B, 1, r, r) in [0, 1], if it was asked for.
-        crops: Where each window lies in its photograph.
-        seeds: What each was drawn from.
+        crops: Where each crop lies in its photograph.
+        seeds: What each was generated from.
     """
 
     images: Any
     masks: list[Image.Image]
-    drawings: Tensor
+    generated: Tensor
     refined_masks: list[Tensor]
     attention: Tensor | None
     crops: list[Crop]
     seeds: list[int]
 
     def over_photograph(self, values: Tensor, index: int = 0) -> Image.Image:
-        """Lay values of a window over the photograph.
+        """Lay values of a crop over the photograph.
 
         Args:
             values: (1, r, r) in [0, 1], such as a mask of ``refined_masks`` or ``attention[index]``.
             index: Which person.
 
         Returns:
-            ``L``, of the photograph's size, 0 outside the window.
+            ``L``, of the photograph's size, 0 outside the crop.
         """
         whole = Image.new("L", self.masks[index].size)
         crop = self.crops[index]
@@ -61,9 +61,9 @@ class TryOnOutput(BaseOutput):  # type: ignore[misc]
         return whole
 
 
-def convert(picture: Image.Image, output_type: OutputType) -> Image.Image | NDArray[np.float32] | Tensor:
-    """A picture as it is (``pil``), as an array (H, W, 3) in [0, 1] (``np``) or a tensor (3, H, W) (``pt``)."""
+def convert(image: Image.Image, output_type: OutputType) -> Image.Image | NDArray[np.float32] | Tensor:
+    """An image as it is (``pil``), as an array (H, W, 3) in [0, 1] (``np``) or a tensor (3, H, W) (``pt``)."""
     if output_type == "pil":
-        return picture
-    pixels = np.asarray(as_rgb(picture), dtype=np.float32) / 255.0
+        return image
+    pixels = np.asarray(as_rgb(image), dtype=np.float32) / 255.0
     return pixels if output_type == "np" else torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

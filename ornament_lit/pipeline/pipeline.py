@@ -1,10 +1,10 @@
-"""OrnamentTryOnPipeline: from pictures to pictures, in the manner of diffusers.
+"""OrnamentTryOnPipeline: from images to images, in the manner of diffusers.
 
     pipeline = OrnamentTryOnPipeline.from_pretrained("exported")
     output = pipeline("necklace.png", "person.jpg", box=(180, 320, 420, 520), seed=0)
     output.images[0].save("worn.png")
 
-Shape legend: B batch, r resolution of a window in pixels, T mask iterations.
+Shape legend: B batch, r resolution of a crop in pixels, T mask iterations.
 """
 
 import warnings
@@ -20,9 +20,9 @@ from diffusers.utils.logging import tqdm
 from torch import Tensor, nn
 
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.diffusion.sampler import Drawing, Sampler
+from ornament_lit.diffusion.sampler import Sampler, SamplerOutput
 from ornament_lit.imaging.compositing import PasteBack
-from ornament_lit.imaging.crops import PictureLike, ornament_window, person_window
+from ornament_lit.imaging.crops import ImageLike, crop_ornament, crop_person
 from ornament_lit.imaging.geometry import AnyBox
 from ornament_lit.models.attention import keep_processors
 from ornament_lit.models.conditioning import Conditioning, predicted_masks
@@ -31,11 +31,11 @@ from ornament_lit.models.warps.base import split_rows
 from ornament_lit.pipeline.attention_maps import measure_attention
 from ornament_lit.pipeline.inputs import align, check_choice, choose_seeds, make_batch, repeat
 from ornament_lit.pipeline.outputs import OutputType, TryOnOutput, convert
-from ornament_lit.pipeline.paste_back import Detail, paste_drawing
+from ornament_lit.pipeline.paste_back import Detail, paste_generated
 from ornament_lit.pipeline.serialization import Settings, load_folder, save_folder
 
 Region = Literal["mask", "box"]
-Seen = Literal["latents"]
+CallbackTensor = Literal["latents"]
 StepEndCallback = Callable[["OrnamentTryOnPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
 """Called after each step with the pipeline, the step, the timestep and ``{"latents": ...}``; may return such."""
 
@@ -51,15 +51,15 @@ class OrnamentTryOnPipeline:
 
     Args:
         model: The trained networks; the denoiser's UNet is ``pipeline.unet``.
-        scheduler: The scheduler to draw with; may be replaced by another one of diffusers, as in
+        scheduler: The scheduler to sample with; may be replaced by another one of diffusers, as in
             ``pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)``.
         settings: What the networks were trained with.
 
     Attributes:
-        paste_back: How drawings go back into photographs; may be replaced.
+        paste_back: How generated images go back into photographs; may be replaced.
     """
 
-    _callback_tensor_inputs: ClassVar = list(get_args(Seen))
+    _callback_tensor_inputs: ClassVar = list(get_args(CallbackTensor))
 
     def __init__(self, model: TryOnModel, scheduler: SchedulerMixin, settings: Settings) -> None:
         self.model = model.eval()
@@ -127,12 +127,12 @@ class OrnamentTryOnPipeline:
 
     @property
     def interrupt(self) -> bool:
-        """Whether the drawing stops before its next step: a callback may set ``pipeline._interrupt = True``."""
+        """Whether sampling stops before its next step: a callback may set ``pipeline._interrupt = True``."""
         return self._interrupt
 
     @property
     def num_timesteps(self) -> int:
-        """Timesteps of the running drawing, or of the last one."""
+        """Timesteps of the running call, or of the last one."""
         return self._num_timesteps
 
     @property
@@ -172,10 +172,10 @@ class OrnamentTryOnPipeline:
     @torch.no_grad()
     def __call__(
         self,
-        ornament_image: PictureLike | Sequence[PictureLike],
-        person_image: PictureLike | Sequence[PictureLike],
+        ornament_image: ImageLike | Sequence[ImageLike],
+        person_image: ImageLike | Sequence[ImageLike],
         box: AnyBox | Sequence[AnyBox],
-        ornament_mask: PictureLike | Sequence[PictureLike | None] | None = None,
+        ornament_mask: ImageLike | Sequence[ImageLike | None] | None = None,
         *,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -188,13 +188,13 @@ class OrnamentTryOnPipeline:
         return_dict: bool = True,
         return_attention: bool = False,
         callback_on_step_end: StepEndCallback | None = None,
-        callback_on_step_end_tensor_inputs: Sequence[Seen] = get_args(Seen),
+        callback_on_step_end_tensor_inputs: Sequence[CallbackTensor] = get_args(CallbackTensor),
         preview: bool = False,
         detail: bool | None = None,
     ) -> TryOnOutput:
         """Put ornaments on persons.
 
-        Pictures are images of Pillow, paths, arrays (H, W, bands) or tensors (bands, H, W), of uint8 or of floats in
+        Images are images of Pillow, paths, arrays (H, W, bands) or tensors (bands, H, W), of uint8 or of floats in
         [0, 1]. A list of them is a batch, and so are four dimensions; a single one serves for all of a batch. What is
         drawn for a person does not depend on the rest of the batch.
 
@@ -206,18 +206,18 @@ class OrnamentTryOnPipeline:
                 which that rectangle is turned about its centre, clockwise as a viewer sees it. The model then gets
                 both, the turned rectangle and the upright box around it: the denoiser erases the rectangle, a warp
                 the upright box.
-            ornament_mask: White where the ornament is. Where there is none: the opacity of a picture with
+            ornament_mask: White where the ornament is. Where there is none: the opacity of an image with
                 transparency, else what differs from the colours at its border, else all of it.
             num_inference_steps: Denoising steps; None for those of the training's sampler.
             guidance_scale: 1 for none; None for that of the training's sampler.
-            num_images_per_prompt: How often each person is drawn, one drawing after the other.
-            generator: Its next number is the seed (one generator for all, or one for each drawing).
-            seed: Seeds, one for each drawing. A single one serves for all persons; further drawings of a person take
-                the numbers that follow it. None, without a generator, takes them from torch's global one, so that
-                ``torch.manual_seed`` fixes what is drawn.
-            latents: The noise to begin with, standard normal, (B, c, h, w) for B drawings; None to draw it.
-            region: Where the drawing is pasted: in the predicted ``mask`` (the ornament alone), or in the whole
-                ``box`` (with the skin that was drawn around it); of a turned box, it is the upright one around it.
+            num_images_per_prompt: How many images are generated of each person, one after the other.
+            generator: Its next number is the seed (one generator for all, or one for each generated image).
+            seed: Seeds, one for each generated image. A single one serves for all persons; further generated images of
+                a person take the numbers that follow it. None, without a generator, takes them from torch's global one,
+                so that ``torch.manual_seed`` fixes what is generated.
+            latents: The noise to begin with, standard normal, (B, c, h, w) for B generated images; None to draw it.
+            region: Where the generated image is pasted: in the predicted ``mask`` (the ornament alone), or in the whole
+                ``box`` (with the skin that was generated around it); of a turned box, it is the upright one around it.
             output_type: ``pil``, in the mode of the photograph; ``np``, (H, W, 3) in [0, 1]; ``pt``, (3, H, W) in
                 [0, 1]; ``latent``, the latents.
             return_dict: False for a tuple of what the output has, the images first.
@@ -225,28 +225,28 @@ class OrnamentTryOnPipeline:
             callback_on_step_end: Called after each step.
             callback_on_step_end_tensor_inputs: What it is given; there are ``latents`` alone.
             preview: Stop after the warp, which takes one look and no denoising step.
-            detail: Sample the ornament's picture at the photograph's resolution, through the warp's field, and take
-                light and shadow from the drawing; False pastes the drawing as it is. None for True where the model has
-                a warp.
+            detail: Sample the ornament's image at the photograph's resolution, through the warp's field, and take
+                light and shadow from the generated image; False pastes the generated image as it is. None for True
+                where the model has a warp.
 
         Returns:
             Images and what there is to look at.
 
         Raises:
             FileNotFoundError: If there is no file of that name.
-            ValueError: If a picture, a box or a number cannot be used, or the lists differ in length.
+            ValueError: If an image, a box or a number cannot be used, or the lists differ in length.
         """
         check_choice("region", region, Region)
         check_choice("output_type", output_type, OutputType)
         for name in callback_on_step_end_tensor_inputs:
-            check_choice("callback_on_step_end_tensor_inputs", name, Seen)
+            check_choice("callback_on_step_end_tensor_inputs", name, CallbackTensor)
         rows = align(ornament=ornament_image, mask=ornament_mask, person=person_image, box=box)
         seeds = choose_seeds(len(rows), seed, generator, num_images_per_prompt)
         self._check_warp(preview, detail)
         sampler = self._sampler(num_inference_steps, guidance_scale, 0.0 if preview else self.settings.strength)
         size = self.settings.resolution
-        ornaments = [ornament_window(row["ornament"], row["mask"], size) for row in rows]
-        persons = [person_window(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
+        ornaments = [crop_ornament(row["ornament"], row["mask"], size) for row in rows]
+        persons = [crop_person(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
         ornaments, persons = repeat(ornaments, num_images_per_prompt), repeat(persons, num_images_per_prompt)
         extras = (self.settings.wide_view, self.settings.detail)
         batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras)
@@ -254,28 +254,28 @@ class OrnamentTryOnPipeline:
         with self._at_work(model.autoencoder, model.image_encoder, model.warp):
             conditioning = model.encode(batch)
         with self._at_work(model.denoiser, model.reference_net, model.mask_head):
-            drawing = self._draw(sampler, conditioning, batch, latents, callback_on_step_end)
-            look = partial(measure_attention, model, self.scheduler, conditioning, drawing)
-            attention = look(batch["sample_seed"], (size, size)) if return_attention else None
+            generated = self._generate(sampler, conditioning, batch, latents, callback_on_step_end)
+            look = partial(measure_attention, model, self.scheduler, conditioning, generated)
+            attention = look(batch["sample_seed"], batch["box_mask"]) if return_attention else None
         with self._at_work(model.autoencoder):
-            pictures = model.decode(drawing.latents).float().cpu()
-        refined = [predicted_masks(conditioning, each, like=batch["box_mask"]).cpu() for each in drawing.refinements]
+            decoded = model.decode(generated.latents).float().cpu()
+        refined = [predicted_masks(conditioning, each, like=batch["box_mask"]).cpu() for each in generated.refinements]
         masks = list(refined[-1][-1]) if len(refined[-1]) else [None] * len(persons)
         details: list[Detail | None] = [None] * len(persons)
         if conditioning.warp is not None and detail is not False:
             details = [Detail(*pair) for pair in zip(split_rows(conditioning.warp), ornaments, strict=True)]
         pasted = [
-            paste_drawing(self.paste_back, *entries, whole_box=region == "box")
-            for entries in zip(pictures, persons, masks, details, strict=True)
+            paste_generated(self.paste_back, *entries, whole_box=region == "box")
+            for entries in zip(decoded, persons, masks, details, strict=True)
         ]
         if output_type == "latent":
-            images: Any = drawing.latents
+            images: Any = generated.latents
         else:
-            images = [convert(composite.picture, output_type) for composite in pasted]
+            images = [convert(composite.image, output_type) for composite in pasted]
         output = TryOnOutput(
             images=images,
             masks=[composite.mask for composite in pasted],
-            drawings=(pictures + 1) / 2,
+            generated=(decoded + 1) / 2,
             refined_masks=refined,
             attention=None if attention is None else attention.cpu(),
             crops=[person.crop for person in persons],
@@ -300,14 +300,14 @@ class OrnamentTryOnPipeline:
             )
         return Sampler(number, guidance, refresh=self.settings.refresh, strength=strength)
 
-    def _draw(
+    def _generate(
         self,
         sampler: Sampler,
         conditioning: Conditioning,
         batch: TryOnBatch,
         latents: Tensor | None,
         callback: StepEndCallback | None,
-    ) -> Drawing:
+    ) -> SamplerOutput:
         for part in (self.model.denoiser, self.model.reference_net):
             if isinstance(getattr(part, "unet", None), UNet2DConditionModel):
                 keep_processors(part.unet)

@@ -66,20 +66,20 @@ DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip", "warp_condit
 
 @dataclass(frozen=True)
 class Settings:
-    """What the parts were trained with, and how pictures are drawn where nothing else is said.
+    """What the parts were trained with, and how images are generated where nothing else is said.
 
     Attributes:
-        resolution: Side of the windows that the networks see, in pixels.
-        crop_factor: Side of the person's window over the longer side of the box.
+        resolution: Side of the crops that the networks see, in pixels.
+        crop_factor: Side of the person's crop over the longer side of the box.
         mask_threshold: Probability above which a pixel of a mask counts.
         steps_taken: Training steps, for what is scheduled by them.
         condition_dropout: Share of the training samples without the ornament; 0 for a model that cannot be guided.
         num_inference_steps: Denoising steps.
         guidance_scale: Guidance; 1 for none.
         refresh: When mask and reference features are computed anew.
-        wide_view: Side of the wider view over that of the person's window; None for no wider view.
-        detail: Resolution of the ornament's picture for the warp, over ``resolution``.
-        strength: Share of the steps that are drawn, beginning at the warp's composite; 1 begins at noise.
+        wide_view: Side of the wider view over that of the person's crop; None for no wider view.
+        detail: Resolution of the ornament's image for the warp, over ``resolution``.
+        strength: Share of the steps that are taken, beginning at the warp's composite; 1 begins at noise.
         source: Where the weights come from: file, SHA-256, and whatever else is worth knowing.
     """
 
@@ -110,7 +110,7 @@ def save_folder(
     Args:
         folder: A folder that does not exist, is empty, or has a pipeline, which is replaced.
         model: The trained networks.
-        scheduler: The scheduler to draw with.
+        scheduler: The scheduler to sample with.
         settings: What they were trained with.
         half: Write the weights as float16, in half the space; :func:`load_folder` reads them as float32.
         variant: Word in the names of all files with weights; None for none.
@@ -205,7 +205,7 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} must hold an {PIPELINE}, got {name}; write one by python -m ornament_lit export")
     if index.get("_format") != FORMAT:
         raise ValueError(
-            f"the pipeline in {folder} has format {index.get('_format', 1)}, whose parts have other names; this release "
+            f"the pipeline in {folder} has format {index.get('_format', 1)}, with other names of parts; this release "
             f"reads format {FORMAT}: export it again from a checkpoint of this release"
         )
     return index

@@ -13,9 +13,9 @@ def draw_batch(resolution: int, size: int, device: str = "cpu") -> TryOnBatch:
     """A batch of noise, with a box in the middle.
 
     Args:
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         size: Samples.
-        device: Where the pictures are.
+        device: Where the images are.
     """
     quarter, side = resolution // 4, (size, 1, resolution, resolution)
     box = torch.zeros(side)

@@ -37,7 +37,7 @@ class Subject:
         build: Builds the module.
         callbacks: Builds the callbacks that take part in a step.
         recipe: How a step is taken.
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         batch_size: Samples in a batch of one process.
         world_size: Processes of the whole run.
         samples: Training samples of the whole run; None where the configuration and the data do not tell.
@@ -70,7 +70,7 @@ class Session:
     origin: str = "noise in memory"
 
     def __post_init__(self) -> None:
-        """Draw a batch."""
+        """Generate a batch."""
         self.batch = draw_batch(self.subject.resolution, self.subject.batch_size)
 
     def note(self, name: str, value: float | None, unit: str = "", note: str = "") -> None:

@@ -11,8 +11,8 @@ SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasc
 
 
 PREFIXES: dict[Source, str] = {
-    "drawing": "",
-    "truth": "ground truth, ",
+    "generated": "",
+    "ground_truth": "ground truth, ",
     "floor": "mean colour, ",
     "ceiling": "true warp, ",
 }
@@ -21,7 +21,7 @@ PREFIXES: dict[Source, str] = {
 def latex_table(table: Table) -> str:
     """Write the figures of a test: all samples and the types down, figures across; intervals are left to the report.
 
-    Rows of the ground truth, the floor and the ceiling in place of the drawing come last, each below a line.
+    Rows of the ground truth, the floor and the ceiling in place of the generated image come last, each below a line.
     """
     header = ["", *map(_title, table["columns"])]
     blocks = [

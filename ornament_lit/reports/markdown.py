@@ -8,22 +8,22 @@ from ornament_lit.metrics.measured import BOUNDS
 from ornament_lit.metrics.table import Source, Table, TableColumn, TableRow
 from ornament_lit.reports.numbers import ABSENT, format_interval, format_number
 
-OF_TRUTH = "ground truth in place of the drawing"
-BETWEEN: tuple[Source, ...] = ("floor", "drawing", "ceiling")
+OF_GROUND_TRUTH = "ground truth in place of the generated image"
+BETWEEN: tuple[Source, ...] = ("floor", "generated", "ceiling")
 BOUNDS_NOTE = (
-    "Floor / drawing / ceiling. The floor has the ornament's mean colour inside the true wearing mask in place of the "
-    "drawing, the ceiling its picture, warped by the true correspondence and not lit. A figure whose floor is as good "
-    "as its ceiling cannot tell whether the ornament is recognised."
+    "Floor / generated / ceiling. The floor has the ornament's mean colour inside the true wearing mask in place of "
+    "what was generated, the ceiling its image, warped by the true correspondence and not lit. A figure whose floor is "
+    "as good as its ceiling cannot tell whether the ornament is recognised."
 )
 
 
-def markdown_report(protocol: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) -> str:
-    """Write a report: the protocol at its head, then the figures, then pictures.
+def markdown_report(protocol: Mapping[str, Any], table: Table, images: Mapping[str, str]) -> str:
+    """Write a report: the protocol at its head, then the figures, then images.
 
     Args:
         protocol: Sections of entries.
         table: The figures.
-        pictures: Titles by the name of a file beside the report.
+        images: Titles by the name of a file beside the report.
     """
     confidence = f"{100 * table['resampling']['confidence']:g} %"
     return "\n\n".join(
@@ -37,7 +37,7 @@ def markdown_report(protocol: Mapping[str, Any], table: Table, pictures: Mapping
             "less is better.",
             markdown_figures(table),
             *_bounds_section(table),
-            *(f"## {title}\n\n![{title}]({name})" for name, title in pictures.items()),
+            *(f"## {title}\n\n![{title}]({name})" for name, title in images.items()),
             "Compare it with another one, sample by sample: `python -m ornament_lit compare THIS OTHER`.\n",
         ]
     )
@@ -54,7 +54,7 @@ def markdown_protocol(protocol: Mapping[str, Any]) -> str:
 
 def markdown_figures(table: Table) -> str:
     """Figures down; all samples and the types across. Figures of the ground truth follow those of the drawings."""
-    groups = [row for row in table["rows"] if row["of"] == "drawing"]
+    groups = [row for row in table["rows"] if row["of"] == "generated"]
     header = ["", *(f"{row['name']} (n = {row['n']})" for row in groups)]
     return markdown_table(header, figure_rows(table))
 
@@ -62,19 +62,19 @@ def markdown_figures(table: Table) -> str:
 def figure_rows(table: Table) -> list[list[str]]:
     """Rows of :func:`markdown_figures`: name of the figure, and its text for all samples and each type."""
     rows = []
-    for source in ("drawing", "truth"):
+    for source in ("generated", "ground_truth"):
         groups = [row for row in table["rows"] if row["of"] == source]
         for column in table["columns"]:
             if any(column["name"] in row["cells"] for row in groups):
-                name = column_title(column) if source == "drawing" else f"{column_title(column)}, {OF_TRUTH}"
+                name = column_title(column) if source == "generated" else f"{column_title(column)}, {OF_GROUND_TRUTH}"
                 rows.append([name, *(_cell(row, column) for row in groups)])
     return rows
 
 
 def markdown_bounds(table: Table) -> str:
-    """Figures down, all samples and the types across: floor / drawing / ceiling. Empty where there is no bound."""
+    """Figures down, all samples and the types across: floor / generated / ceiling. Empty where there is no bound."""
     rows = {(row["of"], row["name"]): row for row in table["rows"]}
-    groups = [row for row in table["rows"] if row["of"] == "drawing"]
+    groups = [row for row in table["rows"] if row["of"] == "generated"]
     bounded = {name for row in table["rows"] if row["of"] in BOUNDS for name in row["cells"]}
     lines = [
         [column_title(column), *(_between(rows, group["name"], column) for group in groups)]
@@ -85,7 +85,7 @@ def markdown_bounds(table: Table) -> str:
 
 
 def _between(rows: Mapping[tuple[Source, str], TableRow], group: str, column: TableColumn) -> str:
-    """The figure of floor, drawing and ceiling, without intervals: ``16.01 / 15.20 / 15.10``."""
+    """The figure of floor, generated image and ceiling, without intervals: ``16.01 / 15.20 / 15.10``."""
     found = [rows.get((source, group)) for source in BETWEEN]
     cells = [None if row is None else row["cells"].get(column["name"]) for row in found]
     return " / ".join(ABSENT if cell is None else format_number(cell.value) for cell in cells)

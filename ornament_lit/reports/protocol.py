@@ -27,11 +27,11 @@ def data_protocol(data: object) -> dict[str, Any]:
     """Checksum of the test data, and how they are cropped, as far as a data module says it."""
     given = {name: _listed(getattr(data, name)) for name in DATA if hasattr(data, name)}
     checksum = {"checksum": data.test_checksum} if hasattr(data, "test_checksum") else {}
-    return checksum | given | {"resize": "Pillow: bicubic for pictures, bilinear for masks, antialiased"}
+    return checksum | given | {"resize": "Pillow: bicubic for images, bilinear for masks, antialiased"}
 
 
-def drawing_protocol(module: "TryOnModule") -> dict[str, Any]:
-    """How the module draws: steps, guidance, scheduler, refreshes, and the threshold of its masks."""
+def sampling_protocol(module: "TryOnModule") -> dict[str, Any]:
+    """How the module generates: steps, guidance, scheduler, refreshes, and the threshold of its masks."""
     sampler = describe(module.sampler)["init_args"]
     scheduler = module.sampler.scheduler_for(module.noise_scheduler)
     return {

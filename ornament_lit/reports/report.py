@@ -24,7 +24,7 @@ from ornament_lit.reports.latex import latex_table
 from ornament_lit.reports.markdown import markdown_report
 from ornament_lit.utils.files import write_file
 
-FORMAT = "ornament_lit-report/1"
+FORMAT = "ornament_lit-report/2"
 NAME = "report.json"
 DISTANCES: dict[str, Callable[[Floats, Floats], float]] = {"FID": FID.distance, "KID": KID.distance}
 
@@ -48,20 +48,23 @@ class Report:
         return tabulate(self.measured, self.resampling)
 
 
-def write_report(folder: Path, report: Report, pictures: Mapping[str, str] | None = None) -> None:
+def write_report(folder: Path, report: Report, images: Mapping[str, str] | None = None) -> None:
     """Write the files of a report; each is written aside and renamed, ``report.json`` the last.
 
     Args:
         folder: Made if needed.
         report: The report.
-        pictures: Titles by the names of pictures in the folder, shown in ``report.md``.
+        images: Titles by the names of images in the folder, shown in ``report.md``.
     """
     table = report.table()
     for one in report.measured:
         if isinstance(one, FeatureSets):
-            tensors = {"drawn": np.ascontiguousarray(one.drawn), "truth": np.ascontiguousarray(one.truth)}
+            tensors = {
+                "generated": np.ascontiguousarray(one.generated),
+                "ground_truth": np.ascontiguousarray(one.ground_truth),
+            }
             write_file(folder / _features(one.columns[0]), save(tensors))
-    write_file(folder / "report.md", markdown_report(report.protocol, table, pictures or {}).encode())
+    write_file(folder / "report.md", markdown_report(report.protocol, table, images or {}).encode())
     write_file(folder / "report.tex", latex_table(table).encode())
     document = {
         "format": FORMAT,
@@ -116,7 +119,9 @@ def _from_dict(entry: Mapping[str, Any], folder: Path) -> Measured:
     column = entry["column"]
     tensors = load_file(folder / _features(column))
     distance = DISTANCES[entry["distance"]]
-    return FeatureSets(entry["keys"], entry["categories"], column, tensors["drawn"], tensors["truth"], distance)
+    return FeatureSets(
+        entry["keys"], entry["categories"], column, tensors["generated"], tensors["ground_truth"], distance
+    )
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401

@@ -1,1 +1,1 @@
-"""What every room may use: files, imports, schedules, random generators."""
+"""What every room may use: files, imports, schedules, frozen weights, versions."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 ASIDE = ".part"
+"""Ending of what is being written."""
 BLOCK = 4096
 
 
@@ -18,16 +19,17 @@ def write_file(path: Path, content: bytes) -> None:
         OSError: If it cannot be written, with the file's name; what was there before is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
+    with atomic_path(path) as aside:
         aside.write_bytes(content)
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     """A name beside a file's to write to. It becomes the file at the end; nothing is left of what fails.
 
     Args:
         path: The file; its folder exists.
+        durable: Wait until the file and its name are on the disk, so that it outlives a crash of the machine.
 
     Yields:
         Where to write.
@@ -38,12 +40,25 @@ def written_aside(path: Path) -> Iterator[Path]:
     aside = path.with_name(f"{path.name}{ASIDE}")
     try:
         yield aside
+        if durable:
+            _sync(aside)
         os.replace(aside, path)
+        if durable:
+            _sync(path.parent)
     except BaseException as error:
         aside.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(aside)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_file(path: Path) -> None:

@@ -18,7 +18,7 @@ SIZE = 16
 
 
 def make_batch(level: float, categories: tuple[str, ...] = CATEGORIES, first: int = 0) -> TryOnBatch:
-    """A quarter of each picture is the box, and half of the box is the ornament; ``level`` is coded in the person."""
+    """A quarter of each image is the box, and half of the box is the ornament; ``level`` is coded in the person."""
     count = len(categories)
     box, truth = torch.zeros(2, count, 1, SIZE, SIZE)
     box[:, :, : SIZE // 2, : SIZE // 2] = 1
@@ -59,7 +59,7 @@ class FakeTryOn(LightningModule):
         masks = [level + 0.1 * half, level + 0.1 * truth, level + 0.1 * truth]
         return torch.stack(masks[: self.mask_iou.num_iterations]) if self.mask_iou.num_iterations else truth[None, :0]
 
-    def draw(self, batch: TryOnBatch, sampler: Sampler) -> dict[str, Tensor]:
+    def generate(self, batch: TryOnBatch, sampler: Sampler) -> dict[str, Tensor]:
         """The person in red; notes the keys, the steps and the weights."""
         assert not self.training and not torch.is_grad_enabled()
         self.drawn.append((batch["key"], sampler.num_steps, self.gain.item()))
@@ -78,7 +78,7 @@ class FakeTryOn(LightningModule):
         self.mask_iou.update(masks, batch["box_mask"], batch["wearing_mask"], batch["category"])
         return {
             "loss": self.gain,
-            "erased_image": batch["person_image"] * (1 - batch["box_mask"]),
+            "masked_person_image": batch["person_image"] * (1 - batch["box_mask"]),
             "mask_predictions": masks,
             "attention_mask": self.mass * (0.2 * batch["box_mask"] + 0.8 * batch["wearing_mask"]),
         }

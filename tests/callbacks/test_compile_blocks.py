@@ -118,7 +118,7 @@ def test_drawing_runs_on_compiled_blocks(build, tiny_batch) -> None:
     compile_blocks(compiled, "transformer", backend="eager")
     batch = tiny_batch()
     with torch.no_grad():
-        torch.testing.assert_close(compiled.draw(batch)["image"], plain.draw(batch)["image"])
+        torch.testing.assert_close(compiled.generate(batch)["image"], plain.generate(batch)["image"])
     assert not counters["graph_break"]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a correspondence, with colours known beforehand."""
+"""Images of a correspondence, with colours known beforehand."""
 
 import colorsys
 

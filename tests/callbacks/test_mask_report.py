@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from callbacks import MaskReport, TrainableEMA
-from callbacks.mask_report import build_table
 
 Build = Callable[..., Trainer]
 
@@ -106,27 +105,6 @@ def test_prints_the_table_and_the_paths_at_the_end(
     assert ["attention", "mass", *["1.000"] * 5] in lines
     assert "mask threshold 0.55, fixed on 8 training samples\n" in printed
     assert str(tmp_path / "grid.png") in printed and str(tmp_path / "result.json") in printed
-
-
-def test_types_without_samples_have_a_dash() -> None:
-    row = {"box": 0.5, "1": 0.25}
-    report = {
-        "iou": row,
-        "iou_per_type": {"ring": row},
-        "attention_iou": None,
-        "attention_iou_per_type": {},
-        "threshold": 0.5,
-        "threshold_from": "2 training samples",
-        "attention_threshold": "half of each map's maximum",
-        "num_samples": 1,
-    }
-    table = build_table(report)
-    assert [list(column.cells) for column in table.columns[:4]] == [
-        ["box", "iteration 1", "attention mass"],
-        ["0.500", "0.250", "-"],
-        ["-", "-", "-"],
-        ["0.500", "0.250", "-"],
-    ]
 
 
 def test_a_validation_of_a_file_states_the_training(

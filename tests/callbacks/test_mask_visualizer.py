@@ -1,4 +1,4 @@
-"""MaskVisualizer: which samples are drawn, in which columns, and where the picture goes."""
+"""MaskVisualizer: which samples are drawn, in which columns, and where the image goes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,17 +46,17 @@ def test_columns_and_notes_of_a_sample() -> None:
     truth[:, :4] = 1
     sample = {
         "ornament": torch.zeros(3, 8, 8),
-        "erased": torch.full((3, 8, 8), 0.5),
+        "masked_person": torch.full((3, 8, 8), 0.5),
         "person": torch.ones(3, 8, 8),
         "box": torch.ones(1, 8, 8),
-        "truth": truth,
+        "ground_truth": truth,
         "masks": torch.stack([torch.full((1, 8, 8), 0.6), 0.9 * truth]),
         "attention": 0.25 * truth,
     }
     cells = MaskVisualizer(cell_size=20).cells(sample, 0.5)
     assert {name: note for name, (_, note) in cells.items()} == {
         "ornament": "",
-        "erased + box": "",
+        "person + box": "",
         "mask 1": "IoU 0.50",
         "mask 2": "IoU 1.00",
         "attention": "max 0.25",
@@ -64,8 +64,8 @@ def test_columns_and_notes_of_a_sample() -> None:
         "true person": "",
     }
     assert all(picture.shape == (3, 24, 24) for picture, _ in cells.values())
-    sample["drawn"] = torch.full((3, 8, 8), 0.25)
-    assert MaskVisualizer(draw_steps=7).cells(sample, 0.5)["try-on"][1] == "7 steps"
+    sample["generated"] = torch.full((3, 8, 8), 0.25)
+    assert MaskVisualizer(sampling_steps=7).cells(sample, 0.5)["try-on"][1] == "7 steps"
     sample["masks"] = torch.zeros(0, 1, 8, 8)
     assert not any(name.startswith("mask") for name in MaskVisualizer().cells(sample, 0.5))
 
@@ -73,7 +73,7 @@ def test_columns_and_notes_of_a_sample() -> None:
 def test_draws_the_samples_that_it_shows_with_few_steps_and_averaged_weights(
     make_trainer: Build, module: LightningModule, data: LightningDataModule, tmp_path: Path
 ) -> None:
-    make_trainer(TrainableEMA(0.5), MaskVisualizer(num_samples=4, draw_steps=3), max_epochs=1).fit(module, data)
+    make_trainer(TrainableEMA(0.5), MaskVisualizer(num_samples=4, sampling_steps=3), max_epochs=1).fit(module, data)
     assert [(keys, steps) for keys, steps, _ in module.drawn] == [
         (["sample-0", "sample-3"], 3),
         (["sample-4", "sample-5"], 3),
@@ -83,18 +83,18 @@ def test_draws_the_samples_that_it_shows_with_few_steps_and_averaged_weights(
     with Image.open(tmp_path / "grid.png") as grid:
         column = LEFT + 6 * (128 + MARGIN)
         assert grid.getpixel((column + 40, HEADER + 40)) == (255, 0, 0), "what was drawn, in the box"
-        assert grid.getpixel((column + 100, HEADER + 20)) != (255, 0, 0), "the erased person elsewhere"
+        assert grid.getpixel((column + 100, HEADER + 20)) != (255, 0, 0), "the masked person elsewhere"
 
 
 def test_drawings_can_be_left_out(
     make_trainer: Build, module: LightningModule, data: LightningDataModule, tmp_path: Path
 ) -> None:
-    make_trainer(MaskVisualizer(num_samples=4, draw_steps=0), max_epochs=1).fit(module, data)
+    make_trainer(MaskVisualizer(num_samples=4, sampling_steps=0), max_epochs=1).fit(module, data)
     assert module.drawn == []
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.width == LEFT + 7 * (128 + MARGIN)
-    with pytest.raises(ValueError, match="draw_steps must not be negative"):
-        MaskVisualizer(draw_steps=-1)
+    with pytest.raises(ValueError, match="sampling_steps must not be negative"):
+        MaskVisualizer(sampling_steps=-1)
 
 
 def test_keeps_copies_on_request(

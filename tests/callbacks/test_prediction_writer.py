@@ -27,13 +27,13 @@ class Drawer(LightningModule):
 
     def __init__(self, fail_at: str = "", num_steps: int = 5) -> None:
         super().__init__()
-        self.keys_done: set[str] = set()
+        self.completed_keys: set[str] = set()
         self.sampler = Sampler(num_steps)
         self.fail_at = fail_at
         self.drawn: list[str] = []
 
     def predict_step(self, batch: TryOnBatch, batch_idx: int) -> dict[str, object]:
-        rows = [row for row, key in enumerate(batch["key"]) if key not in self.keys_done]
+        rows = [row for row, key in enumerate(batch["key"]) if key not in self.completed_keys]
         batch = select_rows(batch, rows)
         if self.fail_at in batch["key"]:
             raise RuntimeError("the power went out")
@@ -97,7 +97,7 @@ def test_goes_on_where_a_run_was_broken_off(make_trainer: Build, tmp_path: Path)
     assert [line["key"] for line in lines] == [f"a/{number}" for number in range(6)]
     again = Drawer()
     assert predict(make_trainer, again, tmp_path) == lines
-    assert again.drawn == [] and again.keys_done == set()
+    assert again.drawn == [] and again.completed_keys == set()
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_drawing(make_trainer: Build, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from random import Random
 from PIL import Image
 
 from datamodules.samples.decoding import ENTRIES
-from datamodules.shards.index import raise_fault
+from datamodules.shards.index import raise_sample_error
 from datamodules.shards.reading import read_shard
 from datamodules.storage.shard_paths import resolve_shards
 
@@ -109,7 +109,7 @@ def headers_of(content: bytes) -> list[int]:
 
 @cache
 def good_members(count: int = 3) -> Members:
-    samples = islice(read_shard(resolve_shards("bundled:rendered_128/val-*.tar")[0], raise_fault), count)
+    samples = islice(read_shard(resolve_shards("bundled:rendered_128/val-*.tar")[0], raise_sample_error), count)
     return [(f"{raw['__key__']}.{entry}", raw[entry]) for raw in samples for entry in ENTRIES]
 
 

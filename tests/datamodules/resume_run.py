@@ -65,7 +65,7 @@ class Log(pl.Callback):
 
 
 class SmallModule(pl.LightningModule):
-    """Learns a little of everything: pictures, noise by the samples' seeds, and a schedule that asks for its length."""
+    """Learns a little of everything: images, noise by the samples' seeds, and a schedule that asks for its length."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,10 +20,10 @@ from datamodules.loading.order import evaluation_order, type_chances
 from datamodules.samples.decoding import ENTRIES
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache
-from datamodules.shards.index import SampleRow, ShardEntry, raise_fault, read_index, scan_shard, write_index
+from datamodules.shards.index import SampleRow, ShardEntry, raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import read_sample
 from datamodules.shards.sample_index import open_catalogue
-from datamodules.storage.sample_errors import FaultCounter, SampleError
+from datamodules.storage.sample_errors import SampleError, SampleErrorCounter
 from tests.datamodules.broken_shards import (
     BLOCK,
     KINDS,
@@ -80,7 +80,7 @@ def check(content: bytes, indexed: bytes | None = None) -> None:
             write_index(folder, [scan_shard(path)])
         path.write_bytes(content)
         catalogue = open_catalogue([str(path)], walk.append, 1.0)
-        faults = FaultCounter()
+        faults = SampleErrorCounter()
         order = evaluation_order(catalogue, 0, type_chances())
         data = TripletDataset(catalogue, order, TripletTransform(8), faults, ShardCache())
         samples = [data[position] for position in range(len(data))]
@@ -203,7 +203,7 @@ def test_a_place_that_grows_when_it_is_read(tmp_path: Path, first: bytes) -> Non
     content = (first or sparse("k.person.jpg")) + others
     (tmp_path / "a.tar").write_bytes(content)
     write_index(tmp_path, [ShardEntry("a.tar", len(content), (SampleRow("k", "ring", 0, len(content)),))])
-    catalogue = open_catalogue([str(tmp_path / "a.tar")], raise_fault, 1.0)
+    catalogue = open_catalogue([str(tmp_path / "a.tar")], raise_sample_error, 1.0)
     with open(tmp_path / "a.tar", "rb") as file, pytest.raises(SampleError, match=r"a\.tar: k: ") as caught:
         read_sample(file, catalogue.place(0))
     assert caught.value.reason == "unreadable"

@@ -261,7 +261,7 @@ def test_faults_are_reported_once_an_epoch(
 ) -> None:
     for shard in range(2):
         samples = {f"{shard}{i}": draw_entries(i) for i in range(7)}
-        samples[f"bad-{shard}"] = draw_entries(person__jpg=b"no picture")
+        samples[f"bad-{shard}"] = draw_entries(person__jpg=b"no image")
         samples[f"absent-{shard}"] = draw_entries(wearing_mask__png=None)
         write_shard(tmp_path / f"train-{shard}.tar", samples)
     with caplog.at_level(logging.WARNING):
@@ -345,7 +345,7 @@ def test_the_test_has_other_ornaments_counts_and_photographs_and_nothing_else_ha
     assert all(other != key for other, key in zip(test["other_ornament"]["key"], test["key"], strict=True))
     assert [photograph.shape for photograph in test["photograph"]] == [(3, 48, 48)] * 4
     assert test["components"].tolist() == [-1] * 4
-    assert not {"other_ornament", "photograph", "window"} & set(validation)
+    assert not {"other_ornament", "photograph", "crop"} & set(validation)
     assert not {"photograph", "other_ornaments"} & set(next(iter(drawn(shard_dir).test_dataloader())))
     several = drawn(shard_dir, other_ornaments=3, test_shards=str(shard_dir / "train-*.tar"))
     assert len(next(iter(several.test_dataloader()))["other_ornaments"]) == 2
@@ -378,7 +378,7 @@ def test_warped_pairs_are_for_training_alone_and_fade(shard_dir: Path) -> None:
 
 
 def test_warped_pairs_have_no_latents(shard_dir: Path) -> None:
-    with pytest.raises(ValueError, match="warped_pairs makes new pictures"):
+    with pytest.raises(ValueError, match="warped_pairs makes new images"):
         drawn(shard_dir, warped_pairs=0.5, precomputed="require")
 
 

@@ -1,4 +1,4 @@
-"""The page for shops tells the truth."""
+"""The page for shops tells the ground truth."""
 
 import inspect
 import re

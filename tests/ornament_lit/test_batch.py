@@ -42,7 +42,10 @@ def test_encodings_may_come_along(tiny_batch) -> None:
         ({"person_latents": torch.zeros(1, 4, 8, 8)}, r"encoded\['person_latents'\] .* 2 rows .* got \(1, 4, 8, 8\)"),
         ({"image_features": torch.zeros(2, 5)}, r"encoded\['image_features'\] .* 3 dimensions, got \(2, 5\)"),
         ({"face_latents": torch.zeros(2, 4, 8, 8)}, r"encoded\['face_latents'\] must be an entry of EncodedImages"),
-        ({"erased_latents": torch.zeros(2, 4, 4, 4)}, "must have one shape, got .*'erased_latents': \\(2, 4, 4, 4\\)"),
+        (
+            {"masked_person_latents": torch.zeros(2, 4, 4, 4)},
+            "must have one shape, got .*'masked_person_latents': \\(2, 4, 4, 4\\)",
+        ),
     ],
 )
 def test_wrong_encodings_are_named(tiny_batch, changes: dict[str, torch.Tensor], message: str) -> None:

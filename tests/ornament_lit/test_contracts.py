@@ -18,6 +18,7 @@ from ornament_lit.losses.attention import (
     MaskGuidedAttentionLoss,
 )
 from ornament_lit.losses.attention.matched import matched_of
+from ornament_lit.losses.diffusion import NoisyLatents
 from ornament_lit.models.autoencoders import Autoencoder
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.image_encoders import ImageEncoder
@@ -25,7 +26,7 @@ from ornament_lit.models.mask_heads import MaskHead
 from ornament_lit.models.reference_features import ReferenceFeatures
 from ornament_lit.models.reference_nets import ReferenceNet, UNetReferenceNet
 from ornament_lit.models.warps import Warp
-from ornament_lit.models.warps.base import warp_inputs, warp_truth
+from ornament_lit.models.warps.base import warp_ground_truth, warp_inputs
 
 
 def members(family: type) -> list[type]:
@@ -150,11 +151,12 @@ def test_attention_losses_with_a_correspondence(
     assert set(points) <= set(denoiser.self_attention_layers())
     assert all(each.shape[::2] == (2, 2) and each.abs().max() <= 1 for each in points.values())
     assert all(torch.equal(points[name], each) for name, each in attention_loss.points(denoiser, batch).items())
-    latents, mask, given = torch.randn(2, 4, 8, 8), torch.rand(2, 1, 8, 8), torch.tensor([True, True])
+    latents, mask = torch.randn(2, 4, 8, 8), torch.rand(2, 1, 8, 8)
     features = net(latents, mask, -latents, mask)
     shared = (latents, torch.zeros(2).long(), latents, mask, torch.zeros(2, 1, 24), features, mask, layers)
     output = denoiser(*shared, points=points)
-    matched = matched_of(batch, points, output, given, 1)
+    noisy = NoisyLatents(latents, torch.zeros(2), latents, keep_condition=None, weights=None, denoised=torch.zeros(2))
+    matched = matched_of(batch, points, output, noisy)
     loss, attention_mask = attention_loss(output.mass, known, matched)
     assert loss.shape == () and loss >= 0 and attention_mask.shape == known.shape
     if layers or points:
@@ -183,7 +185,7 @@ def test_warps(cls: type[Warp], batch_size: int, construct: Callable[[type], Any
     assert torch.equal(output.composite * (1 - like), masked * (1 - like)), "nothing changes outside of the box"
     assert not (output.coverage * (1 - like)).any()
     assert output.coverage.any() == bool(warp.num_predictions)
-    loss, _ = WarpLoss()(warp.training_pass(warp_inputs(batch), warp_truth(batch)))
+    loss, _ = WarpLoss()(warp.training_pass(warp_inputs(batch), warp_ground_truth(batch)))
     assert loss.shape == () and loss.isfinite()
     if loss.requires_grad:
         loss.backward()

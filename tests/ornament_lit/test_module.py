@@ -184,7 +184,7 @@ def test_steps_return_what_callbacks_look_at(build_module, tiny_batch) -> None:
     assert torch.equal(outputs["mask_predictions"], module.predict_masks(batch))
     assert outputs["attention_mask"].shape == (2, 1, 32, 32)
     assert 0 <= outputs["attention_mask"].min() and outputs["attention_mask"].max() <= 1
-    erased = outputs["erased_image"]
+    erased = outputs["masked_person_image"]
     inside = batch["box_mask"].expand_as(erased) == 1
     assert not erased[inside].any() and torch.equal(erased[~inside], batch["person_image"][~inside])
 
@@ -272,7 +272,7 @@ def test_two_noises_a_pair_are_the_mean_of_each_alone(build_module, tiny_batch) 
     both, _ = build_module(diffusion_loss=DiffusionLoss(num_noise_samples=2)).losses(batch)
     module = build_module()
     latents = module.model.autoencoder.encode(batch["person_image"])
-    noising = draw_noising(batch["sample_seed"], 1000, latents, draws=2)
+    noising = draw_noising(batch["sample_seed"], 1000, latents, num_noise_samples=2)
     conditioning = module.model.encode(batch)
     refinement = module.model.refine(conditioning)
     errors, masses = [], []
@@ -281,7 +281,7 @@ def test_two_noises_a_pair_are_the_mean_of_each_alone(build_module, tiny_batch) 
         output = module.model.denoiser(
             module.noise_scheduler.add_noise(latents, noising.noise[rows], timesteps),
             timesteps,
-            conditioning.erased_latents,
+            conditioning.masked_person_latents,
             refinement.mask,
             conditioning.image_tokens,
             refinement.features,
@@ -333,7 +333,7 @@ def test_autocast_does_not_round_the_noise_of_training(
 def test_the_mask_of_training_is_trusted_by_the_timestep(build_module, tiny_batch, draws: int) -> None:
     head = PoseAwareMaskHead(1, 8, upscale=2, alpha_start=0.0, alpha_over="denoising")
     module, batch = build_module(mask_head=head, diffusion_loss=DiffusionLoss(num_noise_samples=draws)), tiny_batch(3)
-    timesteps = draw_noising(batch["sample_seed"], 1000, torch.zeros(3, 48, 8, 8), draws=draws).timesteps
+    timesteps = draw_noising(batch["sample_seed"], 1000, torch.zeros(3, 48, 8, 8), num_noise_samples=draws).timesteps
     _, seen = module.losses(batch)
     alpha = (1 - timesteps.view(draws, 3).float().mean(0) / 999).view(3, 1, 1, 1)
     prediction = resize_mask(seen.refinement.predictions[0], like=seen.conditioning.box_mask)
@@ -389,7 +389,7 @@ def test_an_input_mask_takes_the_place_of_the_box(build_module, tiny_batch) -> N
     smaller = {**batch, "input_mask": batch["box_mask"] * batch["wearing_mask"]}
     plain, other = (module.model.encode(entry) for entry in (batch, smaller))
     hidden = batch["person_image"] * (1 - smaller["input_mask"])
-    assert torch.equal(other.erased_image, hidden) and not torch.equal(plain.erased_image, hidden)
+    assert torch.equal(other.masked_person_image, hidden) and not torch.equal(plain.masked_person_image, hidden)
     assert other.box_mask.sum() < plain.box_mask.sum()
 
 
@@ -471,11 +471,11 @@ def test_evaluation_looks_at_the_mask_of_the_warp_last(build_module, build_warp,
 def test_a_warm_start_begins_at_the_composite(build_module, build_warp, worn_batch) -> None:
     module, batch = build_module(warp=build_warp()).eval(), worn_batch()
     composite = module.model.encode(batch).warp.composite.clamp(-1, 1)
-    none, some, all_of_it = (module.draw(batch, Sampler(10, strength=share))["image"] for share in (0.0, 0.3, 1.0))
+    none, some, all_of_it = (module.generate(batch, Sampler(10, strength=share))["image"] for share in (0.0, 0.3, 1.0))
     torch.testing.assert_close(none, composite)
     assert not torch.allclose(some, all_of_it, atol=1e-2)
     with pytest.raises(ValueError, match=r"the model has no warp; set model.warp, or strength to 1"):
-        build_module().eval().draw(batch, Sampler(10, strength=0.3))
+        build_module().eval().generate(batch, Sampler(10, strength=0.3))
 
 
 def test_a_warp_is_not_asked_in_training_unless_the_denoiser_looks_at_it(build_module, build_warp, worn_batch) -> None:

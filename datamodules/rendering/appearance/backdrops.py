@@ -1,11 +1,11 @@
-"""Pictures for what lies behind a person and under an ornament: linear RGB, no photographs."""
+"""Images for what lies behind a person and under an ornament: linear RGB, no photographs."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]
+ImageArray = NDArray[np.float32]
 SIZE = 256
 
 BACKDROPS = {"plain": 0.22, "gradient": 0.25, "bokeh": 0.25, "weave": 0.12, "marble": 0.16}
@@ -21,14 +21,14 @@ TABLES = {
 }
 
 
-def draw_backdrop(rng: np.random.Generator) -> tuple[str, Picture]:
-    """Name and picture, (:data:`SIZE`, :data:`SIZE`, 3) in [0.01, 0.95], of what is behind a person."""
+def draw_backdrop(rng: np.random.Generator) -> tuple[str, ImageArray]:
+    """Name and image, (:data:`SIZE`, :data:`SIZE`, 3) in [0.01, 0.95], of what is behind a person."""
     name = str(rng.choice(list(BACKDROPS), p=list(BACKDROPS.values())))
     return name, _finish(PAINTERS[name](rng, _color(rng)))
 
 
-def draw_table(rng: np.random.Generator) -> tuple[str, Picture]:
-    """Name and picture, (:data:`SIZE`, :data:`SIZE`, 3) in [0.01, 0.95], of what an ornament lies on."""
+def draw_table(rng: np.random.Generator) -> tuple[str, ImageArray]:
+    """Name and image, (:data:`SIZE`, :data:`SIZE`, 3) in [0.01, 0.95], of what an ornament lies on."""
     name = str(rng.choice(list(TABLES), p=list(TABLES.values())))
     flat = {
         "white": np.full(3, 0.84),
@@ -43,8 +43,8 @@ def draw_table(rng: np.random.Generator) -> tuple[str, Picture]:
     return name, _finish(PAINTERS[name](rng, _color(rng)))
 
 
-def _finish(picture: NDArray[np.float64]) -> Picture:
-    return np.clip(picture, 0.01, 0.95).astype(np.float32)
+def _finish(image: NDArray[np.float64]) -> ImageArray:
+    return np.clip(image, 0.01, 0.95).astype(np.float32)
 
 
 def _color(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -68,12 +68,12 @@ def _gradient(rng: np.random.Generator, color: NDArray[np.float64]) -> NDArray[n
 
 def _bokeh(rng: np.random.Generator, color: NDArray[np.float64]) -> NDArray[np.float64]:
     y, x = _coordinates()
-    picture = _plain(rng, color * 0.45)
+    image = _plain(rng, color * 0.45)
     for _ in range(26):
         center, radius = rng.uniform(0, 1, 2), rng.uniform(0.03, 0.12)
         disk = 1 / (1 + np.exp(np.clip(120 * (np.hypot(x - center[0], y - center[1]) - radius), -40, 40)))
-        picture += (disk * rng.uniform(0.05, 0.4))[..., None] * _color(rng)
-    return picture
+        image += (disk * rng.uniform(0.05, 0.4))[..., None] * _color(rng)
+    return image
 
 
 def _weave(rng: np.random.Generator, color: NDArray[np.float64]) -> NDArray[np.float64]:

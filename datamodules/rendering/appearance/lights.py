@@ -1,4 +1,4 @@
-"""A photographer's studio as a picture of the whole sphere: sky and floor, soft boxes, little lamps, dark cards."""
+"""A photographer's studio as an image of the whole sphere: sky and floor, soft boxes, little lamps, dark cards."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class Dome(NamedTuple):
 
 
 def directions(height: int = HEIGHT, width: int = WIDTH) -> Vector:
-    """Unit vectors to the middles of the pixels of a sphere's picture, (height, width, 3), in Mitsuba's convention."""
+    """Unit vectors to the middles of the pixels of a sphere's image, (height, width, 3), in Mitsuba's convention."""
     theta = (np.arange(height)[:, None] + 0.5) / height * np.pi
     phi = (np.arange(width)[None] + 0.5) / width * 2 * np.pi
     parts = np.sin(theta) * np.sin(phi), np.cos(theta) + 0 * phi, -np.sin(theta) * np.cos(phi)

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.rendering.appearance.backdrops import Picture, draw_backdrop, draw_table
+from datamodules.rendering.appearance.backdrops import ImageArray, draw_backdrop, draw_table
 from datamodules.rendering.appearance.materials import Finish, draw_finish
 
 Color = tuple[float, float, float]
 
-GREY_PICTURE: Picture = np.full((256, 256, 3), 0.5, np.float32)
+GREY_IMAGE: ImageArray = np.full((256, 256, 3), 0.5, np.float32)
 HAIR = {
     "black": (0.0085, 0.0060, 0.0048),
     "dark brown": (0.022, 0.010, 0.006),
@@ -36,8 +36,8 @@ class Look(NamedTuple):
         cloth: Garment.
         skin_roughness: How dull skin is.
         relief: How strong the lines of the skin are.
-        backdrop: Picture behind the person.
-        table: Picture under the ornament.
+        backdrop: Image behind the person.
+        table: Image under the ornament.
         table_roughness: How dull the table is.
         finish: Of the ornament.
         info: Names of what was drawn, JSON-able.
@@ -48,8 +48,8 @@ class Look(NamedTuple):
     cloth: Color = (0.5, 0.5, 0.5)
     skin_roughness: float = 0.45
     relief: float = 1.0
-    backdrop: Picture = GREY_PICTURE
-    table: Picture = GREY_PICTURE
+    backdrop: ImageArray = GREY_IMAGE
+    table: ImageArray = GREY_IMAGE
     table_roughness: float = 0.5
     finish: Finish = Finish()
     info: dict[str, Any] = {}  # noqa: RUF012
@@ -90,7 +90,7 @@ def _color(values: NDArray[Any]) -> Color:
 
 
 @lru_cache(maxsize=1)
-def skin_relief() -> Picture:
+def skin_relief() -> ImageArray:
     """Height of the fine lines of skin: (256, 256, 1) around 0, seamless where it repeats."""
     rng = np.random.default_rng(7)
     cells = _seamless_noise(rng, 14.0)

@@ -87,7 +87,7 @@ def draw_finish(rng: np.random.Generator, roughness: float) -> Finish:
 
 
 def is_sharp(name: str) -> bool:
-    """Whether a material mirrors or refracts, so that its pixels carry pictures of other things."""
+    """Whether a material mirrors or refracts, so that its pixels carry images of other things."""
     return MATERIALS[name].slot in ("metal", "diamond", "gem")
 
 

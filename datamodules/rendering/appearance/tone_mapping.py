@@ -13,7 +13,7 @@ ADAPTATION_LIMITS = (0.75, 2.2)
 
 
 def adapted_exposure(exposure: float, brightness: NDArray[Any]) -> float:
-    """Move an exposure part of the way to where the median of a picture is of a usual brightness.
+    """Move an exposure part of the way to where the median of an image is of a usual brightness.
 
     Args:
         exposure: Factor on radiance.

@@ -27,7 +27,7 @@ def draw_body(category: str, seed: int, detail: float = 1.0) -> Body:
     Args:
         category: "bracelet", "ring", "earring" or "necklace".
         seed: Of the body.
-        detail: Factor of the resolution; 1 is for pictures of up to 512 pixels, 0.4 for tests.
+        detail: Factor of the resolution; 1 is for images of up to 512 pixels, 0.4 for tests.
 
     Raises:
         ValueError: If there is no such category, or detail is not positive.

@@ -9,7 +9,7 @@ from datamodules.rendering.geometry.vectors import Vector
 
 @dataclass(frozen=True)
 class Fit:
-    """What trying on settles about an ornament, so that every picture of it shows the same thing.
+    """What trying on settles about an ornament, so that every image of it shows the same thing.
 
     Lengths are in the units of the body that it was fitted to.
 
@@ -28,12 +28,12 @@ class Fit:
 
 @dataclass(frozen=True)
 class Camera:
-    """A perspective camera with a square picture.
+    """A perspective camera with a square image.
 
     Attributes:
-        target: (3,) the point in the middle of the picture.
+        target: (3,) the point in the middle of the image.
         direction: (3,) unit vector from the target to the camera.
-        up: (3,) unit vector that is up in the picture; not along ``direction``.
+        up: (3,) unit vector that is up in the image; not along ``direction``.
         width: Of what is seen in the plane of the target.
         fov: Horizontal angle of view in degrees.
     """
@@ -57,7 +57,7 @@ class WornView:
         backdrop_distance: Of that plane behind the target.
         light_up: (3,) up direction of the dome of light.
         components: How many stones, beads, links, strands and pendants the ornament has; only what there is.
-        fit: What the laid picture shares.
+        fit: What the laid image shares.
         info: What was drawn, JSON-able.
     """
 

@@ -1,4 +1,4 @@
-"""Ornaments on a table: the picture of a shop."""
+"""Ornaments on a table: the image of a shop."""
 
 import numpy as np
 

@@ -22,7 +22,7 @@ class Placed:
         parts: The ornament.
         fit: What trying on settled.
         facing: (3,) unit vector to where it is seen best from.
-        up: (3,) unit vector that is up in the picture, about.
+        up: (3,) unit vector that is up in the image, about.
         place: (3,) about where it is.
         info: What was drawn, JSON-able.
     """
@@ -40,10 +40,10 @@ class Stage(NamedTuple):
 
     Attributes:
         direction: (3,) from the ornament to the camera.
-        up: (3,) up in the picture.
-        anchor: (3,) point of the body that belongs into the picture.
+        up: (3,) up in the image.
+        anchor: (3,) point of the body that belongs into the image.
         share: Of the anchor in the target of the camera, in [0, 1]; the rest is the ornament's.
-        width: Wanted of the picture.
+        width: Wanted of the image.
         backdrop_normal: (3,) towards the camera.
         backdrop_distance: Behind the target.
         light_up: (3,) up direction of the light.
@@ -70,7 +70,7 @@ def extent(meshes: Mapping[str, Mesh], direction: Vector, up: Vector) -> tuple[V
 
 
 def aim(meshes: Mapping[str, Mesh], stage: Stage, rng: np.random.Generator) -> Camera:
-    """A camera that has the whole ornament in its picture, and the anchor as near to its middle as that allows."""
+    """A camera that has the whole ornament in its image, and the anchor as near to its middle as that allows."""
     middle, size = extent(meshes, stage.direction, stage.up)
     width = max(stage.width, size * float(rng.uniform(1.25, 1.6)))
     right = unit(np.cross(stage.up, stage.direction))

@@ -64,13 +64,13 @@ def show_hand(placed: Placed, anchor: Vector, share: float, width: float, rng: n
 
 
 def draw_up(facing: Vector, axis: Vector, rng: np.random.Generator) -> Vector:
-    """Draw what is up in a picture seen from ``facing``: ``axis`` points in one of four directions, roughly."""
+    """Draw what is up in an image seen from ``facing``: ``axis`` points in one of four directions, roughly."""
     angle = rng.choice([0, np.pi / 2, np.pi, -np.pi / 2]) + rng.normal(0, 0.38)
     return np.asarray(rotation(facing, angle) @ across(axis, facing))
 
 
 def _gravity(up: Vector, rng: np.random.Generator) -> Vector:
-    """Down in the picture, but mostly across the arm, along which a bracelet would slip."""
+    """Down in the image, but mostly across the arm, along which a bracelet would slip."""
     down = -up + rng.normal(0, 0.3, 3)
     across_arm = unit(down * [0, 1, 1])
     return np.asarray(unit(across_arm + np.clip(down[0], -SLOPE, SLOPE) * X))

@@ -1,4 +1,4 @@
-"""Noise out of a path-traced picture: non-local means that know their variance and the surfaces (no trained network).
+"""Noise out of a path-traced image: non-local means that know their variance and the surfaces (no trained network).
 
 Each pixel becomes a mean of pixels nearby that look alike beyond what noise explains (Rousselle et al., "Adaptive
 Rendering with Non-Local Means Filtering", 2012) and whose surface is alike. Colours are divided by the albedo first,
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 def denoise(groups: Image, features: Image, sharp: Image) -> Image:
-    """Combine groups of samples into one picture.
+    """Combine groups of samples into one image.
 
     Args:
         groups: (G, height, width, 3) independent estimates of linear radiance, G >= 2.

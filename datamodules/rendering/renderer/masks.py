@@ -24,13 +24,13 @@ Coverage = NDArray[np.float32]
 
 
 class Window(NamedTuple):
-    """A square part of the whole picture, in pixels of a whole of ``whole`` x ``whole``.
+    """A square part of the whole image, in pixels of a whole of ``whole`` x ``whole``.
 
     Attributes:
         x: Left border.
         y: Upper border.
         size: Width and height.
-        whole: Width and height of the whole picture.
+        whole: Width and height of the whole image.
     """
 
     x: int
@@ -72,7 +72,7 @@ def project(points: NDArray[Any], camera: Camera, window: Window) -> NDArray[np.
     Args:
         points: (V, 3).
         camera: The camera.
-        window: Which part of its picture.
+        window: Which part of its image.
 
     Returns:
         (V, 3): pixels from the window's left and upper border, and the depth along the line of sight.
@@ -93,7 +93,7 @@ def draw_masks(ornament: Mapping[str, Mesh], body: Mapping[str, Mesh], camera: C
         ornament: Meshes by material.
         body: What may hide it.
         camera: The camera.
-        window: Which part of its picture.
+        window: Which part of its image.
     """
     blunt = depth_buffer((mesh for name, mesh in ornament.items() if not is_sharp(name)), camera, window)
     sharp = depth_buffer((mesh for name, mesh in ornament.items() if is_sharp(name)), camera, window)

@@ -101,7 +101,7 @@ def load_scene(parts: Sequence[Part], dome: Dome, camera: Camera, window: Window
         parts: At most as many of each slot as :data:`SLOTS` has.
         dome: The light.
         camera: The camera.
-        window: The part of its picture that is rendered.
+        window: The part of its image that is rendered.
 
     Raises:
         ValueError: If there are more parts of a slot than places.
@@ -143,8 +143,8 @@ def _body_bsdf(name: str, look: Look) -> Description:
     return two_sided({"type": "principled", **cloth})
 
 
-def _ground_bsdf(picture: NDArray[np.float32], roughness: float) -> Description:
-    texture = _texture(picture, "mirror")
+def _ground_bsdf(image: NDArray[np.float32], roughness: float) -> Description:
+    texture = _texture(image, "mirror")
     return two_sided({"type": "principled", "base_color": texture, "roughness": roughness, "specular": 0.3})
 
 
@@ -156,8 +156,8 @@ def _empty_bsdf(slot: str) -> Description:
     return slot_bsdf(slot, Material(slot, GREY), Finish())
 
 
-def _texture(picture: NDArray[np.float32], wrap: str) -> Description:
-    bitmap = mitsuba.Bitmap(np.ascontiguousarray(picture))
+def _texture(image: NDArray[np.float32], wrap: str) -> Description:
+    bitmap = mitsuba.Bitmap(np.ascontiguousarray(image))
     return {"type": "bitmap", "bitmap": bitmap, "raw": True, "wrap_mode": wrap}
 
 

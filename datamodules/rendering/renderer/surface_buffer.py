@@ -1,4 +1,4 @@
-"""Which face each ray of a picture meets first, and where in it."""
+"""Which face each ray of an image meets first, and where in it."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class SurfaceBuffer(NamedTuple):
     Attributes:
         depths: Depth of the nearest surface, (n, n); infinite where there is none.
         faces: Its number, counted through all meshes, (n, n); :data:`NOTHING` where there is none.
-        weights: Barycentric coordinates of the point on it, of the surface and not of its picture, (n, n, 3).
+        weights: Barycentric coordinates of the point on it, of the surface and not of its image, (n, n, 3).
     """
 
     depths: NDArray[np.float32]
@@ -34,7 +34,7 @@ def surface_buffer(meshes: Sequence[Mesh], camera: Camera, window: Window) -> Su
     Args:
         meshes: The surfaces.
         camera: The camera.
-        window: Which part of its picture.
+        window: Which part of its image.
     """
     fine = Window(*(value * SUPERSAMPLING for value in window))
     depths = np.full((fine.size, fine.size), np.inf, np.float32)
@@ -56,7 +56,7 @@ def _fill(
     faces: NDArray[Any],
     first: int,
 ) -> None:
-    """Draw triangles: nearest wins; a corner's weight in the picture over its depth is its weight on the surface."""
+    """Draw triangles: nearest wins; a corner's weight in the image over its depth is its weight on the surface."""
     size = depths.shape[0]
     for face in range(faces.shape[0]):
         a, b, c = corners[faces[face, 0]], corners[faces[face, 1]], corners[faces[face, 2]]

@@ -22,7 +22,7 @@ Radiance = NDArray[np.float32]
 
 
 class Estimate(NamedTuple):
-    """Radiance of the pixels of a square picture.
+    """Radiance of the pixels of a square image.
 
     Attributes:
         groups: (:data:`GROUPS`, size, size, 3) means, each of independent samples.
@@ -38,7 +38,7 @@ class View(NamedTuple):
 
     Attributes:
         scene: From :func:`datamodules.rendering.renderer.scene.load_scene`.
-        window: The part of the picture that it was loaded for.
+        window: The part of the image that it was loaded for.
     """
 
     scene: "mitsuba.Scene"

@@ -1,1 +1,1 @@
-"""Ornaments cut out of their pictures, bent, lit and pasted onto people: the steps of a warped pair."""
+"""Ornaments cut out of their images, bent, lit and pasted onto people: the steps of a warped pair."""

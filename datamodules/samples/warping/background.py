@@ -46,7 +46,7 @@ def without_ornament(person: Image.Image, mask: Image.Image) -> Image.Image:
 
 
 def fill(colours: Tensor, known: Tensor) -> Tensor:
-    """Fill unknown pixels by pulling averages up through coarser and coarser pictures and pushing them down again.
+    """Fill unknown pixels by pulling averages up through coarser and coarser images and pushing them down again.
 
     Args:
         colours: (1, 3, h, w).

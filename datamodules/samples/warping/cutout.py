@@ -1,4 +1,4 @@
-"""An ornament, cut out of its picture by its mask."""
+"""An ornament, cut out of its image by its mask."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ FAINT = 26
 
 
 class Frame(NamedTuple):
-    """The square around an ornament in its picture.
+    """The square around an ornament in its image.
 
     Attributes:
         centre: (2,) in pixels.
@@ -26,14 +26,14 @@ class Frame(NamedTuple):
 
 
 class Cutout(NamedTuple):
-    """An ornament without its background, in texels that may be larger than the pixels of its picture.
+    """An ornament without its background, in texels that may be larger than the pixels of its image.
 
     Shape legend: c channels, 4 or, where it has no colours, 1.
 
     Attributes:
         texels: (1, c, height, width): red, green and blue times coverage, and coverage, all in [0, 1].
-        origin: (2,) upper left corner in pixels of the picture.
-        factor: Side of a texel in pixels of the picture.
+        origin: (2,) upper left corner in pixels of the image.
+        factor: Side of a texel in pixels of the image.
     """
 
     texels: Tensor
@@ -42,7 +42,7 @@ class Cutout(NamedTuple):
 
     @property
     def extent(self) -> Floats:
-        """(2,) width and height in pixels of the picture."""
+        """(2,) width and height in pixels of the image."""
         height, width = self.texels.shape[-2:]
         return np.array([width, height], dtype=np.float64) * self.factor
 
@@ -71,19 +71,19 @@ def not_faint(mask: Image.Image) -> Image.Image:
     return mask.point([0] * FAINT + [255] * (256 - FAINT))
 
 
-def cut_out(picture: Image.Image, mask: Image.Image, factor: int) -> Cutout:
+def cut_out(image: Image.Image, mask: Image.Image, factor: int) -> Cutout:
     """Cut an ornament out.
 
     Args:
-        picture: ``RGB``.
+        image: ``RGB``.
         mask: ``L``, as many pixels; it is not all 0.
         factor: Pixels that are averaged for a texel, across and down.
 
     Returns:
-        The part of the picture in which there is any coverage.
+        The part of the image in which there is any coverage.
     """
     window = _window(mask, factor)
-    bands = [*picture.crop(window).split(), mask.crop(window)]
+    bands = [*image.crop(window).split(), mask.crop(window)]
     return _cutout(Image.merge("RGBA", bands).convert("RGBa"), window, factor)
 
 

@@ -1,6 +1,6 @@
-"""Warp: which point of an ornament's picture is seen where, as a smooth function.
+"""Warp: which point of an ornament's image is seen where, as a smooth function.
 
-Both sides have units of their own: the square around the ornament, laid flat in its picture, is [-1, 1] x [-1, 1], and
+Both sides have units of their own: the square around the ornament, laid flat in its image, is [-1, 1] x [-1, 1], and
 so is the square into which the identity puts it on the person.
 """
 

@@ -1,4 +1,4 @@
-"""Draw a placed ornament: its colours, its coverage and which point of its picture is seen, pixel by pixel."""
+"""Draw a placed ornament: its colours, its coverage and which point of its image is seen, pixel by pixel."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from datamodules.samples.warping.cutout import Cutout, Frame
-from datamodules.samples.warping.drawing import Edge, Light
 from datamodules.samples.warping.field import Floats
 from datamodules.samples.warping.placing import Placement, Survey
+from datamodules.samples.warping.sampling import Edge, Light
 
 NODES = 33
 FINE = 2
@@ -25,7 +25,7 @@ class Drawn(NamedTuple):
     Attributes:
         colours: (h, w, 3) times coverage, in [0, 1].
         coverage: (h, w) in [0, 1].
-        points: (h, w, 2) point of the ornament's picture that is seen, in pixels of it: the mean over what is covered,
+        points: (h, w, 2) point of the ornament's image that is seen, in pixels of it: the mean over what is covered,
             0 where nothing is.
     """
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.samples.warping.cutout import Cutout, Frame, cut_out_mask
-from datamodules.samples.warping.drawing import Edge, Place
 from datamodules.samples.warping.field import Floats, Warp, folds, spread, survey_points
+from datamodules.samples.warping.sampling import Edge, Place
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.imaging.geometry import Box
 

@@ -19,7 +19,7 @@ from ornament_lit.profiling.session import Subject
 from ornament_lit.profiling.steps import Recipe, take_steps
 
 STEP_CALLBACKS = ("ChannelsLast", "CompileBlocks", "TrainableEMA")
-"""Callbacks that change what a step costs; the others write and draw."""
+"""Callbacks that change what a step costs; the others write and generate."""
 
 
 class BenchCLI(TryOnCLI):

@@ -13,7 +13,7 @@ def export(checkpoint: str, output: Path, raw: bool = False, resolution: int | N
         checkpoint: Checkpoint of a training run.
         output: Folder to write; a pipeline that is there is replaced.
         raw: Take the raw weights instead of the averaged ones.
-        resolution: Side of the drawn windows; needed for checkpoints that do not say it.
+        resolution: Side of the generated crops; needed for checkpoints that do not say it.
         half: Write the weights as float16, in half the space; they are read as float32.
     """
     from ornament_lit.pipeline.from_checkpoint import load_checkpoint

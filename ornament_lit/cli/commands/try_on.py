@@ -17,9 +17,9 @@ def try_on(words: Sequence[str]) -> None:
         words: Options of :class:`TryOnOptions`; those of :class:`WornOptions` may repeat.
 
     Raises:
-        ValueError: If an option or a picture cannot be used.
+        ValueError: If an option or an image cannot be used.
         FileNotFoundError: If a file is absent.
-        SystemExit: With 1, if some pictures of a list could not be drawn.
+        SystemExit: With 1, if some images of a list could not be generated.
     """
     options, worn = parse(words)
     check_options(options)

@@ -15,10 +15,10 @@ class WornOptions:
     """One more ornament.
 
     Attributes:
-        ornament: Picture of the ornament.
+        ornament: Image of the ornament.
         box: Where it is worn, x0,y0,x1,y1 or x0,y0,x1,y1,angle, see :class:`TryOnOptions`.
-        type: Kind of the ornament; noted in the picture's metadata.
-        ornament_mask: White where the ornament is in its picture.
+        type: Kind of the ornament; noted in the image's metadata.
+        ornament_mask: White where the ornament is in its image.
     """
 
     ornament: str | None = None
@@ -29,37 +29,37 @@ class WornOptions:
 
 @dataclass(frozen=True)
 class TryOnOptions:
-    """Draw a person wearing an ornament: try-on --checkpoint C --ornament A --person B --box x0,y0,x1,y1 --output O.
+    """Show a person wearing an ornament: try-on --checkpoint C --ornament A --person B --box x0,y0,x1,y1 --output O.
 
     Several ornaments on one person: repeat --ornament, --box, --type and --ornament-mask; they are put on one after
-    another. Many pictures: --batch LIST.csv with the columns person, ornament, box and, as needed, type,
+    another. Many images: --batch LIST.csv with the columns person, ornament, box and, as needed, type,
     ornament_mask, output and seed; rows with one output are worn together; --output is a folder then. Paths in the
     list are relative to it. Outside of the masks, a PNG has the pixels of the photograph, bit by bit.
 
     Attributes:
         checkpoint: Checkpoint of a training run.
         pipeline: Or the folder of an exported pipeline.
-        ornament: Picture of the ornament. Without --ornament-mask, its opacity says where the ornament is, or else
+        ornament: Image of the ornament. Without --ornament-mask, its opacity says where the ornament is, or else
             what differs from the colours at its border.
         person: Photograph of the person.
         box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it. A fifth number
             tells the pose: the degrees by which that rectangle is turned about its centre, clockwise.
-        type: Kind of the ornament; noted in the picture's metadata.
-        ornament_mask: White where the ornament is in its picture.
-        output: Picture to write (.png, .jpg); with --batch, a folder.
-        batch: A CSV list of many pictures.
+        type: Kind of the ornament; noted in the image's metadata.
+        ornament_mask: White where the ornament is in its image.
+        output: Image to write (.png, .jpg); with --batch, a folder.
+        batch: A CSV list of many images.
         steps: Denoising steps; those of the training's sampler if absent.
         guidance: Guidance scale, 1 for none; that of the training's sampler if absent.
-        seed: Seed of the drawing.
-        region: Paste the drawing in the predicted mask, or in the whole box; of a turned box, in the upright one
-            around it.
+        seed: Seed of the noise.
+        region: Paste the generated image in the predicted mask, or in the whole box; of a turned box, in the upright
+            one around it.
         preview: Stop after the warp, which takes less than a second on a CPU; needs a model with a warp.
-        detail: Sample the ornament's own picture at the photograph's resolution, through the warp's field; true where
+        detail: Sample the ornament's own image at the photograph's resolution, through the warp's field; true where
             the model has a warp, if absent.
-        save_masks: Write the masks beside the picture, too.
+        save_masks: Write the masks beside the image, too.
         raw: Take the raw weights of a checkpoint instead of the averaged ones.
-        resolution: Side of the drawn window; needed for checkpoints that do not say it.
-        device: Where to draw; auto for a CUDA device where there is one.
+        resolution: Side of the generated crop; needed for checkpoints that do not say it.
+        device: Where to compute; auto for a CUDA device where there is one.
         dtype: Type of the numbers.
     """
 
@@ -100,7 +100,7 @@ def check_options(options: TryOnOptions) -> None:
     if absent:
         raise ValueError(f"missing: {', '.join(absent)}")
     if not options.batch and str(options.output).endswith(("/", os.sep)):
-        raise ValueError(f"--output must be a picture's file, got the folder {options.output!r}; give a name in it")
+        raise ValueError(f"--output must be an image's file, got the folder {options.output!r}; give a name in it")
     given = [f"--{name}" for name in ("person", *GROUPED) if getattr(options, name) is not None]
     if options.batch and given:
         raise ValueError(f"with --batch, the list says {', '.join(given)}; leave them out")

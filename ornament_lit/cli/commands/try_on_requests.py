@@ -1,4 +1,4 @@
-"""What ``try-on`` is asked to draw: from options or from a list, checked before anything is drawn."""
+"""What ``try-on`` is asked to generate: from options or from a list, checked before anything is generated."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Worn:
     """An ornament and where it is worn.
 
     Attributes:
-        ornament: File of its picture.
+        ornament: File of its image.
         box: The box in the photograph, turned or not.
         kind: Its type, if it was said.
         mask: File of its mask, if there is one.
@@ -33,14 +33,14 @@ class Worn:
 
 @dataclass(frozen=True)
 class Request:
-    """One picture to draw.
+    """One image to generate.
 
     Attributes:
         name: What messages call it.
         person: File of the photograph.
         worn: The ornaments, in the order in which they are put on.
         output: File to write.
-        seed: Seed of the drawing.
+        seed: Seed of the noise.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Request:
 
 
 def request_of(options: TryOnOptions, worn: Sequence[WornOptions]) -> Request:
-    """The one picture that options ask for.
+    """The one image that options ask for.
 
     Raises:
         ValueError: If an option is missing or wrong.
@@ -70,7 +70,7 @@ def request_of(options: TryOnOptions, worn: Sequence[WornOptions]) -> Request:
 
 
 def read_list(path: Path, folder: Path, seed: int) -> list[Request]:
-    """Read a list of pictures to draw.
+    """Read a list of images to generate.
 
     Args:
         path: A CSV with a row of column names; rows with the same output are worn together.
@@ -78,7 +78,7 @@ def read_list(path: Path, folder: Path, seed: int) -> list[Request]:
         seed: Seed of the rows that say none.
 
     Returns:
-        The pictures, in the order of their first rows.
+        The images, in the order of their first rows.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -97,7 +97,7 @@ def read_list(path: Path, folder: Path, seed: int) -> list[Request]:
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
     if not requests:
-        raise ValueError(f"{path} lists no picture; add a row")
+        raise ValueError(f"{path} lists no image; add a row")
     return list(requests.values())
 
 

@@ -1,4 +1,4 @@
-"""What ``try-on`` does: load, draw, write."""
+"""What ``try-on`` does: load, generate, write."""
 
 import errno
 import json
@@ -15,10 +15,10 @@ from PIL import Image
 from ornament_lit.cli.commands.try_on_options import TryOnOptions, WornOptions
 from ornament_lit.cli.commands.try_on_requests import Request, read_list, request_of
 from ornament_lit.diffusion.sampler import check_steps
-from ornament_lit.imaging.crops import ornament_window
+from ornament_lit.imaging.crops import crop_ornament
 from ornament_lit.imaging.geometry import check_box
 from ornament_lit.imaging.reading import MIN_SIDE, open_photograph
-from ornament_lit.imaging.writing import check_output, save_picture
+from ornament_lit.imaging.writing import check_output, save_image
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.from_checkpoint import load_checkpoint
 from ornament_lit.pipeline.outputs import TryOnOutput
@@ -28,12 +28,12 @@ from ornament_lit.utils.versions import VERSION
 METADATA = "ornament_lit"
 
 
-class Pictures(NamedTuple):
-    """The pictures of a request, opened and found usable.
+class Images(NamedTuple):
+    """The images of a request, opened and found usable.
 
     Attributes:
         person: The photograph.
-        ornaments: Of each ornament, its picture and its mask, if there is one.
+        ornaments: Of each ornament, its image and its mask, if there is one.
     """
 
     person: Image.Image
@@ -41,7 +41,7 @@ class Pictures(NamedTuple):
 
 
 def run(options: TryOnOptions, worn: list[WornOptions]) -> None:
-    """Draw what the options ask for.
+    """Generate what the options ask for.
 
     Args:
         options: Checked options.
@@ -50,13 +50,13 @@ def run(options: TryOnOptions, worn: list[WornOptions]) -> None:
     Raises:
         ValueError: If something cannot be used; nothing is written then.
         FileNotFoundError: If a file is absent; nothing is written then.
-        SystemExit: With 1, if some pictures of a list could not be drawn.
+        SystemExit: With 1, if some images of a list could not be generated.
     """
     with plain_warnings():
         if options.batch is None:
             request = request_of(options, worn)
-            pictures = open_pictures(request)
-            draw(load(options), request, pictures, options)
+            images = open_images(request)
+            draw(load(options), request, images, options)
             print(request.output)
         else:
             folder = Path(options.output or "")
@@ -65,10 +65,10 @@ def run(options: TryOnOptions, worn: list[WornOptions]) -> None:
 
 
 def run_list(options: TryOnOptions, requests: list[Request]) -> None:
-    """Draw a list; what cannot be drawn is told, and the rest goes on.
+    """Generate a list; what cannot be generated is told, and the rest goes on.
 
     Raises:
-        SystemExit: With 1, if some could not be drawn.
+        SystemExit: With 1, if some could not be generated.
         OSError: If the disk is full.
     """
     pipeline = load(options)
@@ -77,13 +77,13 @@ def run_list(options: TryOnOptions, requests: list[Request]) -> None:
         pipeline.set_progress_bar_config(disable=None, desc=f"{number}/{len(requests)} {request.output.name}")
         try:
             request.output.parent.mkdir(parents=True, exist_ok=True)
-            draw(pipeline, request, open_pictures(request), options)
+            draw(pipeline, request, open_images(request), options)
         except (ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
             failed += 1
             print(f"{request.name}: {error}", file=sys.stderr)
-    print(f"{len(requests) - failed} of {len(requests)} pictures: {options.output}")
+    print(f"{len(requests) - failed} of {len(requests)} images: {options.output}")
     if failed:
         raise SystemExit(1)
 
@@ -105,12 +105,12 @@ def load(options: TryOnOptions) -> OrnamentTryOnPipeline:
         pipeline = load_checkpoint(options.checkpoint, options.raw, options.resolution)
     if options.steps is not None:
         check_steps(options.steps, pipeline.scheduler)
-    pipeline.set_progress_bar_config(disable=None, desc="drawing")
+    pipeline.set_progress_bar_config(disable=None, desc="sampling")
     return pipeline.to(device, getattr(torch, options.dtype))
 
 
-def open_pictures(request: Request) -> Pictures:
-    """Open the pictures of a request, and check its boxes, masks and output, before a model is loaded.
+def open_images(request: Request) -> Images:
+    """Open the images of a request, and check its boxes, masks and output, before a model is loaded.
 
     Raises:
         ValueError: If one cannot be used.
@@ -126,21 +126,21 @@ def open_pictures(request: Request) -> Pictures:
         warnings.simplefilter("ignore")  # the pipeline checks again
         for worn, (ornament, mask) in zip(request.worn, ornaments, strict=True):
             check_box(worn.box, *person.size)
-            ornament_window(ornament, mask, MIN_SIDE)
-    return Pictures(person, ornaments)
+            crop_ornament(ornament, mask, MIN_SIDE)
+    return Images(person, ornaments)
 
 
-def draw(pipeline: OrnamentTryOnPipeline, request: Request, pictures: Pictures, options: TryOnOptions) -> None:
-    """Put the ornaments on the person, one after another, and write the picture and, if wanted, its masks.
+def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, options: TryOnOptions) -> None:
+    """Put the ornaments on the person, one after another, and write the image and, if wanted, its masks.
 
     Args:
         pipeline: The pipeline.
-        request: What to draw.
-        pictures: Its pictures.
+        request: What to generate.
+        images: Its images.
         options: Steps, guidance, region, masks.
     """
-    image, outputs = pictures.person, []
-    for (ornament, mask), worn in zip(pictures.ornaments, request.worn, strict=True):
+    image, outputs = images.person, []
+    for (ornament, mask), worn in zip(images.ornaments, request.worn, strict=True):
         output = pipeline(
             ornament,
             image,
@@ -157,13 +157,13 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, pictures: Pictures, 
         image = output.images[0]
     metadata = {"Software": f"ornament_lit {VERSION}", METADATA: json.dumps(describe(pipeline, request, options))}
     if options.save_masks:
-        for name, picture in masks_of(outputs):
-            save_picture(picture, request.output.with_name(f"{request.output.stem}.{name}.png"), metadata)
-    save_picture(image, request.output, metadata)
+        for name, mask_image in masks_of(outputs):
+            save_image(mask_image, request.output.with_name(f"{request.output.stem}.{name}.png"), metadata)
+    save_image(image, request.output, metadata)
 
 
 def describe(pipeline: OrnamentTryOnPipeline, request: Request, options: TryOnOptions) -> dict[str, Any]:
-    """How a picture was made; of files, their names without folders."""
+    """How an image was made; of files, their names without folders."""
     settings = pipeline.settings
     return {
         "model": dict(settings.source),

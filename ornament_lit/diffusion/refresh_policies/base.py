@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class RefreshPolicy(ABC):
-    """Decide when mask and reference features are computed anew while a picture is drawn.
+    """Decide when mask and reference features are computed anew while an image is generated.
 
     They are always computed before the first step, from the box. Between refreshes they are frozen, and their keys
     and values are kept.
@@ -24,5 +24,6 @@ class RefreshPolicy(ABC):
             masks: The mask after each refresh so far, (B, 1, h, w) in [0, 1]; at least one.
 
         Returns:
-            (B,) bool on the CPU. It must depend on each sample alone, so that a drawing does not depend on its batch.
+            (B,) bool on the CPU. It must depend on each sample alone, so that a generated image does not depend on its
+            batch.
         """

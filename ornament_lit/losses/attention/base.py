@@ -20,7 +20,7 @@ class AttentionLoss(nn.Module, ABC):
         """Name the layers whose attention mass the loss needs; an empty list costs nothing."""
 
     def points(self, denoiser: Denoiser, batch: TryOnBatch) -> dict[str, Tensor]:
-        """Choose points of the person's picture whose attention on each token of the ornament the loss needs.
+        """Choose points of the person's image whose attention on each token of the ornament the loss needs.
 
         Args:
             denoiser: The denoiser.
@@ -35,13 +35,13 @@ class AttentionLoss(nn.Module, ABC):
     def forward(
         self, mass: dict[str, Tensor], wearing_mask: Tensor, matched: Matched = NOTHING_MATCHED
     ) -> tuple[Tensor, Tensor]:
-        """Compare the attention with the truth.
+        """Compare the attention with the ground truth.
 
         Args:
             mass: By layer, (B, N, 1) in [0, 1]: how much each query attends to the masked ornament, where N is the
                 number of tokens of the layer's square map.
             wearing_mask: M_gt, (B, 1, H, W) in [0, 1].
-            matched: The true correspondence, and where in the ornament's picture the attention looked.
+            matched: The true correspondence, and where in the ornament's image the attention looked.
 
         Returns:
             The loss, a scalar differentiable in the mass, and the attention mask M~, (B, 1, H, W) in [0, 1].

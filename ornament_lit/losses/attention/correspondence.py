@@ -1,6 +1,6 @@
 """CorrespondenceAttentionLoss: cross-entropy of the attention at points whose place on the ornament is known.
 
-Shape legend: B batch, H, W picture size, M tokens of the ornament, S points.
+Shape legend: B batch, H, W image size, M tokens of the ornament, S points.
 """
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ornament_lit.batch import TryOnBatch, generators_of
 from ornament_lit.losses.attention.base import AttentionLoss
-from ornament_lit.losses.attention.matched import NOTHING_MATCHED, Matched, mean_over_samples, truth_at
+from ornament_lit.losses.attention.matched import NOTHING_MATCHED, Matched, ground_truth_at, mean_over_samples
 from ornament_lit.losses.first_batch import FirstBatch
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.token_places import grid_size, token_centres
@@ -18,12 +18,12 @@ STREAM = 0x6D617463
 
 
 class CorrespondenceAttentionLoss(AttentionLoss):
-    """Each point where the ornament is worn attends to the same point of the ornament's picture (CAMEO, 2512.03045).
+    """Each point where the ornament is worn attends to the same point of the ornament's image (CAMEO, 2512.03045).
 
     One layer is taken, and of each sample some worn pixels, drawn from its seed in proportion to what is known of them:
     the loss is the cross-entropy of their attention among the ornament's tokens (averaged over heads) against a
     Gaussian around the true place, less that Gaussian's entropy, so that perfect attention costs nothing. Points that
-    are hidden in the ornament's picture count a fifth. Samples without a correspondence add nothing. The map of all
+    are hidden in the ornament's image count a fifth. Samples without a correspondence add nothing. The map of all
     queries is never made. How much of the attention goes to the ornament is not asked for here: combine it with
     `MaskGuidedAttentionLoss` by `CombinedAttentionLoss`.
 
@@ -71,7 +71,7 @@ class CorrespondenceAttentionLoss(AttentionLoss):
             ValueError: If the layer did not attend to the ornament.
         """
         nothing = torch.zeros_like(wearing_mask)
-        if matched.truth is None:
+        if matched.ground_truth is None:
             return wearing_mask.new_zeros(()), nothing
         attention = matched.point_attention.get(str(self.chosen))
         if attention is None:
@@ -79,7 +79,7 @@ class CorrespondenceAttentionLoss(AttentionLoss):
                 f"a loss on correspondence needs a reference net that gives tokens to {self.chosen}, and no "
                 "direct_masking; use ZeroAttentionLoss otherwise"
             )
-        uv, weights = truth_at(matched.truth, matched.points[str(self.chosen)])
+        uv, weights = ground_truth_at(matched.ground_truth, matched.points[str(self.chosen)])
         target = log_gaussian(uv, grid_size(attention.shape[-1], wearing_mask), self.width)
         divergence = (target.exp() * (target - attention)).sum(dim=-1)
         return mean_over_samples(divergence, weights), nothing

@@ -1,6 +1,6 @@
-"""ExpectedPositionLoss: where in the ornament's picture each query looks on average, against where it should.
+"""ExpectedPositionLoss: where in the ornament's image each query looks on average, against where it should.
 
-Shape legend: B batch, H, W picture size, N tokens of a layer.
+Shape legend: B batch, H, W image size, N tokens of a layer.
 """
 
 import torch
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ornament_lit.batch import Correspondence, TryOnBatch
 from ornament_lit.losses.attention.base import AttentionLoss
-from ornament_lit.losses.attention.mask_guided import attention_mask_of
-from ornament_lit.losses.attention.matched import NOTHING_MATCHED, Matched, mean_over_samples, truth_of_tokens
+from ornament_lit.losses.attention.matched import NOTHING_MATCHED, Matched, ground_truth_of_tokens, mean_over_samples
 from ornament_lit.losses.first_batch import FirstBatch
 from ornament_lit.models.denoiser import Denoiser
+from ornament_lit.models.reference_features import attention_mask_of
 from ornament_lit.models.token_places import grid_size
 
 LEAST_MASS = 1e-3
@@ -25,12 +25,12 @@ class ExpectedPositionLoss(AttentionLoss):
     With attention A, the ornament's mask m and the places u of its tokens, query i looks at
     ``sum_j A_ij m_j u_j / sum_j A_ij m_j``. Both sums ride in the extra value columns that give the attention mass, at
     the cost of fused attention, for every query. Sums are averaged over heads first. Tokens count by the share of their
-    pixels that is known; what is hidden in the ornament's picture counts a fifth. Samples without a correspondence add
+    pixels that is known; what is hidden in the ornament's image counts a fifth. Samples without a correspondence add
     nothing. A mean can be right while the attention is spread: see `CorrespondenceAttentionLoss`. Combine it with
     `MaskGuidedAttentionLoss`, which asks the same layers for their mass, by `CombinedAttentionLoss`.
 
     Args:
-        beta: Errors below it, in half sides of the picture, count by their square; 0 for plain L1.
+        beta: Errors below it, in half sides of the image, count by their square; 0 for plain L1.
 
     Raises:
         ValueError: If ``beta`` is negative.
@@ -66,17 +66,17 @@ class ExpectedPositionLoss(AttentionLoss):
                 "and no direct_masking; use ZeroAttentionLoss otherwise"
             )
         attention_mask = attention_mask_of(mass, like=wearing_mask)
-        if matched.truth is None:
+        if matched.ground_truth is None:
             return 0 * attention_mask.sum(), attention_mask
         losses = [
-            self._loss(each.float(), matched.places[name].float(), matched.truth, wearing_mask)
+            self._loss(each.float(), matched.places[name].float(), matched.ground_truth, wearing_mask)
             for name, each in mass.items()
         ]
         return torch.stack(losses).mean(), attention_mask
 
-    def _loss(self, mass: Tensor, places: Tensor, truth: Correspondence, like: Tensor) -> Tensor:
+    def _loss(self, mass: Tensor, places: Tensor, ground_truth: Correspondence, like: Tensor) -> Tensor:
         """Loss of one layer, from its mass (B, N, 1) and its places weighted by it (B, N, 2)."""
-        uv, weights = truth_of_tokens(truth, grid_size(mass.shape[1], like))
+        uv, weights = ground_truth_of_tokens(ground_truth, grid_size(mass.shape[1], like))
         expected = places / mass.clamp(min=LEAST_MASS)
         errors = F.smooth_l1_loss(expected, uv, beta=self.beta, reduction="none").sum(dim=-1)
         return mean_over_samples(errors, weights)

@@ -1,22 +1,19 @@
 """MaskGuidedAttentionLoss: L3 of the paper."""
 
-from collections.abc import Mapping
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ornament_lit.losses.attention.base import AttentionLoss
 from ornament_lit.losses.attention.matched import NOTHING_MATCHED, Matched
 from ornament_lit.models.denoiser import Denoiser
-from ornament_lit.models.reference_features import tokens_to_map
+from ornament_lit.models.reference_features import attention_mask_of
 
 
 class MaskGuidedAttentionLoss(AttentionLoss):
     """L3 = ||M~ - M_gt||^2: the queries that draw the ornament, and only those, attend to the ornament.
 
     M~ is the attention mass on the masked ornament keys, of the self-attention layers of the highest resolution in
-    encoder and decoder, averaged over heads and layers and up-sampled to the pictures.
+    encoder and decoder, averaged over heads and layers and up-sampled to the images.
     """
 
     def layers(self, denoiser: Denoiser) -> list[str]:
@@ -34,13 +31,3 @@ class MaskGuidedAttentionLoss(AttentionLoss):
             )
         attention_mask = attention_mask_of(mass, like=wearing_mask)
         return F.mse_loss(attention_mask, wearing_mask), attention_mask
-
-
-def attention_mask_of(mass: Mapping[str, Tensor], like: Tensor) -> Tensor:
-    """M~: the mass of layers, (B, N, 1) each, up-sampled to the size of ``like``, (B, 1, H, W), and averaged."""
-    size = (like.shape[-2], like.shape[-1])
-    maps = [
-        F.interpolate(tokens_to_map(layer, *size).float(), size=size, mode="bilinear", align_corners=False)
-        for layer in mass.values()
-    ]
-    return torch.stack(maps).mean(dim=0)

@@ -1,6 +1,6 @@
-"""What attention losses can learn of correspondence: the truth, and where the attention looked.
+"""What attention losses can learn of correspondence: the ground truth, and where the attention looked.
 
-Shape legend: B batch, H, W picture size, N tokens of a layer, M tokens of the ornament, S points.
+Shape legend: B batch, H, W image size, N tokens of a layer, M tokens of the ornament, S points.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ornament_lit.losses.diffusion import NoisyLatents
 from ornament_lit.models.denoiser import DenoiserOutput
 
 HIDDEN_WEIGHT = 0.2
-"""What a point counts that is known, but hidden in the ornament's picture by other parts; one that is seen counts 1."""
+"""What a point counts that is known, but hidden in the ornament's image by other parts; one that is seen counts 1."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Matched:
     """The true correspondence of a batch, and what was measured of the attention beside its mass.
 
     Attributes:
-        truth: See :class:`ornament_lit.batch.Correspondence`; None where the batch has none.
-        points: By layer, points of the person's picture that were asked for, (B, S, 2) of x and y in [-1, 1].
+        ground_truth: See :class:`ornament_lit.batch.Correspondence`; None where the batch has none.
+        points: By layer, points of the person's image that were asked for, (B, S, 2) of x and y in [-1, 1].
         places: By layer, see :class:`ornament_lit.models.denoiser.DenoiserOutput`, (B, N, 2).
         point_attention: By layer, logarithm of the attention of the points among the ornament's tokens, (B, S, M).
     """
 
-    truth: Correspondence | None = None
+    ground_truth: Correspondence | None = None
     points: Mapping[str, Tensor] = field(default_factory=dict)
     places: Mapping[str, Tensor] = field(default_factory=dict)
     point_attention: Mapping[str, Tensor] = field(default_factory=dict)
@@ -51,9 +51,9 @@ def matched_of(batch: TryOnBatch, points: Mapping[str, Tensor], output: Denoiser
     if "correspondence" not in batch:
         return NOTHING_MATCHED
     uv, known, seen = (noisy.repeat(batch["correspondence"][name]) for name in ("uv", "known", "seen"))
-    truth = Correspondence(uv=uv, known=noisy.where_kept(known), seen=noisy.where_kept(seen))
+    ground_truth = Correspondence(uv=uv, known=noisy.where_kept(known), seen=noisy.where_kept(seen))
     asked = {name: noisy.repeat(each) for name, each in points.items()}
-    return Matched(truth, asked, output.places, output.point_attention)
+    return Matched(ground_truth, asked, output.places, output.point_attention)
 
 
 def weights_of(known: Tensor, seen: Tensor) -> Tensor:
@@ -78,11 +78,11 @@ def mean_over_samples(errors: Tensor, weights: Tensor) -> Tensor:
     return means.mean()
 
 
-def truth_of_tokens(truth: Correspondence, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def ground_truth_of_tokens(ground_truth: Correspondence, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Bring a correspondence to the tokens of a layer, as means over the pixels that are known.
 
     Args:
-        truth: (B, 2, H, W) and twice (B, 1, H, W).
+        ground_truth: (B, 2, H, W) and twice (B, 1, H, W).
         size: Rows and columns of the layer.
 
     Returns:
@@ -90,24 +90,24 @@ def truth_of_tokens(truth: Correspondence, size: tuple[int, int]) -> tuple[Tenso
     """
     known, seen, weighted = (
         F.interpolate(each.float(), size=size, mode="area")
-        for each in (truth["known"], truth["seen"], truth["known"] * truth["uv"])
+        for each in (ground_truth["known"], ground_truth["seen"], ground_truth["known"] * ground_truth["uv"])
     )
     uv = weighted / torch.where(known > 0, known, 1.0)
     return uv.flatten(2).transpose(1, 2), weights_of(known, seen).flatten(1)
 
 
-def truth_at(truth: Correspondence, points: Tensor) -> tuple[Tensor, Tensor]:
+def ground_truth_at(ground_truth: Correspondence, points: Tensor) -> tuple[Tensor, Tensor]:
     """Take a correspondence at points.
 
     Args:
-        truth: (B, 2, H, W) and twice (B, 1, H, W).
+        ground_truth: (B, 2, H, W) and twice (B, 1, H, W).
         points: (B, S, 2) of x and y in [-1, 1]; each means the pixel that it lies in.
 
     Returns:
         x and y of the true places, (B, S, 2), and what each point counts, (B, S): 0 where nothing is known, else 0.2
         to 1, by the share of what is known that is seen.
     """
-    everything = torch.cat([truth["uv"], truth["known"], truth["seen"]], dim=1).float()
+    everything = torch.cat([ground_truth["uv"], ground_truth["known"], ground_truth["seen"]], dim=1).float()
     taken = F.grid_sample(everything, points[:, None].float(), mode="nearest", align_corners=False)[:, :, 0]
     uv, known, seen = taken.split((2, 1, 1), dim=1)
     weights = weights_of((known > 0).to(seen.dtype), seen / torch.where(known > 0, known, 1.0))

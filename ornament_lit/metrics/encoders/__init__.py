@@ -1,4 +1,4 @@
-"""Feature encoders: frozen networks that metrics compare pictures by. Weights are loaded when first needed."""
+"""Feature encoders: frozen networks that metrics compare images by. Weights are loaded when first needed."""
 
 from ornament_lit.metrics.encoders.base import FeatureEncoder
 from ornament_lit.metrics.encoders.clip import CLIPEncoder

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ornament_lit.metrics.weights import LazyNetwork, sha256
+from ornament_lit.metrics.weights import LazyNetwork, model_folder, model_weights, sha256
 
 Filter = Literal["bicubic", "bilinear"]
 
@@ -18,12 +18,12 @@ AT_ONCE = 64
 
 
 class FeatureEncoder(ABC):
-    """Turn a picture into one vector.
+    """Turn an image into one vector.
 
     To add one: subclass, implement ``weights``, ``load`` and ``features``, name the class in the YAML.
 
     Args:
-        image_size: Side of the square, in pixels, that pictures are resized to. A picture that is no square is
+        image_size: Side of the square, in pixels, that images are resized to. An image that is no square is
             squeezed: nothing is cut off, since an ornament may well be at the edge.
         resize: Filter of the resizing; it is antialiased.
     """
@@ -47,12 +47,12 @@ class FeatureEncoder(ABC):
         """Load the network."""
 
     @abstractmethod
-    def features(self, network: nn.Module, pictures: Tensor) -> Tensor:
+    def features(self, network: nn.Module, images: Tensor) -> Tensor:
         """Compute the vectors.
 
         Args:
             network: What :meth:`load` gave.
-            pictures: (B, 3, image_size, image_size) in [-1, 1].
+            images: (B, 3, image_size, image_size) in [-1, 1].
 
         Returns:
             (B, D) float32.
@@ -63,10 +63,10 @@ class FeatureEncoder(ABC):
         self._network.on()
 
     @torch.no_grad()
-    def __call__(self, pictures: Sequence[Tensor]) -> Tensor:
-        """Encode pictures (3, h, w) in [-1, 1], of one size or of several, to (B, D) float32."""
-        network = self._network.on(pictures[0].device)
-        resized = torch.stack([resize(picture, self.image_size, self.resize) for picture in pictures])
+    def __call__(self, images: Sequence[Tensor]) -> Tensor:
+        """Encode images (3, h, w) in [-1, 1], of one size or of several, to (B, D) float32."""
+        network = self._network.on(images[0].device)
+        resized = torch.stack([resize(image, self.image_size, self.resize) for image in images])
         return torch.cat([self.features(network, part) for part in resized.split(AT_ONCE)])
 
     @cached_property
@@ -80,15 +80,43 @@ class FeatureEncoder(ABC):
         return {"encoder": type(self).__name__, "sha256": self.digest, "image_size": size, "resize": resizing}
 
 
-def resize(picture: Tensor, size: int, mode: Filter) -> Tensor:
-    """Resize a picture (3, h, w) in [-1, 1] to (3, size, size), antialiased, without overshoot."""
-    if picture.shape[-2:] == (size, size):
-        return picture
-    resized = F.interpolate(picture[None], size=(size, size), mode=mode, antialias=True, align_corners=False)
+class PretrainedEncoder(FeatureEncoder):
+    """Encode by a model of transformers. Subclasses implement ``load`` and ``features``.
+
+    Args:
+        path: A local folder in the transformers format, or the id of a hub repository.
+        image_size: See :class:`FeatureEncoder`; other sizes than the model's own interpolate its positions.
+        resize: Filter of the resizing.
+    """
+
+    def __init__(self, path: str, image_size: int, resize: Filter) -> None:
+        super().__init__(image_size, resize)
+        self.path = path
+
+    @cached_property
+    def folder(self) -> Path:
+        """The local folder of the model."""
+        return model_folder(self.path)
+
+    @property
+    def weights(self) -> Path:
+        """The file of weights."""
+        return model_weights(self.folder)
+
+    def protocol(self) -> dict[str, Any]:
+        """What somebody needs to know to get the same features."""
+        return super().protocol() | {"path": self.path}
+
+
+def resize(image: Tensor, size: int, mode: Filter) -> Tensor:
+    """Resize an image (3, h, w) in [-1, 1] to (3, size, size), antialiased, without overshoot."""
+    if image.shape[-2:] == (size, size):
+        return image
+    resized = F.interpolate(image[None], size=(size, size), mode=mode, antialias=True, align_corners=False)
     return resized[0].clamp(-1, 1)
 
 
-def normalize(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Bring pictures, (B, 3, H, W) in [-1, 1], to the mean and deviation that an encoder was trained with."""
-    as_channels = [pictures.new_tensor(values).view(3, 1, 1) for values in (mean, std)]
-    return ((pictures + 1) / 2 - as_channels[0]) / as_channels[1]
+def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Bring images, (B, 3, H, W) in [-1, 1], to the mean and deviation that an encoder was trained with."""
+    as_channels = [images.new_tensor(values).view(3, 1, 1) for values in (mean, std)]
+    return ((images + 1) / 2 - as_channels[0]) / as_channels[1]

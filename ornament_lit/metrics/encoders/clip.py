@@ -1,44 +1,29 @@
 """CLIPEncoder: the image embedding of CLIP."""
 
-from functools import cached_property
-from pathlib import Path
-from typing import Any
-
 from torch import Tensor, nn
 
-from ornament_lit.metrics.encoders.base import FeatureEncoder, Filter, normalize
-from ornament_lit.metrics.weights import load_model, model_folder, model_weights
+from ornament_lit.metrics.encoders.base import Filter, PretrainedEncoder, normalize
+from ornament_lit.metrics.weights import load_model
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 MODEL_TYPES = ("clip", "clip_vision_model")
 
 
-class CLIPEncoder(FeatureEncoder):
+class CLIPEncoder(PretrainedEncoder):
     """Projected image embedding of a CLIP model.
 
     Args:
         path: A local folder in the transformers format (of the whole model or of its vision part), or the id of a hub
             repository, such as ``openai/clip-vit-base-patch32`` or ``openai/clip-vit-large-patch14``.
-        image_size: Side that pictures are resized to; other sizes than the model's own interpolate its positions.
+        image_size: Side that images are resized to; other sizes than the model's own interpolate its positions.
         resize: Filter of the resizing.
     """
 
     def __init__(
         self, path: str = "openai/clip-vit-base-patch32", image_size: int = 224, resize: Filter = "bicubic"
     ) -> None:
-        super().__init__(image_size, resize)
-        self.path = path
-
-    @cached_property
-    def folder(self) -> Path:
-        """The local folder of the model."""
-        return model_folder(self.path)
-
-    @property
-    def weights(self) -> Path:
-        """The file of weights."""
-        return model_weights(self.folder)
+        super().__init__(path, image_size, resize)
 
     def load(self) -> nn.Module:
         """Load the vision part with its projection."""
@@ -52,12 +37,8 @@ class CLIPEncoder(FeatureEncoder):
             config = config.vision_config
         return load_model(CLIPVisionModelWithProjection, self.folder, config=config)
 
-    def features(self, network: nn.Module, pictures: Tensor) -> Tensor:
-        """Embed pictures, (B, 3, image_size, image_size) in [-1, 1], to (B, D)."""
-        pixels = normalize(pictures, MEAN, STD)
+    def features(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Embed images, (B, 3, image_size, image_size) in [-1, 1], to (B, D)."""
+        pixels = normalize(images, MEAN, STD)
         embeddings: Tensor = network(pixel_values=pixels, interpolate_pos_encoding=True).image_embeds
         return embeddings
-
-    def protocol(self) -> dict[str, Any]:
-        """What somebody needs to know to get the same features."""
-        return super().protocol() | {"path": self.path}

@@ -1,6 +1,6 @@
 """EfficientNetLite: features at several depths of a small network that was trained on photographs.
 
-Shape legend: B batch, H = W side of the pictures, C_d, h_d, w_d channels and size at depth d.
+Shape legend: B batch, H = W side of the images, C_d, h_d, w_d channels and size at depth d.
 """
 
 from functools import cached_property
@@ -64,17 +64,17 @@ class EfficientNetLite:
         self._network.on()
 
     @torch.no_grad()
-    def maps(self, pictures: Tensor) -> list[Tensor]:
-        """Features of pictures, each pixel's channels normalised to length one.
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Features of images, each pixel's channels normalised to length one.
 
         Args:
-            pictures: (B, 3, H, W) in [-1, 1]; they are resized to 160 pixels, or 224 from 128 pixels on.
+            images: (B, 3, H, W) in [-1, 1]; they are resized to 160 pixels, or 224 from 128 pixels on.
 
         Returns:
             For each of the five depths (B, C_d, h_d, w_d).
         """
-        network = self._network.on(pictures.device)
-        parts = [_normalised_maps(network, _prepared(part)) for part in pictures.split(AT_ONCE)]
+        network = self._network.on(images.device)
+        parts = [_normalised_maps(network, _prepared(part)) for part in images.split(AT_ONCE)]
         return [torch.cat(depth) for depth in zip(*parts, strict=True)]
 
     def protocol(self) -> dict[str, Any]:
@@ -89,14 +89,14 @@ class EfficientNetLite:
         return sha256(self.weights)
 
 
-def _prepared(pictures: Tensor) -> Tensor:
-    side = SIDES[max(pictures.shape[-2:]) >= LARGE]
-    resized = F.interpolate((pictures + 1) / 2, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+def _prepared(images: Tensor) -> Tensor:
+    side = SIDES[max(images.shape[-2:]) >= LARGE]
+    resized = F.interpolate((images + 1) / 2, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
     return (resized - MEAN) / DEVIATION
 
 
-def _normalised_maps(network: Any, pictures: Tensor) -> list[Tensor]:  # noqa: ANN401
-    features = network._swish(network._bn0(network._conv_stem(pictures)))
+def _normalised_maps(network: Any, images: Tensor) -> list[Tensor]:  # noqa: ANN401
+    features = network._swish(network._bn0(network._conv_stem(images)))
     maps = []
     for number, block in enumerate(network._blocks):
         features = block(features)

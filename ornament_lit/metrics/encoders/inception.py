@@ -14,9 +14,9 @@ URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights
 
 
 class InceptionEncoder(FeatureEncoder):
-    """The 2048 pooled features of the Inception network of 2015 (TensorFlow's), of pictures rounded to 8 bits.
+    """The 2048 pooled features of the Inception network of 2015 (TensorFlow's), of images rounded to 8 bits.
 
-    Pictures are resized to 299 px with antialiasing, as clean-fid does; FIDs with other filters cannot be compared.
+    Images are resized to 299 px with antialiasing, as clean-fid does; FIDs with other filters cannot be compared.
 
     Args:
         path: A local file of weights in the form that pytorch-fid and torch-fidelity publish; None for torch's cache,
@@ -40,9 +40,9 @@ class InceptionEncoder(FeatureEncoder):
         network.fc = nn.Identity()
         return network
 
-    def features(self, network: nn.Module, pictures: Tensor) -> Tensor:
-        """Encode pictures, (B, 3, 299, 299) in [-1, 1], to (B, 2048)."""
-        levels = ((pictures + 1) * 127.5).round()
+    def features(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Encode images, (B, 3, 299, 299) in [-1, 1], to (B, 2048)."""
+        levels = ((images + 1) * 127.5).round()
         features: Tensor = network((levels - 128) / 128)
         return features
 

@@ -19,7 +19,7 @@ class Autoencoder(nn.Module, ABC):
     downsample_factor: int
 
     def check_resolution(self, resolution: int) -> None:
-        """Check that pictures of a size can be encoded and come back at that size.
+        """Check that images of a size can be encoded and come back at that size.
 
         Args:
             resolution: Their side in pixels.

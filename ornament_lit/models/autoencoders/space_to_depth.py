@@ -7,7 +7,7 @@ from ornament_lit.models.autoencoders.base import Autoencoder
 
 
 class SpaceToDepthAutoencoder(Autoencoder):
-    """Move blocks of pixels into channels: exact both ways and free, for small pictures without a pretrained VAE.
+    """Move blocks of pixels into channels: exact both ways and free, for small images without a pretrained VAE.
 
     Args:
         block_size: Pixels per latent along a side.

@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 
 class ImageEncoder(nn.Module, ABC):
-    """Turn the picture of the ornament into tokens for the denoiser's cross-attention.
+    """Turn the image of the ornament into tokens for the denoiser's cross-attention.
 
-    The frozen part and the trained part are two methods, so that what the frozen part makes of a picture can be
+    The frozen part and the trained part are two methods, so that what the frozen part makes of an image can be
     computed once for all epochs. To add one: subclass, set the attributes, implement ``extract`` (and ``project``
     where something is trained), name the class in the YAML.
 
     Attributes:
-        num_tokens: L, tokens per picture; 0 for none, and the denoiser then has no cross-attention to compute.
+        num_tokens: L, tokens per image; 0 for none, and the denoiser then has no cross-attention to compute.
         token_dim: D, channels of a token; must equal the UNet's ``cross_attention_dim`` where there are tokens.
     """
 
@@ -43,5 +43,5 @@ class ImageEncoder(nn.Module, ABC):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
-        """Encode pictures of ornaments, (B, 3, H, W) in [-1, 1], to (B, num_tokens, token_dim)."""
+        """Encode images of ornaments, (B, 3, H, W) in [-1, 1], to (B, num_tokens, token_dim)."""
         return self.project(self.extract(images))

@@ -51,7 +51,7 @@ class CLIPImageEncoder(ImageEncoder):
 
     @torch.no_grad()
     def extract(self, images: Tensor) -> Tensor:
-        """Encode pictures, (B, 3, H, W) in [-1, 1], to the last hidden states of CLIP, (B, num_tokens, F)."""
+        """Encode images, (B, 3, H, W) in [-1, 1], to the last hidden states of CLIP, (B, num_tokens, F)."""
         size = (self.image_size, self.image_size)
         # in float32, since CPUs cannot do it in bfloat16
         resized = F.interpolate(images.float(), size=size, mode="bicubic", antialias=True, align_corners=False)

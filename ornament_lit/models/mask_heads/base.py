@@ -59,7 +59,7 @@ class MaskHead(nn.Module, ABC):
 
         Args:
             refinement: What ``forward`` returned.
-            wearing_mask: M_gt, (B, 1, H, W) in [0, 1], at the size of the pictures.
+            wearing_mask: M_gt, (B, 1, H, W) in [0, 1], at the size of the images.
 
         Returns:
             A scalar, 0 for a head that predicts nothing.

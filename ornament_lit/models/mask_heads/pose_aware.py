@@ -46,7 +46,7 @@ class PoseAwareMaskHead(MaskHead):
         alpha_start: Alpha at the beginning, in [0, 1]; it grows linearly to 1.
         alpha_over: ``training``: alpha grows with the training step, within ``alpha_steps``; ``iterations``: it
             grows from the first iteration to the last; ``denoising``: with the stage of the denoising, from pure noise
-            to none, in training by the sample's timestep, and in drawing if the sampler refreshes the mask
+            to none, in training by the sample's timestep, and in sampling if the sampler refreshes the mask
             (`RefreshEverySteps`). The paper has the first, a published summary of it the last.
         alpha_steps: Training steps until alpha is 1, for ``training``; 0 for alpha = 1 from the start.
         rerun_reference: Run the reference net again with every new mask, instead of the head alone.

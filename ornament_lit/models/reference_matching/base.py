@@ -38,8 +38,8 @@ class ReferenceMatching(nn.Module, ABC):
         """Give the function that the layers call for a batch.
 
         Args:
-            box_mask: The coarse box in the person's picture, (B, 1, h, w) in [0, 1].
-            ornament_mask: Where the ornament is in its own picture, (B, 1, h, w) in [0, 1].
+            box_mask: The coarse box in the person's image, (B, 1, h, w) in [0, 1].
+            ornament_mask: Where the ornament is in its own image, (B, 1, h, w) in [0, 1].
 
         Raises:
             ValueError: If it needs a box, and is told none.

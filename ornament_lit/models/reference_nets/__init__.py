@@ -1,4 +1,4 @@
-"""Reference nets: features of the ornament and of the erased person for the denoiser and the mask head."""
+"""Reference nets: features of the ornament and of the masked person for the denoiser and the mask head."""
 
 from ornament_lit.models.reference_nets.base import ReferenceNet
 from ornament_lit.models.reference_nets.none import NoReferenceNet

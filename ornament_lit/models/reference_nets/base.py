@@ -9,7 +9,7 @@ from ornament_lit.models.reference_features import ReferenceFeatures
 
 
 class ReferenceNet(nn.Module, ABC):
-    """Look at the ornament and at the erased person, and hand features to the denoiser and to the mask head.
+    """Look at the ornament and at the masked person, and hand features to the denoiser and to the mask head.
 
     To add one: subclass, implement ``attach`` and ``forward``, name the class in the YAML.
 
@@ -29,14 +29,14 @@ class ReferenceNet(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, ornament_latents: Tensor, ornament_mask: Tensor, erased_latents: Tensor, input_mask: Tensor
+        self, ornament_latents: Tensor, ornament_mask: Tensor, masked_person_latents: Tensor, input_mask: Tensor
     ) -> ReferenceFeatures:
         """Compute the features.
 
         Args:
-            ornament_latents: Latents of the ornament's picture, (B, c, h, w).
+            ornament_latents: Latents of the ornament's image, (B, c, h, w).
             ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
-            erased_latents: Latents of the person with the box erased, (B, c, h, w).
+            masked_person_latents: Latents of the person with the box erased, (B, c, h, w).
             input_mask: Current wearing mask, (B, 1, h, w) in [0, 1].
 
         Returns:

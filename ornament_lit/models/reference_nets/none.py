@@ -14,9 +14,9 @@ class NoReferenceNet(ReferenceNet):
         """Need nothing from the denoiser."""
 
     def forward(
-        self, ornament_latents: Tensor, ornament_mask: Tensor, erased_latents: Tensor, input_mask: Tensor
+        self, ornament_latents: Tensor, ornament_mask: Tensor, masked_person_latents: Tensor, input_mask: Tensor
     ) -> ReferenceFeatures:
         """Return features without tokens and with maps of no channels, (B, 0, h, w)."""
-        batch, _, height, width = erased_latents.shape
-        empty = erased_latents.new_zeros(batch, 0, height, width)
+        batch, _, height, width = masked_person_latents.shape
+        empty = masked_person_latents.new_zeros(batch, 0, height, width)
         return ReferenceFeatures(ornament_map=empty, person_map=empty)

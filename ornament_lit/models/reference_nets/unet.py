@@ -20,15 +20,15 @@ Layout = Literal["rows", "canvas"]
 
 
 class UNetReferenceNet(ReferenceNet):
-    """Run a copy of the denoiser's UNet on the ornament and on the erased person, at timestep 0.
+    """Run a copy of the denoiser's UNet on the ornament and on the masked person, at timestep 0.
 
-    Each picture has its mask as an additional input channel: the ornament its own, the person the current wearing
+    Each image has its mask as an additional input channel: the ornament its own, the person the current wearing
     mask. The normalised input of every self-attention layer is handed to the denoiser's layer of the same name. The
     cross-attention sees one zero token, which is a constant and is folded; what lies behind the last self-attention
     is removed.
 
     Args:
-        layout: ``canvas``: ornament and person side by side in one wide picture, so that they see each other in the
+        layout: ``canvas``: ornament and person side by side in one wide image, so that they see each other in the
             self-attention; ``rows``: two rows of the batch, which is cheaper, and they do not.
         gradient_checkpointing: Recompute activations in the backward pass to save memory, whether or not the denoiser
             does.
@@ -68,19 +68,19 @@ class UNetReferenceNet(ReferenceNet):
         self.feature_channels = self.unet.get_submodule(last_block).norm1.normalized_shape[0]
 
     def forward(
-        self, ornament_latents: Tensor, ornament_mask: Tensor, erased_latents: Tensor, input_mask: Tensor
+        self, ornament_latents: Tensor, ornament_mask: Tensor, masked_person_latents: Tensor, input_mask: Tensor
     ) -> ReferenceFeatures:
         """Compute tokens for every self-attention layer and, from the last of them, the maps for the mask head."""
         ornament = torch.cat([ornament_latents, ornament_mask], dim=1)
-        person = torch.cat([erased_latents, input_mask], dim=1)
+        person = torch.cat([masked_person_latents, input_mask], dim=1)
         captured: dict[str, Tensor] = {}
-        pictures = torch.cat([ornament, person], dim=0 if self.layout == "rows" else 3)
+        images = torch.cat([ornament, person], dim=0 if self.layout == "rows" else 3)
         self.unet(
-            pictures,
-            pictures.new_zeros((), dtype=torch.long),
+            images,
+            images.new_zeros((), dtype=torch.long),
             encoder_hidden_states=None,
             cross_attention_kwargs={"context": AttentionContext(captured=captured)},
-            added_cond_kwargs=added_conditions(self.unet, len(pictures), ornament),
+            added_cond_kwargs=added_conditions(self.unet, len(images), ornament),
             return_dict=False,
         )
         height, width = ornament.shape[-2:]

@@ -1,4 +1,4 @@
-"""Warps: where each pixel of the worn ornament comes from in the ornament's picture."""
+"""Warps: where each pixel of the worn ornament comes from in the ornament's image."""
 
 from ornament_lit.models.warps.base import Warp
 from ornament_lit.models.warps.none import NoWarp

@@ -22,7 +22,7 @@ INPUTS = 14
 
 
 class AffineField(NamedTuple):
-    """uv = A (x + d - c) + t, for a displacement d in the person's window.
+    """uv = A (x + d - c) + t, for a displacement d in the person's crop.
 
     Attributes:
         linear: A, (B, 2, 2).
@@ -61,7 +61,7 @@ class Alignment(NamedTuple):
 class Aligner(nn.Module):
     """Look at person and warped ornament together, and say how far each pixel is off; then look again.
 
-    The answer is a displacement in the person's window: an affine map, a coarse smooth field and a little detail. So
+    The answer is a displacement in the person's crop: an affine map, a coarse smooth field and a little detail. So
     every iteration, with the same weights, corrects what the one before left (as in recurrent optical flow, Teed and
     Deng, 2020, and in inverse compositional transformers, Lin and Lucey, 2017).
 
@@ -93,7 +93,7 @@ class Aligner(nn.Module):
         """Correct a displacement.
 
         Args:
-            inputs: Pictures of (B, ..., S, S).
+            inputs: Images of (B, ..., S, S).
             tokens: What the pose estimator saw, (B, N, C).
             field: Where to begin.
             displacement: What was found so far, (B, 2, S, S).

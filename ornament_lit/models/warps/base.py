@@ -1,6 +1,6 @@
 """Warp: the contract of the family.
 
-Shape legend: B batch, H, W size of the person's window, h, w size of the wider view, k factor of the ornament's detail.
+Shape legend: B batch, H, W size of the person's crop, h, w size of the wider view, k factor of the ornament's detail.
 """
 
 from abc import ABC, abstractmethod
@@ -32,7 +32,7 @@ class WarpInputs:
         ornament_mask: Where it is, (B, 1, H, W) in [0, 1].
         texture: What is sampled, (B, 4, k H, k W): the ornament's colours in [-1, 1], carried on beyond its mask, and
             its mask.
-        wide_view: The person in a wider window with the box erased; None where the data have no such view.
+        wide_view: The person in a wider crop with the box erased; None where the data have no such view.
     """
 
     masked_person: Tensor
@@ -49,7 +49,7 @@ class WarpOutput:
     """What a warp says.
 
     Attributes:
-        uv: The point of the ornament's picture that each pixel would show, (B, 2, H, W), in the coordinates of
+        uv: The point of the ornament's image that each pixel would show, (B, 2, H, W), in the coordinates of
             :class:`ornament_lit.batch.Correspondence`; smooth, and defined beyond the ornament, too.
         visibility: How much of that point is seen, not hidden by the body, (B, 1, H, W) in [0, 1].
         coverage: Predicted wearing mask, (B, 1, H, W) in [0, 1]: the ornament's own mask at ``uv``, times visibility.
@@ -82,7 +82,7 @@ class WarpOutput:
 
 
 @dataclass(frozen=True)
-class WarpTruth:
+class WarpGroundTruth:
     """What a warp should say.
 
     Attributes:
@@ -114,7 +114,7 @@ class WarpTraining:
         chances: Of the true poses, (B, K); rows sum to 1.
         pose: The one that the iterations began with, (B,) int64.
         inputs: What it was told, at the size of the outputs.
-        truth: What it should have said, at the size of the outputs.
+        ground_truth: What it should have said, at the size of the outputs.
     """
 
     outputs: tuple[WarpOutput, ...]
@@ -123,11 +123,11 @@ class WarpTraining:
     chances: Tensor
     pose: Tensor
     inputs: WarpInputs
-    truth: WarpTruth
+    ground_truth: WarpGroundTruth
 
 
 class Warp(nn.Module, ABC):
-    """Predict from one look where an ornament is worn, which point of its picture each pixel shows, and its light.
+    """Predict from one look where an ornament is worn, which point of its image each pixel shows, and its light.
 
     To add one: subclass, implement the two methods, name the class in the YAML.
 
@@ -155,15 +155,16 @@ class Warp(nn.Module, ABC):
         """
 
     @abstractmethod
-    def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining | None:
+    def training_pass(self, inputs: WarpInputs, ground_truth: WarpGroundTruth) -> WarpTraining | None:
         """Warp as in training.
 
         Args:
             inputs: See :class:`WarpInputs`.
-            truth: What it should say.
+            ground_truth: What it should say.
 
         Returns:
-            What :class:`ornament_lit.losses.warp.WarpLoss` compares with the truth; None for a warp without parameters.
+            What :class:`ornament_lit.losses.warp.WarpLoss` compares with the ground truth; None for a warp without
+            parameters.
         """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -192,9 +193,9 @@ def warp_inputs(batch: TryOnBatch) -> WarpInputs:
     )
 
 
-def warp_truth(batch: TryOnBatch) -> WarpTruth:
+def warp_ground_truth(batch: TryOnBatch) -> WarpGroundTruth:
     """What a warp should say of a batch."""
-    return WarpTruth(
+    return WarpGroundTruth(
         batch["person_image"],
         batch["wearing_mask"],
         batch.get("correspondence") or _unknown(batch["wearing_mask"]),
@@ -202,20 +203,22 @@ def warp_truth(batch: TryOnBatch) -> WarpTruth:
     )
 
 
-def lay_by_truth(output: WarpOutput, inputs: WarpInputs, truth: WarpTruth, share: float) -> WarpOutput:
+def lay_by_ground_truth(
+    output: WarpOutput, inputs: WarpInputs, ground_truth: WarpGroundTruth, share: float
+) -> WarpOutput:
     """Lay the ornaments of a share of the samples over their persons by the true correspondence; light and skin stay.
 
     Args:
         output: What a warp says.
         inputs: What it was told.
-        truth: Samples of which no pixel's point is known keep what the warp says.
+        ground_truth: Samples of which no pixel's point is known keep what the warp says.
         share: In [0, 1]; which samples, is drawn from their seeds.
     """
-    uv, known = truth.correspondence["uv"].float(), truth.correspondence["known"]
+    uv, known = ground_truth.correspondence["uv"].float(), ground_truth.correspondence["known"]
     warped = sample_texture(inputs.texture[:, :3].float(), uv, "border")
-    worn = truth.wearing_mask * (known > 0)
+    worn = ground_truth.wearing_mask * (known > 0)
     composite = output.skin + (lit(warped, output.gain) - output.skin) * worn
-    chosen = (truth.sample_seed % SHARES < share * SHARES) & (known.amax((1, 2, 3)) > 0)
+    chosen = (ground_truth.sample_seed % SHARES < share * SHARES) & (known.amax((1, 2, 3)) > 0)
     laid = {"uv": uv, "visibility": worn, "coverage": worn, "composite": composite, "warped": warped}
     rows = chosen.view(-1, 1, 1, 1)
     return replace(output, **{name: torch.where(rows, value, getattr(output, name)) for name, value in laid.items()})

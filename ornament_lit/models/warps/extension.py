@@ -12,7 +12,7 @@ from torch import Tensor
 from ornament_lit.imaging.frames import pixel_grid
 
 WINDOWS = ((9 / 64, 4e-3, 1e-3), (3 / 64, 1.5e-3, 1e-2))
-"""Of each window, from wide to narrow: its deviation over the side of the picture, how strongly its slopes are drawn
+"""Of each window, from wide to narrow: its deviation over the side of the image, how strongly its slopes are drawn
 to the wider window's, and how much known area it needs to be trusted half."""
 GLOBAL_RIDGE = 0.01
 LIMIT = 2.0
@@ -103,7 +103,7 @@ def _inverse(matrix: Tensor) -> Tensor:
 
 
 def gaussian_window(image: Tensor, deviation: float) -> Tensor:
-    """Average under a Gaussian window, cut off at three deviations; zeros lie outside of the picture.
+    """Average under a Gaussian window, cut off at three deviations; zeros lie outside of the image.
 
     Args:
         image: (B, C, H, W).

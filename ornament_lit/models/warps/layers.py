@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
 
 
 def token_encoder(channels: int, width: int, out: int) -> nn.Sequential:
-    """Convolutions from a picture of ``channels`` to a map of ``out`` channels at an eighth of its size."""
+    """Convolutions from an image of ``channels`` to a map of ``out`` channels at an eighth of its size."""
     return nn.Sequential(
         nn.PixelUnshuffle(2),
         nn.Conv2d(4 * channels, width, 3, padding=1),

@@ -1,6 +1,6 @@
 """NoWarp: nothing is warped."""
 
-from ornament_lit.models.warps.base import Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
+from ornament_lit.models.warps.base import Warp, WarpGroundTruth, WarpInputs, WarpOutput, WarpTraining
 
 
 class NoWarp(Warp):
@@ -22,6 +22,6 @@ class NoWarp(Warp):
             warped=zero.repeat(1, 3, 1, 1),
         )
 
-    def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining | None:
+    def training_pass(self, inputs: WarpInputs, ground_truth: WarpGroundTruth) -> WarpTraining | None:
         """Return None: nothing trains."""
         return None

@@ -42,7 +42,7 @@ class Poses(NamedTuple):
 
 
 class PoseEstimator(nn.Module):
-    """Classify the pose among anchors, and find the affine map from the box to the ornament's picture for each.
+    """Classify the pose among anchors, and find the affine map from the box to the ornament's image for each.
 
     A hand may point anywhere and a wrist shows its inside or its back, so that the map is one of several that have
     nothing in common, and whose mean is none: hence classes, each with a correction of its own. The person is turned
@@ -51,7 +51,7 @@ class PoseEstimator(nn.Module):
     way ornaments like this one usually hang is learned beside it, from the ornament alone.
 
     Args:
-        size: S, a multiple of 8; pictures of other sizes are resized.
+        size: S, a multiple of 8; images of other sizes are resized.
         channels: Of a token, a multiple of 8.
         hidden: Channels of what is decided from.
         turns: Anchors are turned by multiples of 360 / ``turns`` degrees, and each has a mirrored twin.
@@ -172,7 +172,7 @@ def _by_anchor(numbers: Tensor, count: int) -> Tensor:
 
 
 def check_size(size: int) -> int:
-    """Check the side that pictures are resized to.
+    """Check the side that images are resized to.
 
     Raises:
         ValueError: If it is no multiple of 8, or less than 32.

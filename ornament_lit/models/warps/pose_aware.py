@@ -1,6 +1,6 @@
 """PoseAwareWarp: the paper's pose-aware mask, carried one step further, to where each pixel of it comes from.
 
-Shape legend: B batch, H, W size of the person's window, S side of the square that the networks look at, K anchors.
+Shape legend: B batch, H, W size of the person's crop, S side of the square that the networks look at, K anchors.
 """
 
 import math
@@ -17,7 +17,7 @@ from ornament_lit.imaging.frames import anchor_chances
 from ornament_lit.imaging.sliding import slid_correspondence
 from ornament_lit.imaging.texture import lit, sample_texture
 from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
-from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpInputs, WarpOutput, WarpTraining, WarpTruth
+from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpGroundTruth, WarpInputs, WarpOutput, WarpTraining
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
 
 SUPERSAMPLING = 2
@@ -26,19 +26,19 @@ DOUBT, STEEPNESS = 0.35, 3.0
 
 
 class PoseAwareWarp(Warp):
-    """Find the pose, lay the ornament's own picture over the person by it, and bend it until it fits.
+    """Find the pose, lay the ornament's own image over the person by it, and bend it until it fits.
 
-    One forward pass, without noise: what comes out is as sharp as the ornament's picture. Its wearing mask is the
+    One forward pass, without noise: what comes out is as sharp as the ornament's image. Its wearing mask is the
     ornament's own mask, warped, times a visibility, so that edges, holes and numbers of beads are the ornament's.
 
-    The networks look at pictures of ``size`` pixels; the field that they predict is smooth, and is enlarged to any
-    resolution at which the ornament's picture is then sampled.
+    The networks look at images of ``size`` pixels; the field that they predict is smooth, and is enlarged to any
+    resolution at which the ornament's image is then sampled.
 
     Args:
-        size: S, a multiple of 8; pictures of other sizes are resized for the networks.
+        size: S, a multiple of 8; images of other sizes are resized for the networks.
         wide_view: Look at the wider view, which tells where the arm points; the data need ``wide_view`` then.
-        hypotheses: Poses that are tried when there is no truth, the likeliest ones; the one that the warp trusts most
-            is taken. Each takes its time.
+        hypotheses: Poses that are tried when there is no ground truth, the likeliest ones; the one that the warp trusts
+            most is taken. Each takes its time.
         iterations: How often the fit is looked at and corrected.
         own_coverage: Take the wearing mask from the ornament's own mask. False for the ablation that predicts it
             freely.
@@ -52,7 +52,7 @@ class PoseAwareWarp(Warp):
         own_poses: Share of the training samples whose fit begins with a pose that the warp believes in instead of a
             true one, so that its confidence gets to know wrong ones.
         slide: Teach closed pieces that look the same all the way round, such as bracelets of beads, with the
-            front of the ornament's picture in the middle of what is seen; false teaches the part that a triplet shows.
+            front of the ornament's image in the middle of what is seen; false teaches the part that a triplet shows.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -98,18 +98,20 @@ class PoseAwareWarp(Warp):
         fits = [self._align(seen, poses, anchor)[-1] for anchor in likeliest.unbind(1)]
         return most_confident([self._render(inputs, fit.field, opaque(fit.alignment)) for fit in fits])
 
-    def training_pass(self, inputs: WarpInputs, truth: WarpTruth) -> WarpTraining:
+    def training_pass(self, inputs: WarpInputs, ground_truth: WarpGroundTruth) -> WarpTraining:
         """Begin the fit at a pose that is drawn among the true ones, or, for some, among those that are believed in."""
-        seen, truth = self._resized(inputs), self._resized_truth(truth)
+        seen, ground_truth = self._resized(inputs), self._resized_ground_truth(ground_truth)
         if self.slide:
-            truth = replace(truth, correspondence=slid_correspondence(truth.correspondence, seen.texture))
+            ground_truth = replace(
+                ground_truth, correspondence=slid_correspondence(ground_truth.correspondence, seen.texture)
+            )
         poses = self.pose(seen)
-        chances = anchor_chances(truth.correspondence["uv"], truth.weight, self.pose.anchors)
-        anchor = draw_anchors(truth, chances, poses.logits, self.own_poses)
+        chances = anchor_chances(ground_truth.correspondence["uv"], ground_truth.weight, self.pose.anchors)
+        anchor = draw_anchors(ground_truth, chances, poses.logits, self.own_poses)
         outputs = tuple(self._render(seen, *fit, supersampling=1) for fit in self._align(seen, poses, anchor))
         still = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
         first_uv = self._first_field(poses, anchor, still)
-        return WarpTraining(outputs, first_uv, poses.logits, chances, anchor, seen, truth)
+        return WarpTraining(outputs, first_uv, poses.logits, chances, anchor, seen, ground_truth)
 
     @staticmethod
     def _first_field(poses: Poses, anchor: Tensor, still: Tensor) -> Tensor:
@@ -130,7 +132,7 @@ class PoseAwareWarp(Warp):
     def _render(
         self, inputs: WarpInputs, field: AffineField, alignment: Alignment, supersampling: int = SUPERSAMPLING
     ) -> WarpOutput:
-        """Sample the ornament's picture, at the size of the inputs."""
+        """Sample the ornament's image, at the size of the inputs."""
         height, width = inputs.box_mask.shape[-2:]
         finer = (supersampling * height, supersampling * width)
         displacement = resize_smooth(alignment.displacement, finer)
@@ -175,14 +177,14 @@ class PoseAwareWarp(Warp):
             factor=view["factor"].float(),
         )
 
-    def _resized_truth(self, truth: WarpTruth) -> WarpTruth:
+    def _resized_ground_truth(self, ground_truth: WarpGroundTruth) -> WarpGroundTruth:
         size = (self.size, self.size)
-        known = truth.correspondence["known"]
-        points = resize(truth.correspondence["uv"] * known, size)
-        shrunk = {name: resize(truth.correspondence[name], size) for name in ("known", "seen")}
+        known = ground_truth.correspondence["known"]
+        points = resize(ground_truth.correspondence["uv"] * known, size)
+        shrunk = {name: resize(ground_truth.correspondence[name], size) for name in ("known", "seen")}
         uv = points / shrunk["known"].clamp(min=1e-4)
-        mask, image = resize(truth.wearing_mask, size), resize(truth.person_image, size)
-        return WarpTruth(image, mask, {"uv": uv, **shrunk}, truth.sample_seed)  # type: ignore[typeddict-item]
+        mask, image = resize(ground_truth.wearing_mask, size), resize(ground_truth.person_image, size)
+        return WarpGroundTruth(image, mask, {"uv": uv, **shrunk}, ground_truth.sample_seed)  # type: ignore[typeddict-item]
 
 
 class _Fit(NamedTuple):
@@ -206,11 +208,11 @@ def most_confident(outputs: Sequence[WarpOutput]) -> WarpOutput:
     return WarpOutput(**{name: entries[best, rows] for name, entries in stacked.items()})
 
 
-def draw_anchors(truth: WarpTruth, chances: Tensor, logits: Tensor, own: float) -> Tensor:
+def draw_anchors(ground_truth: WarpGroundTruth, chances: Tensor, logits: Tensor, own: float) -> Tensor:
     """Draw the pose that each sample's fit begins with.
 
     Args:
-        truth: Knows the samples' seeds, and which of them bring a correspondence along.
+        ground_truth: Knows the samples' seeds, and which of them bring a correspondence along.
         chances: Of the true poses, (B, K).
         logits: Of the poses that the warp believes in, (B, K).
         own: Share of the samples that begin with a pose that the warp believes in; all that bring no correspondence do.
@@ -218,16 +220,16 @@ def draw_anchors(truth: WarpTruth, chances: Tensor, logits: Tensor, own: float) 
     Returns:
         (B,) int64.
     """
-    draws = torch.stack([torch.rand(2, generator=generator) for generator in generators_of(truth.sample_seed)])
+    draws = torch.stack([torch.rand(2, generator=generator) for generator in generators_of(ground_truth.sample_seed)])
     draws = draws.to(logits.device)
-    known = truth.correspondence["known"].amax((1, 2, 3)) > 0
+    known = ground_truth.correspondence["known"].amax((1, 2, 3)) > 0
     believed = (draws[:, 0] < own) | ~known
     chances = torch.where(believed[:, None], logits.detach().float().softmax(1), chances.float())
     return (chances.cumsum(1) < draws[:, 1:] * chances.sum(1, keepdim=True)).sum(1).clamp(max=chances.shape[1] - 1)
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring pictures to a size: area averages where they shrink, bilinear where they grow."""
+    """Bring images to a size: area averages where they shrink, bilinear where they grow."""
     if image.shape[-2:] == size:
         return image
     if image.shape[-1] >= size[1]:

@@ -12,7 +12,7 @@ from datamodules.loading.order import OrderOptions, evaluation_order, training_o
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache
 from datamodules.shards.sample_index import open_catalogue
-from datamodules.storage.sample_errors import FaultCounter, SampleError
+from datamodules.storage.sample_errors import SampleError, SampleErrorCounter
 from datamodules.storage.shard_paths import resolve_shards
 
 Draw = Callable[..., dict[str, bytes]]
@@ -26,7 +26,7 @@ def dataset(folder: Path, epoch: int | None = None, workers: int = 0, strict: bo
         order = evaluation_order(catalogue, 3, type_chances())
     else:
         order = training_order(catalogue, epoch, OrderOptions(3, samples_per_epoch=64))
-    faults = FaultCounter(workers, strict)
+    faults = SampleErrorCounter(workers, strict)
     return TripletDataset(
         catalogue, order, TripletTransform(8), faults, ShardCache(), 3, epoch or 0, substitute=epoch is not None
     )
@@ -195,7 +195,7 @@ def test_whole_photographs_keep_their_sizes(tmp_path: Path, draw_entries: Draw, 
     batch = collate([data[0], data[1]])
     assert batch is not None
     assert [tuple(photograph.shape) for photograph in batch["photograph"]] == [(3, 48, 48), (3, 64, 64)]
-    assert batch["window"].shape == (2, 3) and batch["box"].shape == (2, 4)
+    assert batch["crop"].shape == (2, 3) and batch["box"].shape == (2, 4)
 
 
 def test_extras_are_batched_and_other_ornaments_have_their_detail(shard_dir: Path) -> None:

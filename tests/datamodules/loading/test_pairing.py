@@ -16,7 +16,7 @@ from datamodules.samples.seeding import sample_seed
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache
 from datamodules.shards.sample_index import open_catalogue
-from datamodules.storage.sample_errors import FaultCounter
+from datamodules.storage.sample_errors import SampleErrorCounter
 from datamodules.storage.shard_paths import resolve_shards
 
 Draw = Callable[..., dict[str, bytes]]
@@ -27,7 +27,7 @@ PICTURES = ("ornament_image", "ornament_mask", "person_image", "wearing_mask", "
 def plain(folder: Path, epoch: int = 0, workers: int = 0) -> TripletDataset:
     catalogue = open_catalogue(resolve_shards(str(folder / "train-*.tar")), lambda error: None, 1.0)
     order = training_order(catalogue, epoch, OrderOptions(3, samples_per_epoch=64))
-    faults = FaultCounter(workers)
+    faults = SampleErrorCounter(workers)
     return TripletDataset(catalogue, order, TripletTransform(16), faults, ShardCache(), 3, epoch, True)
 
 

@@ -37,7 +37,7 @@ def test_a_row_becomes_a_sample_that_the_decoder_takes(row: Row) -> None:
     assert triplet.category == "ring"
     metadata = json.loads(entries["json"])
     assert metadata["sku"] == "S1"
-    assert metadata["photographs"]["person"] == {"size": [200, 120], "window": [15, 0, 165, 120]}
+    assert metadata["photographs"]["person"] == {"size": [200, 120], "crop": [15, 0, 165, 120]}
 
 
 def test_pictures_are_scaled_down_to_the_size(row: Row) -> None:

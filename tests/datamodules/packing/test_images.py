@@ -56,7 +56,7 @@ def test_palette_and_16_bit_photographs(tmp_path: Path) -> None:
 def test_colours_of_a_profile_become_srgb(tmp_path: Path) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = srgb.replace(b"rXYZ", b"?").replace(b"bXYZ", b"rXYZ").replace(b"?", b"bXYZ")  # its red is sRGB's blue
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # not of this picture: left aside
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # not of this image: left aside
     image = Image.new("RGB", (4, 4), (10, 200, 90))
     for profile, colour in ((srgb, (10, 200, 90)), (swapped, (90, 200, 10)), (lab, (10, 200, 90))):
         photograph, _ = read_photograph(save(image, tmp_path / "a.png", icc_profile=profile))

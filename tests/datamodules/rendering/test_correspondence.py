@@ -16,7 +16,7 @@ WHOLE = Window(0, 0, 64, 64)
 
 
 def square(center, half, turn=0.0):
-    """A square in the plane of the picture, that faces the camera, turned counter-clockwise by degrees."""
+    """A square in the plane of the image, that faces the camera, turned counter-clockwise by degrees."""
     side = np.linspace(-half, half, 9)
     points = np.stack([*np.meshgrid(side, side, indexing="ij"), np.zeros((9, 9))], -1)
     cosine, sine = np.cos(np.radians(turn)), np.sin(np.radians(turn))

@@ -1,4 +1,4 @@
-"""Shards of triplets that are composed and not rendered: their masks are true, their pictures grey."""
+"""Shards of triplets that are composed and not rendered: their masks are true, their images grey."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from datamodules.rendering.command import correspondence
 from datamodules.rendering.composition import Recipe, compose, detail_for
 from datamodules.rendering.records import Row, read_log, read_options, write_log
 from datamodules.samples.correspondence_png import ENTRY, decode_correspondence
-from datamodules.shards.index import raise_fault, read_index, scan_shard, write_index
+from datamodules.shards.index import raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import read_shard
 from datamodules.shards.writing import write_shard
 
@@ -66,7 +66,7 @@ def folder(tmp_path, samples):
 
 
 def entries_of(path):
-    samples = read_shard(str(path), raise_fault, lambda entry: True)
+    samples = read_shard(str(path), raise_sample_error, lambda entry: True)
     return {raw["__key__"]: {name: raw[name] for name in raw if name[0] != "_"} for raw in samples}
 
 

@@ -28,7 +28,7 @@ def test_a_library_that_is_none_leaves_scalar_rgb(monkeypatch, tmp_path):
     bad.write_bytes(b"not a library")
     monkeypatch.setenv("DRJIT_LIBLLVM_PATH", str(bad))
     assert choose_variant() == Variant(SCALAR)
-    with pytest.raises(ValueError, match=r"llvm_ad_rgb draws no picture here.*libLLVM 19.*DRJIT_LIBLLVM_PATH"):
+    with pytest.raises(ValueError, match=r"llvm_ad_rgb draws no image here.*libLLVM 19.*DRJIT_LIBLLVM_PATH"):
         choose_variant(LLVM)
 
 

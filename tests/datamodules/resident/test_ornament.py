@@ -31,7 +31,7 @@ def known_points(size: int = 48) -> bytes:
 
 
 def softened(entries: dict[str, bytes]) -> dict[str, bytes]:
-    """Pictures without sharp edges, which no two ways of resampling show alike."""
+    """Images without sharp edges, which no two ways of resampling show alike."""
     soft = dict(entries)
     for name, kind in (("ornament", "jpg"), ("person", "jpg"), ("ornament_mask", "png"), ("wearing_mask", "png")):
         image = Image.open(io.BytesIO(entries[f"{name}.{kind}"])).filter(ImageFilter.GaussianBlur(1.5))
@@ -129,7 +129,7 @@ def test_no_sample_depends_on_its_batch(folder: Path) -> None:
 
 def test_bad_samples_are_replaced_and_sizes_must_agree(folder: Path, draw_entries: Draw, write_shard: Write) -> None:
     entries = {f"t{i}": draw_entries(i) for i in range(4)}
-    entries["t1"]["person.jpg"] = b"no picture"
+    entries["t1"]["person.jpg"] = b"no image"
     write_shard(folder / "train-0.tar", entries)
     keys = [key for batch in build(ResidentDataModule, folder).train_dataloader() for key in batch["key"]]
     assert len(keys) == 4 and "t1" not in keys

@@ -12,12 +12,12 @@ from datamodules.samples.carrying import crop_correspondence, resample
 from datamodules.samples.correspondence import PixelCorrespondence
 from datamodules.samples.decoding import Triplet
 from datamodules.samples.transforms import TripletTransform, TryOnSample
-from datamodules.samples.turning import turn_picture, turn_points
+from datamodules.samples.turning import turn_image, turn_points
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.imaging.geometry import Crop
 
 PLACE = (40, 60, 72, 84)  # of the worn ornament
-SHIFT = np.array([8.0, -20.0])  # from there to the ornament's picture
+SHIFT = np.array([8.0, -20.0])  # from there to the ornament's image
 
 
 def worn_pair(size: int = 128) -> Triplet:
@@ -128,7 +128,7 @@ def test_outside_of_the_photograph_nothing_is_known() -> None:
 def test_points_turn_as_pictures_do(size: tuple[int, int], angle: float) -> None:
     picture = Image.new("RGB", size)
     picture.paste((255, 255, 255), (24, 11, 27, 14))
-    turned = turn_picture(picture, angle)
+    turned = turn_image(picture, angle)
     light = np.asarray(turned.convert("L"), np.float64) * (np.asarray(turned.convert("L")) > 140)
     y, x = np.mgrid[: turned.height, : turned.width] + 0.5
     centre = np.array([(x * light).sum(), (y * light).sum()]) / light.sum()

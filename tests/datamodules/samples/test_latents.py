@@ -26,7 +26,7 @@ from datamodules.samples.transforms import TripletTransform
 from datamodules.storage.sample_errors import SampleError
 
 TRANSFORM = TripletTransform(16, flip=True)
-SHAPES = {"person_latents": (2, 4, 4), "erased_latents": (2, 4, 4), "ornament_latents": (2, 4, 4)}
+SHAPES = {"person_latents": (2, 4, 4), "masked_person_latents": (2, 4, 4), "ornament_latents": (2, 4, 4)}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_pictures_are_those_of_the_copy(triplet: Triplet, card: LatentsCard)
 
 def test_copies_are_chosen_purely_and_evenly(triplet: Triplet, card: LatentsCard) -> None:
     def choose(seed: int) -> int:
-        return int(PrecomputedTransform(card)(triplet, seed)["encoded"]["erased_latents"][0, 0, 0])
+        return int(PrecomputedTransform(card)(triplet, seed)["encoded"]["masked_person_latents"][0, 0, 0])
 
     chosen = [choose(seed) for seed in range(150)]
     assert chosen == [choose(seed) for seed in range(150)]
@@ -101,7 +101,7 @@ def test_a_seed_goes_on_meaning_the_same_crop(triplet: Triplet, card: LatentsCar
         (latents(0, person_latents=torch.zeros(2, 4, 5, dtype=torch.float16)), r"got .*\(2, 4, 5\)"),
         (latents(0, person_latents=torch.zeros(2, 4, 4)), "got .*float32"),
         (latents(0, more=torch.zeros(1)), "got .*more"),
-        (save({"person_latents": torch.zeros(2, 4, 4)}), "expected .*erased_latents"),
+        (save({"person_latents": torch.zeros(2, 4, 4)}), "expected .*masked_person_latents"),
     ],
 )
 def test_latents_that_cannot_be_used_are_a_fault(

@@ -162,7 +162,7 @@ def test_input_mask_and_whole_photograph_come_when_they_are_asked_for(triplet: T
     sample = TripletTransform(36, box_growth=(0.0, 0.0), input_mask="convex_hull", whole=True)(triplet, 0)
     assert 0 < sample["input_mask"].sum() < sample["box_mask"].sum()
     assert sample["photograph"].shape == (3, 48, 48) and sample["photograph"].dtype == torch.uint8
-    assert sample["window"].tolist() == [6, 6, 36] and sample["box"].tolist() == [12, 16, 36, 32]
+    assert sample["crop"].tolist() == [6, 6, 36] and sample["box"].tolist() == [12, 16, 36, 32]
 
 
 def turned_by(triplet: Triplet, angle: float) -> Triplet:
@@ -192,7 +192,7 @@ def test_an_oriented_box_grows_stays_in_the_box_and_is_mirrored(triplet: Triplet
     coarse = TripletTransform(48, box_growth=(0.2, 0.2), crop_factor=1.2, input_mask="oriented_box")
     sample, seen = coarse(wide, 0), set()
     assert (sample["input_mask"] <= sample["box_mask"]).all()
-    scale = 48 / round(1.2 * 48)  # the coarse box is all of the picture
+    scale = 48 / round(1.2 * 48)  # the coarse box is all of the image
     assert sample["input_mask"].sum() / scale**2 == pytest.approx(24 * 16 * 1.4**2, rel=0.06)
     for seed in range(8):
         flipped = TripletTransform(48, (0, 0), 1.2, flip=True, input_mask="oriented_box")(wide, seed)["input_mask"]

@@ -10,9 +10,9 @@ from datamodules.samples.decoding import Triplet, decode, describe
 from datamodules.samples.transforms import TripletTransform
 from datamodules.samples.warped_pairs import paste, warped_pair
 from datamodules.samples.warping.cutout import frame
-from datamodules.samples.warping.drawing import Edge, Light, Place, draw_warp
 from datamodules.samples.warping.field import Warp
 from datamodules.samples.warping.placing import settle, survey
+from datamodules.samples.warping.sampling import Edge, Light, Place, draw_warp
 from datamodules.storage.sample_errors import SampleError
 
 NOTHING_HIDDEN = Edge(0.0, 0.0, 1.0)

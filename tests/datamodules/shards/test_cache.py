@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from datamodules import OrnamentDataModule
 from datamodules.shards.cache import ShardCache
-from datamodules.shards.index import raise_fault, scan_shard, write_index
+from datamodules.shards.index import raise_sample_error, scan_shard, write_index
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.storage.retry import Retries
 from datamodules.storage.sample_errors import SampleError
@@ -66,7 +66,7 @@ def server(shard_dir: Path) -> Iterator[Server]:
 
 
 def listed(server: Server) -> Catalogue:
-    return open_catalogue([f"{server.url}/train-00000{i}.tar" for i in range(4)], raise_fault, 1.0)
+    return open_catalogue([f"{server.url}/train-00000{i}.tar" for i in range(4)], raise_sample_error, 1.0)
 
 
 def read(cache: ShardCache, catalogue: Catalogue, sample: int) -> str:
@@ -82,7 +82,7 @@ def test_a_shard_is_copied_once_and_whole(server: Server, tmp_path: Path, shard_
 
 
 def test_local_shards_stay_where_they_are(shard_dir: Path, tmp_path: Path) -> None:
-    catalogue = open_catalogue([str(shard_dir / "train-000000.tar")], raise_fault, 1.0)
+    catalogue = open_catalogue([str(shard_dir / "train-000000.tar")], raise_sample_error, 1.0)
     assert read(ShardCache(tmp_path / "cache"), catalogue, 3) == "train-000003"
     assert not (tmp_path / "cache").exists()
     (shard_dir / "train-000000.tar").unlink()
@@ -107,7 +107,7 @@ def test_a_remote_that_stops_sending_is_an_error_and_no_hang(server: Server, tmp
 def test_a_remote_that_never_answers_is_an_error(server: Server) -> None:
     server.stalls.add("index.json")
     with pytest.raises(OSError, match=r"index\.json cannot be read .*nothing came for 0\.2 s.*data check FOLDER"):
-        open_catalogue([f"{server.url}/train-000000.tar"], raise_fault, 0.2)
+        open_catalogue([f"{server.url}/train-000000.tar"], raise_sample_error, 0.2)
 
 
 def test_a_remote_that_sends_half_is_an_error(server: Server, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_bytes_that_are_not_those_of_the_index_are_refused(
 
 def test_remote_shards_need_an_index(server: Server, shard_dir: Path) -> None:
     with pytest.raises(ValueError, match=r"new\.tar is not in the index\.json beside it"):
-        open_catalogue([f"{server.url}/new.tar"], raise_fault, 1.0)
+        open_catalogue([f"{server.url}/new.tar"], raise_sample_error, 1.0)
     (shard_dir / "index.json").unlink()
     with pytest.raises(OSError, match=r"remote shards need an index .*Error 404.*data check FOLDER"):
         listed(server)
@@ -139,7 +139,7 @@ def test_remote_shards_need_an_index(server: Server, shard_dir: Path) -> None:
 
 def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"127\.0\.0\.1:9/index\.json cannot be read"):
-        open_catalogue(["http://127.0.0.1:9/a.tar"], raise_fault, 1.0)
+        open_catalogue(["http://127.0.0.1:9/a.tar"], raise_sample_error, 1.0)
 
 
 def test_copies_used_longest_ago_make_room(server: Server, tmp_path: Path, shard_dir: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_program_that_stops_sending_is_ended(tmp_path: Path, monkeypatch: pyte
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(OSError, match=r"s3://bucket/index\.json cannot be read .*sent nothing for 0\.3 s"):
-        open_catalogue(["s3://bucket/a.tar"], raise_fault, 0.3)
+        open_catalogue(["s3://bucket/a.tar"], raise_sample_error, 0.3)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
@@ -193,11 +193,11 @@ def test_a_program_that_stops_sending_is_ended(tmp_path: Path, monkeypatch: pyte
 def test_a_program_that_fails_or_is_absent_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OSError, match="No such file"):
-        open_catalogue(["s3://bucket/a.tar"], raise_fault, 1.0)
+        open_catalogue(["s3://bucket/a.tar"], raise_sample_error, 1.0)
     (tmp_path / "aws").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "aws").chmod(0o755)
     with pytest.raises(OSError, match="ended with code 3"):
-        open_catalogue(["s3://bucket/a.tar"], raise_fault, 1.0)
+        open_catalogue(["s3://bucket/a.tar"], raise_sample_error, 1.0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -11,7 +11,7 @@ import torch
 from datamodules.samples.decoding import decode, describe
 from datamodules.samples.latents import CARD, PrecomputedTransform, read_card, read_latents
 from datamodules.samples.transforms import TripletTransform
-from datamodules.shards.index import raise_fault, read_index
+from datamodules.shards.index import raise_sample_error, read_index
 from datamodules.shards.precompute_latents import Encoders, make_card, write_latents
 from datamodules.shards.reading import read_shard
 from datamodules.storage.sample_errors import SampleError
@@ -27,7 +27,9 @@ CARD_OF_TWO = make_card(ENCODERS, TRANSFORM, 2, 5, "float32")
 
 def samples(shard: Path) -> dict[str, dict[str, bytes]]:
     """All entries of a shard by key."""
-    return {sample["__key__"]: dict(sample) for sample in read_shard(str(shard), raise_fault, lambda entry: True)}
+    return {
+        sample["__key__"]: dict(sample) for sample in read_shard(str(shard), raise_sample_error, lambda entry: True)
+    }
 
 
 def shards(folder: Path) -> list[str]:
@@ -58,7 +60,7 @@ def test_the_latents_are_those_of_the_copies_pictures(tmp_path: Path, shard_dir:
             erased = pictures["person_image"] * (1 - pictures["box_mask"])
             assert torch.equal(autoencoder.decode(latents["person_latents"])[0], pictures["person_image"])
             assert torch.equal(autoencoder.decode(latents["ornament_latents"])[0], pictures["ornament_image"])
-            assert torch.equal(autoencoder.decode(latents["erased_latents"])[0], erased)
+            assert torch.equal(autoencoder.decode(latents["masked_person_latents"])[0], erased)
             people.append(latents["person_latents"])
         assert len(people) == 2 and not torch.equal(*people)
 
@@ -139,7 +141,7 @@ def test_two_shards_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_bad_sample_is_left_out_and_told(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
-    entries = {"s0": draw_entries(0), "s1": draw_entries(1, person__jpg=b"no picture"), "s2": draw_entries(2)}
+    entries = {"s0": draw_entries(0), "s1": draw_entries(1, person__jpg=b"no image"), "s2": draw_entries(2)}
     source = write_shard(tmp_path / "a.tar", entries)
     faults = write_latents([str(source)], tmp_path / "out", ENCODERS, CARD_OF_TWO)
     assert [fault.reason for fault in faults] == ["undecodable"] and "s1" in str(faults[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.shards.index import raise_fault, scan_shard, write_index
+from datamodules.shards.index import raise_sample_error, scan_shard, write_index
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.storage.sample_errors import SampleError
 from datamodules.storage.shard_paths import resolve_shards
@@ -16,7 +16,7 @@ Write = Callable[[Path, Mapping[str, dict[str, bytes]]], Path]
 
 
 def listed(folder: Path, pattern: str = "train-*.tar") -> Catalogue:
-    return open_catalogue(resolve_shards(str(folder / pattern)), raise_fault, 1.0)
+    return open_catalogue(resolve_shards(str(folder / pattern)), raise_sample_error, 1.0)
 
 
 def index(folder: Path) -> None:

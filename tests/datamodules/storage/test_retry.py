@@ -16,7 +16,7 @@ import pytest
 
 from datamodules import OrnamentDataModule
 from datamodules.shards.cache import ShardCache
-from datamodules.shards.index import raise_fault, scan_shard, write_index
+from datamodules.shards.index import raise_sample_error, scan_shard, write_index
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.storage.retry import RefusedError, Retries, local_may_pass, remote_may_pass, within
 from datamodules.storage.sample_errors import SampleError
@@ -69,7 +69,7 @@ def server(shard_dir: Path) -> Iterator[Server]:
 
 
 def listed(place: str | Path, retries: Retries = SOON) -> Catalogue:
-    return open_catalogue([f"{place}/train-000000.tar"], raise_fault, 0.3, retries)
+    return open_catalogue([f"{place}/train-000000.tar"], raise_sample_error, 0.3, retries)
 
 
 def test_a_remote_that_fails_in_every_way_and_then_works_is_read(

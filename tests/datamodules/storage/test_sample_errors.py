@@ -1,31 +1,31 @@
 import pytest
 
-from datamodules.storage.sample_errors import FaultCounter, FaultReport, SampleError
+from datamodules.storage.sample_errors import SampleError, SampleErrorCounter, SampleErrorReport
 
 
 def test_the_report_is_one_line() -> None:
-    report = FaultReport(628, {"undecodable": 8, "empty_mask": 4, "unreadable_shard": 1}, "a.tar: key: broken")
+    report = SampleErrorReport(628, {"undecodable": 8, "empty_mask": 4, "unreadable_shard": 1}, "a.tar: key: broken")
     assert str(report) == (
         "12 of 640 samples skipped: 8 undecodable, 4 empty_mask, 1 unreadable_shard (first: a.tar: key: broken)"
     )
 
 
 def test_counts_by_reason_and_keeps_the_first() -> None:
-    faults = FaultCounter()
+    faults = SampleErrorCounter()
     faults.count_good()
     for number, reason in enumerate(("empty_mask", "undecodable", "empty_mask")):
         faults.record(SampleError(f"fault {number}", reason))
-    assert faults.report() == FaultReport(1, {"undecodable": 1, "empty_mask": 2}, "fault 0")
+    assert faults.report() == SampleErrorReport(1, {"undecodable": 1, "empty_mask": 2}, "fault 0")
     faults.reset()
-    assert faults.report() == FaultReport(0, {}, "")
+    assert faults.report() == SampleErrorReport(0, {}, "")
 
 
 def test_a_long_message_is_cut() -> None:
-    faults = FaultCounter()
+    faults = SampleErrorCounter()
     faults.record(SampleError("\u00e9" * 1000))
     assert faults.report().first == "\u00e9" * 256
 
 
 def test_strict_raises() -> None:
     with pytest.raises(SampleError, match="broken"):
-        FaultCounter(strict=True).record(SampleError("broken", "undecodable"))
+        SampleErrorCounter(strict=True).record(SampleError("broken", "undecodable"))

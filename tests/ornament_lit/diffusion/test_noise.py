@@ -28,7 +28,7 @@ def test_other_seeds_draw_other_noise_of_unit_variance() -> None:
     assert timesteps.unique().tolist() == list(range(10))
     assert not torch.equal(noise[0], noise[1])
     assert abs(given.float().mean() - 0.75) < 0.06
-    assert draw_noising(torch.arange(9), 10, torch.zeros(9, 1, 2, 2)).given.all()
+    assert draw_noising(torch.arange(9), 10, torch.zeros(9, 1, 2, 2)).keep_condition.all()
 
 
 @pytest.mark.parametrize("prediction_type", KINDS)
@@ -67,7 +67,7 @@ def test_the_share_of_the_denoising_goes_from_noise_to_none() -> None:
 
 def test_several_draws_begin_with_the_single_one() -> None:
     seeds, like = torch.tensor([3, 5]), torch.zeros(2, 1, 4, 4)
-    single, triple = draw_noising(seeds, 1000, like, 0.5), draw_noising(seeds, 1000, like, 0.5, draws=3)
+    single, triple = draw_noising(seeds, 1000, like, 0.5), draw_noising(seeds, 1000, like, 0.5, num_noise_samples=3)
     assert all(torch.equal(one, many[:2]) for one, many in zip(single, triple, strict=True))
     assert triple.noise.shape == (6, 1, 4, 4) and len({row.sum().item() for row in triple.noise}) == 6
 
@@ -142,7 +142,7 @@ def test_the_weights_of_samples_multiply_and_those_of_positions_share_out() -> N
 def test_offset_noise_shifts_whole_channels_and_changes_nothing_else() -> None:
     seeds, like = torch.arange(500), torch.zeros(500, 4, 8, 8)
     plain, offset = draw_noising(seeds, 1000, like, 0.5), draw_noising(seeds, 1000, like, 0.5, offset_noise=0.3)
-    assert torch.equal(plain.timesteps, offset.timesteps) and torch.equal(plain.given, offset.given)
+    assert torch.equal(plain.timesteps, offset.timesteps) and torch.equal(plain.keep_condition, offset.keep_condition)
     shift = offset.noise - plain.noise
     torch.testing.assert_close(shift, shift[:, :, :1, :1].expand_as(shift), rtol=0, atol=1e-6)
     assert shift[:, :, 0, 0].std() == pytest.approx(0.3, rel=0.05)
@@ -151,8 +151,8 @@ def test_offset_noise_shifts_whole_channels_and_changes_nothing_else() -> None:
 
 def test_offset_noise_comes_from_the_seed_of_the_sample() -> None:
     like = torch.zeros(3, 2, 4, 4)
-    together = draw_noising(torch.tensor([3, 5, 8]), 1000, like, draws=2, offset_noise=0.1)
+    together = draw_noising(torch.tensor([3, 5, 8]), 1000, like, num_noise_samples=2, offset_noise=0.1)
     torch.manual_seed(99)
-    alone = draw_noising(torch.tensor([5]), 1000, like[:1], draws=2, offset_noise=0.1)
+    alone = draw_noising(torch.tensor([5]), 1000, like[:1], num_noise_samples=2, offset_noise=0.1)
     assert torch.equal(together.noise[[1, 4]], alone.noise)
     assert torch.equal(draw_noising(torch.tensor([5]), 1000, like[:1], offset_noise=0.1).noise, alone.noise[:1])

@@ -32,7 +32,7 @@ class Oracle:
     known = NothingKnown()
 
     def __init__(self, truth: Tensor) -> None:
-        self.truth = truth
+        self.ground_truth = truth
         self.calls: list[str] = []
         self.known = NothingKnown()
 
@@ -41,11 +41,11 @@ class Oracle:
 
     def __call__(self, latents, timesteps, features, **_: object) -> DenoiserOutput:
         self.calls.append("one")
-        return DenoiserOutput(self.truth if features.tokens else self.truth / 2, {})
+        return DenoiserOutput(self.ground_truth if features.tokens else self.ground_truth / 2, {})
 
     def guided(self, *_: object, **__: object) -> tuple[Tensor, Tensor]:
         self.calls.append("guided")
-        return self.truth, self.truth / 2
+        return self.ground_truth, self.ground_truth / 2
 
 
 def with_denoiser(module, denoiser: Oracle):
@@ -71,7 +71,7 @@ def select(conditioning, rows: slice, dtype: torch.dtype = torch.float32):
 @pytest.mark.parametrize("scheduler", [DDIMScheduler, DDPMScheduler])
 def test_a_denoiser_that_knows_the_answer_draws_it(scene, scheduler: type) -> None:
     module, conditioning, seeds = scene
-    truth = torch.rand_like(conditioning.erased_latents)
+    truth = torch.rand_like(conditioning.masked_person_latents)
     noise_scheduler = scheduler(prediction_type="sample", clip_sample=False)
     drawn = Sampler(10)(with_denoiser(module, Oracle(truth)), noise_scheduler, conditioning, seeds)
     torch.testing.assert_close(drawn.latents, truth, atol=0.05, rtol=0)
@@ -100,7 +100,7 @@ def test_options_of_the_scheduler_win_over_those_of_training() -> None:
 @pytest.mark.parametrize(("scale", "expected"), [(0.0, 0.5), (1.0, 1.0), (2.0, 1.5)])
 def test_guidance_goes_from_the_drawing_without_reference_towards_the_one_with_it(scene, scale, expected) -> None:
     module, conditioning, seeds = scene
-    truth = torch.ones_like(conditioning.erased_latents)
+    truth = torch.ones_like(conditioning.masked_person_latents)
     oracle = Oracle(truth)
     noise_scheduler = DDIMScheduler(prediction_type="sample", clip_sample=False)
     drawn = Sampler(2, scale)(with_denoiser(module, oracle), noise_scheduler, conditioning, seeds).latents
@@ -211,7 +211,7 @@ def test_the_noise_of_the_steps_goes_on_where_the_first_noise_ended(scene, monke
     monkeypatch.setattr(DDPMScheduler, "step", step)
     Sampler(1)(module.model, module.noise_scheduler, conditioning, seeds)
     expected = torch.Generator().manual_seed(int(seeds[0]))
-    torch.randn(1, *conditioning.erased_latents.shape[1:], generator=expected)
+    torch.randn(1, *conditioning.masked_person_latents.shape[1:], generator=expected)
     assert torch.equal(states[0], expected.get_state())
 
 
@@ -226,7 +226,7 @@ def warm(scene):
     """A scene with a composite to begin at."""
     module, conditioning, seeds = scene
     generator = torch.Generator().manual_seed(8)
-    latents = torch.rand(conditioning.erased_latents.shape, generator=generator)
+    latents = torch.rand(conditioning.masked_person_latents.shape, generator=generator)
     warp_latents = torch.cat([latents, torch.ones_like(conditioning.box_mask)], dim=1)
     return module, replace(conditioning, warp_latents=warp_latents), seeds
 
@@ -266,9 +266,9 @@ def test_in_between_the_last_steps_are_taken_from_the_noised_composite(warm, nam
     class Watching(Oracle):
         def __call__(self, latents, timesteps, *rest: object, **more: object) -> DenoiserOutput:
             seen.append((latents.clone(), timesteps))
-            return DenoiserOutput(self.truth, {})
+            return DenoiserOutput(self.ground_truth, {})
 
-    truth = torch.rand_like(conditioning.erased_latents)
+    truth = torch.rand_like(conditioning.masked_person_latents)
     sampler = Sampler(10, scheduler=getattr(diffusers, name), strength=strength)
     drawn = sampler(with_denoiser(module, Watching(truth)), noise_scheduler, conditioning, seeds)
     scheduler = sampler.scheduler_for(noise_scheduler)
@@ -289,7 +289,7 @@ def test_in_between_the_last_steps_are_taken_from_the_noised_composite(warm, nam
 )
 def test_a_known_answer_is_drawn_from_a_warm_start_by_any_scheduler(warm, name: str) -> None:
     module, conditioning, seeds = warm
-    truth = torch.rand_like(conditioning.erased_latents)
+    truth = torch.rand_like(conditioning.masked_person_latents)
     noise_scheduler = DDPMScheduler(prediction_type="sample", clip_sample=False)
     sampler = Sampler(8, scheduler=getattr(diffusers, name), strength=0.5)
     oracle = Oracle(truth)
@@ -332,7 +332,7 @@ def test_a_strength_out_of_range_is_refused(strength: float) -> None:
 def test_halves_do_not_blur_the_drawing(warm, strength: float, replace_latents: bool) -> None:
     """A denoiser that always knows the noise, in bfloat16 as autocast has it: what is left is its rounding alone."""
     module, conditioning, seeds = warm
-    truth = conditioning.erased_latents
+    truth = conditioning.masked_person_latents
     conditioning = replace(conditioning, warp_latents=torch.cat([truth, conditioning.box_mask], dim=1))
     noise_scheduler = DDIMScheduler(prediction_type="epsilon", clip_sample=False)
 

@@ -1,4 +1,4 @@
-"""What drawing costs at full size, counted: Stable Diffusion 1.5's UNet at 512 pixels on the meta device."""
+"""What sampling costs at full size, counted: Stable Diffusion 1.5's UNet at 512 pixels on the meta device."""
 
 from types import SimpleNamespace
 from typing import Any

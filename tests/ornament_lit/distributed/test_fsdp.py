@@ -115,7 +115,7 @@ def fit(rank: int, port: int, module: TryOnModule, shards: Path, folder: Path, k
         train, val, resolution=32, batch_size=4 // devices, val_batch_size=1, samples_per_epoch=8, strict=False
     )
     saving = pl.callbacks.ModelCheckpoint(folder, "{step}", every_n_train_steps=3, save_top_k=-1)
-    looking = [MaskReport(1), MaskVisualizer(2, 32, draw_steps=1), LossWeightDecay(), saving]
+    looking = [MaskReport(1), MaskVisualizer(2, 32, sampling_steps=1), LossWeightDecay(), saving]
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=devices,
@@ -138,7 +138,7 @@ def fit(rank: int, port: int, module: TryOnModule, shards: Path, folder: Path, k
 def test_training_averages_and_checkpoints_are_those_of_ddp(
     build_module: Build, shard_dir: Path, tmp_path: Path, write_shard: Any, draw_entries: Any
 ) -> None:
-    """Also with validation batches that only one of two processes has, and pictures that only one draws."""
+    """Also with validation batches that only one of two processes has, and images that only one draws."""
     write_shard(shard_dir / "val-000000.tar", {f"val-{i}": draw_entries(i) for i in range(5)})
 
     def train(name: str, kind: str, checkpoint: Path | None = None) -> Path:
@@ -175,7 +175,7 @@ def refuse(rank: int, port: int, module: TryOnModule) -> None:
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     module.model.mask_head.extra = torch.nn.Linear(2, 2).requires_grad_(False)
     module.model.mask_head.bias = torch.nn.Parameter(torch.zeros(3))
-    with pytest.raises(ValueError, match=r"parameters all train, to be sharded: mask_head\.bias"):
+    with pytest.raises(ValueError, match=r"parameters all train, to be sharded: model\.mask_head\.bias"):
         shard(module, init_device_mesh("cpu", (2,)))
     assert sharded_units(module)
     dist.destroy_process_group()
@@ -208,5 +208,7 @@ def test_a_checkpoint_of_another_model_is_refused(build_module: Build, tmp_path:
     check_weights(module, tmp_path / "same.ckpt")
     weights["other"] = weights.pop("model.denoiser.unet.conv_in.bias")
     torch.save({"state_dict": weights}, tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match=r"other\.ckpt is of another model: it lacks denoiser\.unet\.conv_in\.bias"):
+    with pytest.raises(
+        ValueError, match=r"other\.ckpt is of another model: it lacks model\.denoiser\.unet\.conv_in\.bias"
+    ):
         check_weights(module, tmp_path / "other.ckpt")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 
-from callbacks import DrawingReport, LossWeightDecay, MaskReport, MaskVisualizer, TrainableEMA
+from callbacks import EvaluationReport, LossWeightDecay, MaskReport, MaskVisualizer, TrainableEMA
 from datamodules import OrnamentDataModule
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.sampler import Sampler
@@ -155,7 +155,7 @@ class CountCollectives(pl.Callback):
 def test_a_step_sends_nothing_but_gradients(build_module: Build, shard_dir: Path, tmp_path: Path) -> None:
     """Logging at each step, with the callbacks that look at a training."""
     logger = pl.loggers.CSVLogger(tmp_path, name="", version="")
-    callbacks = [LossWeightDecay(), TrainableEMA(), MaskReport(1), MaskVisualizer(2, 32, draw_steps=0)]
+    callbacks = [LossWeightDecay(), TrainableEMA(), MaskReport(1), MaskVisualizer(2, 32, sampling_steps=0)]
     data = OrnamentDataModule(
         str(shard_dir / "train-*.tar"), str(shard_dir / "val-*.tar"), resolution=32, batch_size=2, samples_per_epoch=12
     )
@@ -174,12 +174,12 @@ def test_processes_with_unequally_many_batches_end_with_the_report_of_one(
     build_module: Build, tmp_path: Path, draw_entries: Any, write_shard: Any, damaged: tuple[int, ...]
 ) -> None:
     """Five samples, one to a batch; where three are damaged, the first process is left with none."""
-    samples = {f"k{i}": draw_entries(i, **({"person__jpg": b"no picture"} if i in damaged else {})) for i in range(5)}
+    samples = {f"k{i}": draw_entries(i, **({"person__jpg": b"no image"} if i in damaged else {})) for i in range(5)}
     shard = write_shard(tmp_path / "val.tar", samples)
 
     def validate(name: str, processes: int) -> dict[str, Any]:
         data = OrnamentDataModule(str(shard), str(shard), resolution=32, batch_size=1)
-        callbacks = [TrainableEMA(), MaskReport(), MaskVisualizer(2, 32, draw_steps=1)]
+        callbacks = [TrainableEMA(), MaskReport(), MaskVisualizer(2, 32, sampling_steps=1)]
         trainer = trainer_of(tmp_path / name, processes, *callbacks)
         trainer.validate(build_module(sampler=Sampler(1)), data, verbose=False)
         result: dict[str, Any] = json.loads((tmp_path / name / "result.json").read_text())
@@ -199,7 +199,7 @@ def test_a_test_with_unequally_many_batches_reports_every_sample_once(
 
     def test(name: str, processes: int) -> dict[str, Any]:
         data = OrnamentDataModule(str(shard), str(shard), str(shard), resolution=32, batch_size=2)
-        report = DrawingReport(folder=tmp_path / name, shown=1, resamples=50)
+        report = EvaluationReport(folder=tmp_path / name, shown=1, resamples=50)
         trainer_of(tmp_path / name, processes, report).test(build_module(sampler=Sampler(1)), data, verbose=False)
         content: dict[str, Any] = json.loads((tmp_path / name / "report.json").read_text())
         return content

@@ -12,7 +12,7 @@ from PIL import Image
 from ornament_lit.imaging.compositing import Composite, PasteBack, box_depth, recolour
 from ornament_lit.imaging.geometry import Box, Crop, clip_box, crop_and_resize, draw_box, square_crop
 from ornament_lit.imaging.reading import MIN_SIDE, as_photograph, as_rgb
-from ornament_lit.imaging.writing import save_picture
+from ornament_lit.imaging.writing import save_image
 
 MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -70,7 +70,7 @@ def test_from_file_to_file_only_the_feathered_mask_is_touched(
     )
     picture, share = PasteBack()(photograph.pixels, noise("RGB", 32, 32, 1), square_crop(box), box)
     with tempfile.TemporaryDirectory() as folder:
-        save_picture(picture, Path(folder, "out.png"), {"seed": "1"})
+        save_image(picture, Path(folder, "out.png"), {"seed": "1"})
         with Image.open(Path(folder, "out.png")) as file:
             stored = photograph.as_stored(file.copy())
     with Image.open(buffer) as file:
@@ -129,7 +129,7 @@ def test_its_own_crop_changes_nothing_where_nothing_is_resized(
 def test_its_own_resized_crop_changes_detail_only(scale: float, box: Box, match: bool) -> None:
     photograph, crop = smooth(200, 160), square_crop(box)
     own = crop_and_resize(photograph, crop, round(scale * crop.size), fill=128)
-    picture = PasteBack(match_colours=match)(photograph, own, crop, box).picture
+    picture = PasteBack(match_colours=match)(photograph, own, crop, box).image
     error = np.abs(np.asarray(picture).astype(int) - np.asarray(photograph))
     assert error[4:-4, 4:-4].max() <= 2 and error.max() <= 12
 
@@ -219,7 +219,7 @@ def test_a_chain_of_a_third_of_a_mask_pixel_is_drawn() -> None:
 @pytest.mark.parametrize("width", [2, 3, 4])
 @pytest.mark.parametrize("angle", [0, 20, 45, 90])
 def test_a_chain_thinner_than_a_pixel_of_the_mask_is_pasted_as_a_whole(width: int, angle: float) -> None:
-    """With the truth as the mask, at 64 pixels for a window of 512; at 0.45, an eighth of it was pasted."""
+    """With the ground truth as the mask, at 64 pixels for a window of 512; at 0.45, an eighth of it was pasted."""
     side, box = 512, (51.0, 51.0, 461.0, 461.0)
     x, y = np.meshgrid(np.arange(side) + 0.5 - 253, np.arange(side) + 0.5 - 251)
     across = x * np.sin(np.radians(angle)) - y * np.cos(np.radians(angle))
@@ -245,14 +245,14 @@ def test_the_mask_lies_where_the_window_is() -> None:
 
 @pytest.mark.parametrize(("mode", "value"), [("L", 76), ("LA", 76), ("RGB", (255, 0, 0)), ("RGBA", (255, 0, 0))])
 def test_what_is_drawn_comes_in_the_mode_of_the_photograph(mode: str, value: int | tuple[int, ...]) -> None:
-    picture = paste_red(mode).picture
+    picture = paste_red(mode).image
     colour = np.asarray(picture)[40, 50]
     assert picture.mode == mode
     assert np.array_equal(colour[:3] if mode.startswith("RGB") else np.ravel(colour)[0], value)
 
 
 def test_16_bits_keep_the_rest_below_8_bits() -> None:
-    before, after = np.asarray(noise("I;16", 100, 80)).astype(int), np.asarray(paste_red("I;16").picture).astype(int)
+    before, after = np.asarray(noise("I;16", 100, 80)).astype(int), np.asarray(paste_red("I;16").image).astype(int)
     rest = before[40, 50] - 257 * ((before[40, 50] + 128) // 257)
     assert after[40, 50] == 76 * 257 + rest and abs(rest) <= 128
 
@@ -279,7 +279,7 @@ def test_colours_are_measured_outside_of_the_box() -> None:
     own = crop_and_resize(photograph, crop, crop.size, fill=128)
     shifted = Image.fromarray(np.asarray(own) + np.array([20, 10, 5], np.uint8))
     shifted.paste((0, 0, 0), (20, 20, 40, 40))
-    picture = np.asarray(PasteBack()(photograph, shifted, crop, box).picture).astype(int)
+    picture = np.asarray(PasteBack()(photograph, shifted, crop, box).image).astype(int)
     error = np.abs(picture - np.asarray(photograph))
     error[30:50, 40:60] = 0
     assert error.max() <= 1

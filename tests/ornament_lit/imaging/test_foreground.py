@@ -50,7 +50,7 @@ def test_opacity_comes_first() -> None:
     picture.putalpha(opacity)
     assert find_ornament(picture).tobytes() == opacity.tobytes()
     picture.putalpha(255)
-    assert np.array_equal(np.asarray(find_ornament(picture)), expected()), "an opaque picture has no cut-out"
+    assert np.array_equal(np.asarray(find_ornament(picture)), expected()), "an opaque image has no cut-out"
 
 
 @pytest.mark.parametrize("content", ["busy", "nothing", "invisible"])
@@ -59,7 +59,7 @@ def test_the_whole_picture_where_nothing_can_be_said(content: str) -> None:
     picture = Image.fromarray(colours) if content == "busy" else Image.new("RGB", (64, 64), "white")
     if content == "invisible":
         picture.putalpha(0)
-    with pytest.warns(UserWarning, match="the whole picture counts as ornament"):
+    with pytest.warns(UserWarning, match="the whole image counts as ornament"):
         assert find_ornament(picture).getextrema() == (255, 255)
 
 
@@ -73,7 +73,7 @@ def test_transparency_becomes_white() -> None:
 
 
 def test_a_large_picture_is_looked_at_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its mask is that of the small picture, enlarged."""
+    """Its mask is that of the small image, enlarged."""
     large = ornament_on(np.full((64, 64, 3), 240.0)).resize((5120, 5120), Image.Resampling.NEAREST)
     seen: list[tuple[int, ...]] = []
     look = ornament_masks.differing_from_border

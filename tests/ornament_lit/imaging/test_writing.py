@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ornament_lit.imaging.reading import open_photograph
-from ornament_lit.imaging.writing import check_output, save_picture
+from ornament_lit.imaging.writing import check_output, save_image
 
 
 def ramp(mode: str) -> Image.Image:
@@ -21,7 +21,7 @@ def test_a_png_holds_the_very_pixels_and_says_how_it_was_made(mode: str, tmp_pat
     picture, path = ramp(mode), tmp_path / "out.PNG"
     picture.info["icc_profile"] = b"profile"
     metadata = {"checkpoint": "sha256:12ab", "seed": "7", "options": "Stufen 30, Größe ✓"}
-    save_picture(picture, path, metadata)
+    save_image(picture, path, metadata)
     with Image.open(path) as read:
         assert read.mode == mode and read.tobytes() == picture.tobytes() and read.text == metadata
         assert read.info["icc_profile"] == b"profile"
@@ -32,7 +32,7 @@ def test_a_png_holds_the_very_pixels_and_says_how_it_was_made(mode: str, tmp_pat
 
 def test_a_jpeg_has_the_metadata_as_a_comment(tmp_path: Path) -> None:
     path = tmp_path / "out.jpeg"
-    save_picture(ramp("RGB").resize((96, 80)), path, {"seed": "7"})
+    save_image(ramp("RGB").resize((96, 80)), path, {"seed": "7"})
     with Image.open(path) as read:
         assert read.format == "JPEG" and json.loads(read.info["comment"]) == {"seed": "7"}
         assert "icc_profile" not in read.info
@@ -44,7 +44,7 @@ def test_a_jpeg_has_the_metadata_as_a_comment(tmp_path: Path) -> None:
         ("out.gif", "RGB", "written as .png, .jpg, .jpeg"),
         ("out", "RGB", "suffix"),
         ("out.jpg", "RGBA", "write out.png"),
-        ("out.jpg", "I;16", "cannot hold a picture of mode I;16"),
+        ("out.jpg", "I;16", "cannot hold an image of mode I;16"),
         ("absent/out.png", "RGB", "does not exist"),
     ],
 )
@@ -52,14 +52,14 @@ def test_what_cannot_be_written_is_refused_beforehand(name: str, mode: str, mess
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         check_output(tmp_path / name, mode)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        save_picture(ramp(mode), tmp_path / name, {})
+        save_image(ramp(mode), tmp_path / name, {})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("keyword", ["", "long" * 20, "Größe"])
 def test_a_keyword_that_png_cannot_hold_is_refused(keyword: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1 to 79 ASCII"):
-        save_picture(ramp("RGB"), tmp_path / "out.png", {keyword: "text"})
+        save_image(ramp("RGB"), tmp_path / "out.png", {keyword: "text"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -72,5 +72,5 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path: Path, monkeypatch: pyte
     path.write_bytes(b"old")
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="no space left"):
-        save_picture(ramp("RGB"), path, {})
+        save_image(ramp("RGB"), path, {})
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1

@@ -5,6 +5,7 @@ from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 from ornament_lit.diffusion.noise import draw_noising, velocity_weights
 from ornament_lit.diffusion.timesteps import LogitNormalTimesteps
 from ornament_lit.losses import DiffusionLoss
+from ornament_lit.losses.diffusion import NoisyLatents
 from ornament_lit.models.denoiser import Denoiser
 
 SAMPLE = DDPMScheduler(prediction_type="sample", clip_sample=False)
@@ -106,3 +107,44 @@ def test_options_that_do_not_fit_are_refused(build_module) -> None:
 def test_options_out_of_range_are_named(option: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{option} must .*got {value}"):
         DiffusionLoss(**{option: value})
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
+def test_noisy_latents_and_targets_are_those_of_the_scheduler(kind: str) -> None:
+    latents, seeds = torch.randn(3, 2, 4, 4, dtype=torch.float64), torch.tensor([3, 5, 8])
+    scheduler = DDPMScheduler(prediction_type=kind)
+    noisy = DiffusionLoss(num_noise_samples=2).add_noise(scheduler, latents, seeds, training=True)
+    timesteps, noise, _ = draw_noising(seeds, 1000, latents, num_noise_samples=2)
+    alpha = scheduler.alphas_cumprod[timesteps].double().view(6, 1, 1, 1)
+    clean = torch.cat([latents, latents])
+    targets = {
+        "epsilon": noise,
+        "sample": clean,
+        "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * clean,
+    }
+    torch.testing.assert_close(noisy.latents, alpha.sqrt() * clean + (1 - alpha).sqrt() * noise, atol=1e-6, rtol=0)
+    torch.testing.assert_close(noisy.target, targets[kind], atol=1e-6, rtol=0)
+    assert torch.equal(noisy.timesteps, timesteps) and noisy.keep_condition is None and noisy.weights is None
+    torch.testing.assert_close(noisy.denoised, 1 - timesteps.view(2, 3).float().mean(0) / 999)
+
+
+def test_the_loss_counts_what_is_unknown_and_the_foreground_more() -> None:
+    """Two noisy versions of one sample of 1 x 2 positions, the right one worn; errors 1 and 2, then 3 and 0."""
+    zeros = torch.zeros(2, 1, 1, 2)
+    prediction = torch.tensor([[1.0, 2.0], [3.0, 0.0]]).view(2, 1, 1, 2)
+    noisy = NoisyLatents(zeros, torch.zeros(2), zeros, None, weights=None, denoised=torch.zeros(1))
+    worn, unknown = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2), torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)
+    assert DiffusionLoss()(prediction, noisy, worn) == (1 + 4 + 9 + 0) / 4
+    assert DiffusionLoss(foreground_weight=3.0)(prediction, noisy, worn) == (1 + 4 * 4 + 9 + 0) / (1 + 4 + 1 + 4)
+    assert DiffusionLoss()(prediction, noisy, worn, unknown) == (1 + 9) / 2
+    weighed = noisy._replace(weights=torch.tensor([1.0, 2.0]))
+    assert DiffusionLoss()(prediction, weighed, worn) == (1 + 4 + 2 * 9) / 4
+
+
+def test_rows_without_the_ornament_show_none() -> None:
+    kept = torch.tensor([True, False, False, True])
+    noisy = NoisyLatents(*[torch.zeros(4, 1, 1, 1)] * 3, keep_condition=kept, weights=None, denoised=torch.zeros(2))
+    masks = noisy.repeat(torch.tensor([0.25, 0.75]).view(2, 1, 1, 1))
+    assert masks.flatten().tolist() == [0.25, 0.75, 0.25, 0.75]
+    assert noisy.where_kept(masks).flatten().tolist() == [0.25, 0, 0, 0.75]
+    assert noisy._replace(keep_condition=None).where_kept(masks) is masks

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ornament_lit.losses import WarpLoss
 from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean, slope_error
-from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_ground_truth, warp_inputs
 
 
 def perfect(batch: Any, poses: int = 4) -> WarpTraining:
     """What a warp says that knows everything."""
-    truth, inputs = warp_truth(batch), warp_inputs(batch)
+    truth, inputs = warp_ground_truth(batch), warp_inputs(batch)
     worn, image = truth.wearing_mask, truth.person_image
     count = len(worn)
     uv = torch.tensor([[0.0, -1.6], [1.6, 0.0]])
@@ -57,9 +57,12 @@ def test_data_without_a_correspondence_are_told_of_once(worn_batch) -> None:
     batch = worn_batch()
     training, loss = perfect(batch), WarpLoss()
     learning = replace(training, logits=training.logits.requires_grad_())
-    known = torch.zeros_like(training.truth.correspondence["known"])
+    known = torch.zeros_like(training.ground_truth.correspondence["known"])
     without = replace(
-        learning, truth=replace(training.truth, correspondence={**training.truth.correspondence, "known": known})
+        learning,
+        ground_truth=replace(
+            training.ground_truth, correspondence={**training.ground_truth.correspondence, "known": known}
+        ),
     )
     with pytest.warns(UserWarning, match="WarpLoss learns poses and fields only from samples with a correspondence"):
         loss(without)
@@ -74,7 +77,7 @@ def test_inside_the_mask_the_field_is_taught_as_it_is(worn_batch, extend: bool) 
     training = perfect(worn_batch())
     loss = WarpLoss(extend=extend)
     target, pixels = loss._target(training)
-    truth = training.truth
+    truth = training.ground_truth
     inside = truth.weight > 0.9
     error = (target - truth.correspondence["uv"]).abs() * inside
     assert error.max() < 0.05 and error.sum() / inside.sum() / 2 < 0.015
@@ -110,7 +113,7 @@ def test_area_is_the_logarithm_of_a_ratio(worn_batch) -> None:
     training = perfect(worn_batch())
     right = training.outputs[-1]
     for factor in (0.5, 2.0):
-        scaled = replace(right, coverage=factor * training.truth.wearing_mask * training.inputs.box_mask)
+        scaled = replace(right, coverage=factor * training.ground_truth.wearing_mask * training.inputs.box_mask)
         _, terms = only_of("area")(replace(training, outputs=(scaled,)))
         torch.testing.assert_close(terms["area"], torch.tensor(2.0).log(), atol=0.02, rtol=0)
 

@@ -10,7 +10,7 @@ import torchvision
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
-from ornament_lit.metrics import LPIPS, DrawnBatch
+from ornament_lit.metrics import LPIPS, GeneratedBatch
 from ornament_lit.metrics.measured import SampleScores
 from ornament_lit.utils.categories import CATEGORIES
 
@@ -26,17 +26,17 @@ def strand(beads: int, radius: float = 2.6, size: int = SIZE) -> Tensor:
 
 
 def worn(mask: Tensor, generator: torch.Generator) -> Tensor:
-    """A bright picture with a dark ornament where the mask is, and some noise, (3, size, size)."""
+    """A bright image with a dark ornament where the mask is, and some noise, (3, size, size)."""
     tint = torch.rand(3, 1, 1, generator=generator)
     picture = (1 - mask) * (0.7 - 0.3 * tint) + mask * (-0.5 - 0.3 * tint)
     return (picture + 0.05 * torch.randn(picture.shape, generator=generator)).clamp(-1, 1)
 
 
 @pytest.fixture
-def build_drawn() -> Callable[..., DrawnBatch]:
+def build_generated() -> Callable[..., GeneratedBatch]:
     """A batch of ornaments with 8 beads; entries can be replaced. The drawing is noise, the masks nearly right."""
 
-    def build(size: int = 5, **replaced: Any) -> DrawnBatch:
+    def build(size: int = 5, **replaced: Any) -> GeneratedBatch:
         generator = torch.Generator().manual_seed(0)
         mask = strand(8).expand(size, -1, -1, -1)
         pictures = [torch.stack([worn(one, generator) for one in mask]) for _ in range(2)]
@@ -46,7 +46,7 @@ def build_drawn() -> Callable[..., DrawnBatch]:
         shifted = torch.stack([mask.roll(shift, dims=-1) for shift in (21, 5)])
         noise = torch.rand(pictures[0].shape, generator=generator) * 2 - 1
         batch: dict[str, Any] = {
-            "drawn_image": noise,
+            "generated_image": noise,
             "mask_predictions": 0.8 * shifted,
             "person_image": pictures[0],
             "ornament_image": pictures[1],
@@ -56,10 +56,12 @@ def build_drawn() -> Callable[..., DrawnBatch]:
             "category": [CATEGORIES[number % 2] for number in range(size)],
             "key": [f"sample-{number}" for number in range(size)],
             "components": torch.full((size,), 8),
-            "wrong_reference": {"drawn_image": noise.flip(0), "mask_predictions": 0.8 * shifted.flip(0)},
-            "wrong_references": [{"drawn_image": noise.roll(step, -1), "mask_predictions": shifted} for step in (1, 9)],
+            "wrong_reference": {"generated_image": noise.flip(0), "mask_predictions": 0.8 * shifted.flip(0)},
+            "wrong_references": [
+                {"generated_image": noise.roll(step, -1), "mask_predictions": shifted} for step in (1, 9)
+            ],
             "correspondence": {"uv": points, "known": mask, "seen": mask},
-            "drawn_correspondence": points + 0.15,
+            "generated_correspondence": points + 0.15,
         }
         return {**batch, **replaced}  # type: ignore[typeddict-item]
 
@@ -67,10 +69,10 @@ def build_drawn() -> Callable[..., DrawnBatch]:
 
 
 @pytest.fixture
-def part() -> Callable[..., DrawnBatch]:
+def part() -> Callable[..., GeneratedBatch]:
     """Some samples of a batch."""
 
-    def take(batch: DrawnBatch, rows: slice) -> DrawnBatch:
+    def take(batch: GeneratedBatch, rows: slice) -> GeneratedBatch:
         def cut(name: str, value: Any) -> Any:
             if isinstance(value, dict):
                 return {inner: cut(inner, entry) for inner, entry in value.items()}
@@ -85,7 +87,7 @@ def part() -> Callable[..., DrawnBatch]:
 
 @pytest.fixture(scope="session")
 def clip_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny random CLIP model, text part and all, of 32-pixel pictures."""
+    """A tiny random CLIP model, text part and all, of 32-pixel images."""
     torch.manual_seed(0)
     small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = {**small, "vocab_size": 50, "max_position_embeddings": 8, "eos_token_id": 1, "bos_token_id": 0}
@@ -97,7 +99,7 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session", params=["vit", "dinov2"])
 def dino_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny random DINO or DINOv2 model of 32-pixel pictures."""
+    """A tiny random DINO or DINOv2 model of 32-pixel images."""
     torch.manual_seed(0)
     small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
     folder = tmp_path_factory.mktemp(request.param)

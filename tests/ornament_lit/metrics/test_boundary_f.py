@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ornament_lit.metrics import BoundaryF, DrawnBatch
+from ornament_lit.metrics import BoundaryF, GeneratedBatch
 from ornament_lit.metrics.boundary_f import boundary_f, near, outline
 
 
@@ -48,13 +48,13 @@ def test_near_is_a_disk() -> None:
     assert [int(near(point, radius).sum()) for radius in (0, 1, 2)] == [1, 5, 13]
 
 
-def test_stages_by_hand(build_drawn: Callable[..., DrawnBatch]) -> None:
+def test_stages_by_hand(build_generated: Callable[..., GeneratedBatch]) -> None:
     """Shifted by 2 px is within the tolerance of 2 px, by 12 px is not; an empty prediction scores 0."""
     square = torch.zeros(5, 1, 64, 64)
     square[..., 16:32, 16:32] = 1
     predictions = torch.stack([square.roll(12, -1), square.roll(2, -1), square, torch.zeros_like(square)])
     metric = BoundaryF(tolerance=2 / np.hypot(64, 64))
-    metric.update(build_drawn(wearing_mask=square, mask_predictions=predictions))
+    metric.update(build_generated(wearing_mask=square, mask_predictions=predictions))
     values = metric.compute().values
     assert list(values) == ["boundary_f_box", *(f"boundary_f_{number}" for number in range(1, 5))]
     assert values["boundary_f_1"].max() < 0.7

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ornament_lit.batch import TryOnBatch
-from ornament_lit.metrics import PSNR, DrawnBatch
+from ornament_lit.metrics import PSNR, GeneratedBatch
 from ornament_lit.metrics.bounds import ceiling_of, floor_of, warped
 
 SIZE = 8
@@ -16,7 +16,7 @@ SIZE = 8
 
 @pytest.fixture
 def batch() -> TryOnBatch:
-    """Two ornaments that fill their pictures, worn mirrored in the lower half; the second sample knows no points."""
+    """Two ornaments that fill their images, worn mirrored in the lower half; the second sample knows no points."""
     generator = torch.Generator().manual_seed(0)
     ornament, other, person = torch.rand(3, 2, 3, SIZE, SIZE, generator=generator) * 2 - 1
     mask = torch.zeros(2, 1, SIZE, SIZE)
@@ -39,25 +39,25 @@ def batch() -> TryOnBatch:
 def test_the_ceiling_is_the_ornament_in_its_place(batch: TryOnBatch) -> None:
     bound = ceiling_of(batch, count=1)
     for image, ornament in zip(
-        [bound["drawn_image"], bound["wrong_references"][0]["drawn_image"]],
+        [bound["generated_image"], bound["wrong_references"][0]["generated_image"]],
         [batch["ornament_image"], batch["other_ornament"]["ornament_image"]],
         strict=True,
     ):
         assert torch.allclose(image[0, :, SIZE // 2 :], ornament[0].flip(-1)[:, SIZE // 2 :], atol=1e-5)
         assert torch.equal(image[0, :, : SIZE // 2], batch["person_image"][0, :, : SIZE // 2])
-    assert bound["drawn_image"][1].isnan().any()
+    assert bound["generated_image"][1].isnan().any()
 
 
 def test_details_are_sampled_where_there_are(batch: TryOnBatch) -> None:
     detail = torch.full((2, 3, 2 * SIZE, 2 * SIZE), 0.25)
     batch["ornament_detail"] = {"image": detail, "mask": torch.ones(2, 1, 2 * SIZE, 2 * SIZE)}
-    assert (ceiling_of(batch)["drawn_image"][0, :, SIZE // 2 :] == 0.25).all()
+    assert (ceiling_of(batch)["generated_image"][0, :, SIZE // 2 :] == 0.25).all()
 
 
 def test_the_floor_is_the_mean_colour(batch: TryOnBatch) -> None:
     batch["ornament_mask"] = torch.zeros(2, 1, SIZE, SIZE)
     batch["ornament_mask"][..., :2] = 1
-    image = floor_of(batch)["drawn_image"]
+    image = floor_of(batch)["generated_image"]
     expected = batch["ornament_image"][..., :2].mean((2, 3))
     assert torch.allclose(image[..., SIZE // 2 :, :].amax((2, 3)), expected, atol=1e-6)
     assert torch.allclose(image[..., SIZE // 2 :, :].amin((2, 3)), expected, atol=1e-6)
@@ -69,11 +69,11 @@ def test_what_is_no_ornament_is_mid_grey(batch: TryOnBatch) -> None:
     assert not picture.any()
 
 
-def test_a_metric_measures_bounds_like_drawings(build_drawn: Callable[..., DrawnBatch]) -> None:
-    drawn = build_drawn()
+def test_a_metric_measures_bounds_like_drawings(build_generated: Callable[..., GeneratedBatch]) -> None:
+    drawn = build_generated()
     masks = drawn["mask_predictions"][:0]
-    drawn["floor"] = {"drawn_image": drawn["person_image"] + 0.02, "mask_predictions": masks}
-    drawn["ceiling"] = {"drawn_image": drawn["person_image"] * float("nan"), "mask_predictions": masks}
+    drawn["floor"] = {"generated_image": drawn["person_image"] + 0.02, "mask_predictions": masks}
+    drawn["ceiling"] = {"generated_image": drawn["person_image"] * float("nan"), "mask_predictions": masks}
     metric = PSNR()
     metric.update(drawn)
     bounds = metric.compute().bounds

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ornament_lit.metrics import ComponentCountError, DrawnBatch
+from ornament_lit.metrics import ComponentCountError, GeneratedBatch
 from ornament_lit.metrics.bulges import count_bulges, fit_finder
 
 
@@ -28,22 +28,22 @@ def picture(mask: Tensor, seed: int = 0) -> Tensor:
     return (mask * colors[0] + (1 - mask) * colors[1] + noise).clamp(-1, 1)
 
 
-def measured(batch: DrawnBatch, **options: int) -> dict[str, np.ndarray]:
+def measured(batch: GeneratedBatch, **options: int) -> dict[str, np.ndarray]:
     metric = ComponentCountError(**options)
     metric.update(batch)
     scores = metric.compute()
-    return {**scores.values, "truth": scores.truth["count_error_known"]}
+    return {**scores.values, "truth": scores.ground_truth["count_error_known"]}
 
 
 @pytest.fixture
-def drawn_with(build_drawn: Callable[..., DrawnBatch]) -> Callable[..., DrawnBatch]:
-    """One sample whose truth has ``truth`` beads and whose drawing has ``drawn``, along the same strand."""
+def drawn_with(build_generated: Callable[..., GeneratedBatch]) -> Callable[..., GeneratedBatch]:
+    """One sample whose ground truth has ``truth`` beads and whose image has ``drawn``, along the same strand."""
 
-    def build(drawn: int, truth: int = 8, known: int = 8) -> DrawnBatch:
+    def build(drawn: int, truth: int = 8, known: int = 8) -> GeneratedBatch:
         masks = {beads: strand(beads, 24 / beads) for beads in (drawn, truth)}
-        return build_drawn(
+        return build_generated(
             1,
-            drawn_image=picture(masks[drawn], 1)[None],
+            generated_image=picture(masks[drawn], 1)[None],
             person_image=picture(masks[truth], 2)[None],
             wearing_mask=masks[truth][None],
             components=torch.tensor([known]),
@@ -72,14 +72,14 @@ def test_the_ornament_is_found_by_its_colors() -> None:
 
 
 @pytest.mark.parametrize(("drawn", "expected"), [(8, 0.0), (6, 0.25)])
-def test_the_error_by_hand(drawn: int, expected: float, drawn_with: Callable[..., DrawnBatch]) -> None:
+def test_the_error_by_hand(drawn: int, expected: float, drawn_with: Callable[..., GeneratedBatch]) -> None:
     values = measured(drawn_with(drawn))
     assert values["count_error"] == pytest.approx(expected)
     assert values["count_error_known"] == pytest.approx(expected)
     assert values["truth"] == pytest.approx(0.0)
 
 
-def test_known_and_counted_numbers_are_told_apart(drawn_with: Callable[..., DrawnBatch]) -> None:
+def test_known_and_counted_numbers_are_told_apart(drawn_with: Callable[..., GeneratedBatch]) -> None:
     """Two of ten beads are hidden: the drawing is right as far as one can see, and the known number says 0.2."""
     values = measured(drawn_with(8, known=10))
     assert values["count_error"] == pytest.approx(0.0)
@@ -88,7 +88,7 @@ def test_known_and_counted_numbers_are_told_apart(drawn_with: Callable[..., Draw
 
 
 def test_what_cannot_be_counted_is_no_number(
-    drawn_with: Callable[..., DrawnBatch], build_drawn: Callable[..., DrawnBatch]
+    drawn_with: Callable[..., GeneratedBatch], build_generated: Callable[..., GeneratedBatch]
 ) -> None:
     unknown = drawn_with(6)
     unknown["components"] = torch.tensor([-1])
@@ -96,7 +96,7 @@ def test_what_cannot_be_counted_is_no_number(
     assert math.isnan(measured(unknown)["count_error_known"][0])
     assert math.isnan(measured(drawn_with(6, known=2))["count_error"][0])
     assert math.isnan(measured(unknown, fewest=9)["count_error"][0])
-    assert math.isnan(measured(build_drawn(1, wearing_mask=torch.zeros(1, 1, 64, 64)))["count_error"][0])
+    assert math.isnan(measured(build_generated(1, wearing_mask=torch.zeros(1, 1, 64, 64)))["count_error"][0])
     absent = drawn_with(6)
     del absent["components"]
     assert measured(absent)["count_error"] == pytest.approx(0.25)

@@ -9,7 +9,7 @@ from scipy import linalg
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from ornament_lit.metrics import FID, KID, DrawnBatch
+from ornament_lit.metrics import FID, KID, GeneratedBatch
 from ornament_lit.metrics.bootstrap import Floats, Resampling
 from ornament_lit.metrics.encoders import CLIPEncoder
 from ornament_lit.metrics.fid import frechet_distance
@@ -71,7 +71,7 @@ def test_kid_of_equal_sizes_does_not_depend_on_blocks(n: int) -> None:
 
 
 class Through(torch.nn.Module):
-    """Hands features through torchmetrics as if they were pictures."""
+    """Hands features through torchmetrics as if they were images."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -97,9 +97,11 @@ def test_as_torchmetrics_has_them() -> None:
     assert kernel_distance(first, second) == pytest.approx(kid.compute()[0].item(), rel=1e-4)
 
 
-def test_metrics_take_the_features_of_their_encoder(clip_path: str, build_drawn: Callable[..., DrawnBatch]) -> None:
-    encoder, batch = CLIPEncoder(clip_path, 32), build_drawn(8)
-    drawn, truth = (encoder(list(batch[name])).numpy() for name in ("drawn_image", "person_image"))  # type: ignore[literal-required]
+def test_metrics_take_the_features_of_their_encoder(
+    clip_path: str, build_generated: Callable[..., GeneratedBatch]
+) -> None:
+    encoder, batch = CLIPEncoder(clip_path, 32), build_generated(8)
+    drawn, truth = (encoder(list(batch[name])).numpy() for name in ("generated_image", "person_image"))  # type: ignore[literal-required]
     for cls, expected in ((FID, frechet_distance(drawn, truth)), (KID, 1000 * kernel_distance(drawn, truth))):
         metric = cls(encoder)
         metric.update(batch)

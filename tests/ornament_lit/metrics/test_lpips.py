@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchmetrics.functional.image.lpips import _LPIPS
 
-from ornament_lit.metrics import LPIPS, DrawnBatch
+from ornament_lit.metrics import LPIPS, GeneratedBatch
 from ornament_lit.metrics.weights import sha256
 
 
@@ -20,36 +20,36 @@ def second_implementation(net: str, path: str) -> _LPIPS:
     return network
 
 
-def check_against_the_second(metric: LPIPS, batch: DrawnBatch) -> None:
+def check_against_the_second(metric: LPIPS, batch: GeneratedBatch) -> None:
     metric.update(batch)
     with torch.no_grad():
         expected = second_implementation(metric.net, str(metric.path))(
-            batch["drawn_image"], batch["person_image"]
+            batch["generated_image"], batch["person_image"]
         ).flatten()
     assert expected.min() > 0.001
     assert metric.compute().values["lpips"] == pytest.approx(expected.numpy(), abs=1e-4)
 
 
-def test_as_torchmetrics_has_it(lpips: LPIPS, build_drawn: Callable[..., DrawnBatch]) -> None:
-    check_against_the_second(lpips, build_drawn())
+def test_as_torchmetrics_has_it(lpips: LPIPS, build_generated: Callable[..., GeneratedBatch]) -> None:
+    check_against_the_second(lpips, build_generated())
 
 
 @pytest.mark.slow
-def test_vgg_as_torchmetrics_has_it(tmp_path: Path, build_drawn: Callable[..., DrawnBatch]) -> None:
+def test_vgg_as_torchmetrics_has_it(tmp_path: Path, build_generated: Callable[..., GeneratedBatch]) -> None:
     import torchvision
 
     features = torchvision.models.vgg16(weights=None).features.state_dict()
     path = tmp_path / "vgg.pth"
     torch.save({f"features.{name}": value for name, value in features.items()}, path)
-    check_against_the_second(LPIPS("vgg", str(path)), build_drawn(2))
+    check_against_the_second(LPIPS("vgg", str(path)), build_generated(2))
 
 
-def test_regions_and_sizes(lpips: LPIPS, build_drawn: Callable[..., DrawnBatch]) -> None:
+def test_regions_and_sizes(lpips: LPIPS, build_generated: Callable[..., GeneratedBatch]) -> None:
     box = torch.zeros(5, 1, 64, 64)
     box[:, :, 10:50, 12:52] = 1
     box[0, :, 10:54, 12:52] = 1  # another size than the others
-    batch = build_drawn(box_mask=box)
-    batch["drawn_image"] = box * batch["person_image"] + (1 - box) * batch["drawn_image"]
+    batch = build_generated(box_mask=box)
+    batch["generated_image"] = box * batch["person_image"] + (1 - box) * batch["generated_image"]
     values = {}
     for region, size in (("crop", None), ("crop", 48), ("box", None), ("box", 48)):
         lpips.region, lpips.image_size = region, size  # type: ignore[assignment]
@@ -73,8 +73,8 @@ def test_protocol_names_the_weights(alexnet_path: str) -> None:
     )
 
 
-def test_small_pictures_need_a_size(alexnet_path: str, build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn(1, box_mask=torch.zeros(1, 1, 64, 64))
+def test_small_pictures_need_a_size(alexnet_path: str, build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated(1, box_mask=torch.zeros(1, 1, 64, 64))
     batch["box_mask"][:, :, 4:20, 4:20] = 1
     with pytest.raises(ValueError, match="16 x 16; set image_size"):
         LPIPS(path=alexnet_path, region="box").update(batch)

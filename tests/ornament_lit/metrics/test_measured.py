@@ -39,7 +39,7 @@ def test_json_and_back() -> None:
     again = SampleScores.from_dict(json.loads(text))
     assert (again.keys, again.categories, again.columns) == (scores.keys, scores.categories, scores.columns)
     assert (again.values["x"][0], np.isnan(again.values["x"][1])) == (1.5, True)
-    assert (again.truth["x"].tolist(), again.higher_is_better) == ([0.5, 1.0], False)
+    assert (again.ground_truth["x"].tolist(), again.higher_is_better) == ([0.5, 1.0], False)
 
 
 def test_distances_of_two_runs_are_paired() -> None:

@@ -20,8 +20,8 @@ from ornament_lit.metrics import (
     SSIM,
     CLIPSimilarity,
     DINOSimilarity,
-    DrawnBatch,
     EmbeddingSimilarity,
+    GeneratedBatch,
     TryOnMetric,
     WrongReferenceGap,
 )
@@ -68,10 +68,13 @@ def dino_of_clip(monkeypatch: pytest.MonkeyPatch) -> None:
 def figures(measured: Measured) -> dict[str, list[float]]:
     """Everything that was measured, by key: values of samples, or features."""
     if isinstance(measured, SampleScores):
-        columns = {**measured.values, **{f"truth {name}": column for name, column in measured.truth.items()}}
+        columns = {
+            **measured.values,
+            **{f"ground truth {name}": column for name, column in measured.ground_truth.items()},
+        }
         rows = np.stack(list(columns.values()), axis=1)
     else:
-        rows = np.concatenate([measured.drawn, measured.truth], axis=1)  # type: ignore[attr-defined]
+        rows = np.concatenate([measured.generated, measured.ground_truth], axis=1)  # type: ignore[attr-defined]
     return {key: rows[number].tolist() for number, key in enumerate(measured.keys)}
 
 
@@ -94,9 +97,12 @@ def test_the_family_is_complete() -> None:
 
 @pytest.mark.parametrize("cls", ALL)
 def test_batches_do_not_matter_and_a_key_counts_once(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch], part: Callable[..., DrawnBatch]
+    cls: type,
+    construct: Callable[[type], Any],
+    build_generated: Callable[..., GeneratedBatch],
+    part: Callable[..., GeneratedBatch],
 ) -> None:
-    batch, whole, parts = build_drawn(), construct(cls), construct(cls)
+    batch, whole, parts = build_generated(), construct(cls), construct(cls)
     whole.update(batch)
     for rows in (slice(3, 5), slice(0, 3), slice(3, 4)):
         parts.update(part(batch, rows))
@@ -106,9 +112,12 @@ def test_batches_do_not_matter_and_a_key_counts_once(
 
 @pytest.mark.parametrize("cls", ALL)
 def test_two_merged_are_one(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch], part: Callable[..., DrawnBatch]
+    cls: type,
+    construct: Callable[[type], Any],
+    build_generated: Callable[..., GeneratedBatch],
+    part: Callable[..., GeneratedBatch],
 ) -> None:
-    batch, whole, one, other = build_drawn(), *(construct(cls) for _ in range(3))
+    batch, whole, one, other = build_generated(), *(construct(cls) for _ in range(3))
     whole.update(batch)
     one.update(part(batch, slice(0, 3)))
     other.update(part(batch, slice(2, 5)))
@@ -118,9 +127,12 @@ def test_two_merged_are_one(
 
 @pytest.mark.parametrize("cls", ALL)
 def test_reset_forgets(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch], part: Callable[..., DrawnBatch]
+    cls: type,
+    construct: Callable[[type], Any],
+    build_generated: Callable[..., GeneratedBatch],
+    part: Callable[..., GeneratedBatch],
 ) -> None:
-    metric, fresh, batch = construct(cls), construct(cls), build_drawn()
+    metric, fresh, batch = construct(cls), construct(cls), build_generated()
     metric.update(part(batch, slice(0, 2)))
     metric.reset()
     for one in (metric, fresh):
@@ -131,12 +143,15 @@ def test_reset_forgets(
 
 @pytest.mark.parametrize("cls", ALL)
 def test_the_truth_is_the_best_drawing(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch]
+    cls: type, construct: Callable[[type], Any], build_generated: Callable[..., GeneratedBatch]
 ) -> None:
-    noise = build_drawn()
-    truth = {"drawn_image": noise["person_image"], "mask_predictions": noise["wearing_mask"].expand(2, -1, -1, -1, -1)}
-    perfect = build_drawn(**truth, drawn_correspondence=noise["correspondence"]["uv"])
-    poor = build_drawn(wrong_reference=truth, wrong_references=[truth] * 2)  # a reference that harms
+    noise = build_generated()
+    truth = {
+        "generated_image": noise["person_image"],
+        "mask_predictions": noise["wearing_mask"].expand(2, -1, -1, -1, -1),
+    }
+    perfect = build_generated(**truth, generated_correspondence=noise["correspondence"]["uv"])
+    poor = build_generated(wrong_reference=truth, wrong_references=[truth] * 2)  # a reference that harms
     rows = []
     for batch in (perfect, poor):
         metric = construct(cls)
@@ -152,9 +167,9 @@ def test_the_truth_is_the_best_drawing(
 
 @pytest.mark.parametrize("cls", ALL)
 def test_half_precision_changes_nothing(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch]
+    cls: type, construct: Callable[[type], Any], build_generated: Callable[..., GeneratedBatch]
 ) -> None:
-    exact, mixed, batch = construct(cls), construct(cls), build_drawn()
+    exact, mixed, batch = construct(cls), construct(cls), build_generated()
     exact.update(batch)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         mixed.update(batch)
@@ -163,21 +178,21 @@ def test_half_precision_changes_nothing(
 
 @pytest.mark.parametrize("cls", ALL)
 def test_nothing_goes_into_checkpoints_and_nothing_trains(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch]
+    cls: type, construct: Callable[[type], Any], build_generated: Callable[..., GeneratedBatch]
 ) -> None:
     metric = construct(cls)
     metric.setup()
-    metric.update(build_drawn())
+    metric.update(build_generated())
     assert metric.state_dict() == {}
     assert list(metric.parameters()) == []
 
 
 @pytest.mark.parametrize("cls", ALL)
 def test_protocol_and_table_are_plain_data(
-    cls: type, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch]
+    cls: type, construct: Callable[[type], Any], build_generated: Callable[..., GeneratedBatch]
 ) -> None:
     metric = construct(cls)
-    metric.update(build_drawn())
+    metric.update(build_generated())
     protocol = json.loads(json.dumps(metric.protocol()))
     assert protocol == metric.protocol()
     assert protocol["metric"] == cls.__name__
@@ -198,7 +213,7 @@ def test_no_samples_make_an_empty_table(cls: type, construct: Callable[[type], A
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"drawn_image": torch.zeros(5, 3, 8, 8)}, r"drawn_image must be \(5, 3, 64, 64\)"),
+        ({"generated_image": torch.zeros(5, 3, 8, 8)}, r"generated_image must be \(5, 3, 64, 64\)"),
         ({"mask_predictions": torch.zeros(5, 1, 64, 64)}, "mask_predictions must be"),
         ({"key": ["a"]}, "category must|key must|must have one entry a sample"),
         ({"category": ["hat"] * 5}, "bracelet, ring, earring, necklace, got hat"),
@@ -206,14 +221,14 @@ def test_no_samples_make_an_empty_table(cls: type, construct: Callable[[type], A
     ],
 )
 def test_wrong_batches_say_the_rule(
-    change: dict[str, Any], message: str, build_drawn: Callable[..., DrawnBatch]
+    change: dict[str, Any], message: str, build_generated: Callable[..., GeneratedBatch]
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        PSNR().update(build_drawn(**change))
+        PSNR().update(build_generated(**change))
 
 
-def test_an_absent_entry_is_named(build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn()
+def test_an_absent_entry_is_named(build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated()
     del batch["wearing_mask"]  # type: ignore[misc]
     with pytest.raises(ValueError, match="wearing_mask absent"):
         PSNR().update(batch)
@@ -234,7 +249,7 @@ def test_short_names_in_yaml(clip_path: str) -> None:
     assert metrics[1].protocol()["region"] == "box"
 
 
-def _rank(rank: int, folder: Path, metrics: list[Any], batch: DrawnBatch) -> None:
+def _rank(rank: int, folder: Path, metrics: list[Any], batch: GeneratedBatch) -> None:
     store = torch.distributed.FileStore(str(folder / "store"), 2)
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
     if rank == 1:  # rank 0 has no sample of its own
@@ -246,12 +261,12 @@ def _rank(rank: int, folder: Path, metrics: list[Any], batch: DrawnBatch) -> Non
 
 
 def test_a_rank_without_samples_takes_part(
-    tmp_path: Path, construct: Callable[[type], Any], build_drawn: Callable[..., DrawnBatch]
+    tmp_path: Path, construct: Callable[[type], Any], build_generated: Callable[..., GeneratedBatch]
 ) -> None:
     metrics = [construct(cls) for cls in (SSIM, FID)]
     for metric in metrics:
         metric.setup()
-    batch = build_drawn()
+    batch = build_generated()
     torch.multiprocessing.start_processes(_rank, (tmp_path, metrics, batch), nprocs=2, start_method="fork")
     for metric in metrics:
         metric.update(batch)
@@ -261,7 +276,7 @@ def test_a_rank_without_samples_takes_part(
             assert ours == {key: pytest.approx(values, rel=1e-5) for key, values in theirs.items()}
 
 
-def _uneven_rank(rank: int, folder: Path, metrics: list[Any], batches: list[DrawnBatch]) -> None:
+def _uneven_rank(rank: int, folder: Path, metrics: list[Any], batches: list[GeneratedBatch]) -> None:
     store = torch.distributed.FileStore(str(folder / "store"), 2)
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
     for metric in metrics:
@@ -273,13 +288,13 @@ def _uneven_rank(rank: int, folder: Path, metrics: list[Any], batches: list[Draw
 def test_two_ranks_give_what_one_gives(
     tmp_path: Path,
     construct: Callable[[type], Any],
-    build_drawn: Callable[..., DrawnBatch],
-    part: Callable[..., DrawnBatch],
+    build_generated: Callable[..., GeneratedBatch],
+    part: Callable[..., GeneratedBatch],
 ) -> None:
     metrics = [construct(cls) for cls in ALL]
     for metric in metrics:
         metric.setup()
-    batch = build_drawn()
+    batch = build_generated()
     batches = [part(batch, slice(0, 3)), part(batch, slice(2, 5))]  # sample-2 comes on both
     torch.multiprocessing.start_processes(_uneven_rank, (tmp_path, metrics, batches), nprocs=2, start_method="fork")
     for metric in metrics:

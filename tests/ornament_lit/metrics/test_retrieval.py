@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ornament_lit.metrics import DrawnBatch, FeatureRetrieval, PixelRetrieval
+from ornament_lit.metrics import FeatureRetrieval, GeneratedBatch, PixelRetrieval
 from ornament_lit.metrics.pixel_retrieval import candidates
 from ornament_lit.metrics.retrieval import normalise_colours, pixel_distances, retrieval, retrieved
 
@@ -75,11 +75,11 @@ def test_tint_and_contrast_do_not_count_once_colours_are_normalised(pictures: tu
     ],
 )
 def test_metrics_measure_drawing_floor_and_ceiling(
-    metric: Callable[[], PixelRetrieval | FeatureRetrieval], name: str, build_drawn: Callable[..., DrawnBatch]
+    metric: Callable[[], PixelRetrieval | FeatureRetrieval], name: str, build_generated: Callable[..., GeneratedBatch]
 ) -> None:
-    batch = build_drawn()
-    truth = {"drawn_image": batch["person_image"], "mask_predictions": batch["mask_predictions"]}
-    noise = {"drawn_image": batch["drawn_image"], "mask_predictions": batch["mask_predictions"]}
+    batch = build_generated()
+    truth = {"generated_image": batch["person_image"], "mask_predictions": batch["mask_predictions"]}
+    noise = {"generated_image": batch["generated_image"], "mask_predictions": batch["mask_predictions"]}
     batch["floor"] = {**noise, "wrong_references": [noise, noise]}  # type: ignore[typeddict-item]
     batch["ceiling"] = {**truth, "wrong_references": [noise, noise]}  # type: ignore[typeddict-item]
     batch["wrong_references"] = [truth, noise]  # type: ignore[list-item]
@@ -91,20 +91,20 @@ def test_metrics_measure_drawing_floor_and_ceiling(
     assert measured.bounds["ceiling"][name].tolist() == [1] * 5
 
 
-def test_what_is_drawn_outside_the_box_does_not_count(build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn()
+def test_what_is_drawn_outside_the_box_does_not_count(build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated()
     outside = batch["box_mask"] < 0.5
-    batch["drawn_image"] = torch.where(outside, -1.0, batch["drawn_image"])
+    batch["generated_image"] = torch.where(outside, -1.0, batch["generated_image"])
     drawings = candidates(batch)
     assert drawings.shape == (3, 5, 3, 64, 64)
     assert all(
         torch.equal(one[outside.expand_as(one)], batch["person_image"][outside.expand_as(one)]) for one in drawings
     )
-    assert torch.equal(drawings[0, :, :, 32, 32], batch["drawn_image"][:, :, 32, 32])
+    assert torch.equal(drawings[0, :, :, 32, 32], batch["generated_image"][:, :, 32, 32])
 
 
-def test_without_other_references_it_says_what_to_set(build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn()
+def test_without_other_references_it_says_what_to_set(build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated()
     del batch["wrong_references"]
     with pytest.raises(ValueError, match="retrieval_references=7"):
         PixelRetrieval().update(batch)

@@ -26,12 +26,12 @@ def distances() -> FeatureSets:
 def test_rows_and_columns() -> None:
     table = tabulate([similarities(), distances()], Resampling(resamples=100))
     assert [(row["name"], row["of"], row["n"]) for row in table["rows"]] == [
-        ("overall", "drawing", 3),
-        ("ring", "drawing", 2),
-        ("necklace", "drawing", 1),
-        ("overall", "truth", 3),
-        ("ring", "truth", 2),
-        ("necklace", "truth", 1),
+        ("overall", "generated", 3),
+        ("ring", "generated", 2),
+        ("necklace", "generated", 1),
+        ("overall", "ground_truth", 3),
+        ("ring", "ground_truth", 2),
+        ("necklace", "ground_truth", 1),
     ]
     assert [tuple(column.values()) for column in table["columns"]] == [
         ("clip_i", True),

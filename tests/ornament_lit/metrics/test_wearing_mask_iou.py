@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from ornament_lit.metrics import DrawnBatch, MaskIoU, WearingMaskIoU
+from ornament_lit.metrics import GeneratedBatch, MaskIoU, WearingMaskIoU
 from ornament_lit.metrics.table import tabulate
 
 
-def test_means_are_those_of_mask_iou(build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn()
+def test_means_are_those_of_mask_iou(build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated()
     second = MaskIoU(2, (0.5,))
     second.update(batch["mask_predictions"], batch["box_mask"], batch["wearing_mask"], batch["category"])
     metric = WearingMaskIoU()

@@ -5,16 +5,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ornament_lit.metrics import FID, LPIPS, PSNR, CLIPSimilarity, DrawnBatch, WrongReferenceGap
+from ornament_lit.metrics import FID, LPIPS, PSNR, CLIPSimilarity, GeneratedBatch, WrongReferenceGap
 from ornament_lit.metrics.encoders import CLIPEncoder
 
 
 def test_it_is_the_difference_for_each_sample(
-    lpips: LPIPS, clip_path: str, build_drawn: Callable[..., DrawnBatch]
+    lpips: LPIPS, clip_path: str, build_generated: Callable[..., GeneratedBatch]
 ) -> None:
-    batch = build_drawn()
-    batch["drawn_image"] = 0.5 * (batch["person_image"] + batch["drawn_image"])
-    wrong: DrawnBatch = {**batch, **batch["wrong_reference"]}  # type: ignore[typeddict-item]
+    batch = build_generated()
+    batch["generated_image"] = 0.5 * (batch["person_image"] + batch["generated_image"])
+    wrong: GeneratedBatch = {**batch, **batch["wrong_reference"]}  # type: ignore[typeddict-item]
     others = [PSNR(), lpips, CLIPSimilarity(clip_path, image_size=32)]
     gap = WrongReferenceGap(others)
     gap.update(batch)
@@ -32,19 +32,19 @@ def test_it_is_the_difference_for_each_sample(
     assert np.all(values["lpips_gap"] > 0)
 
 
-def test_an_ignored_reference_has_no_gap(build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn()
-    same = {name: batch[name] for name in ("drawn_image", "mask_predictions")}  # type: ignore[literal-required]
+def test_an_ignored_reference_has_no_gap(build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated()
+    same = {name: batch[name] for name in ("generated_image", "mask_predictions")}  # type: ignore[literal-required]
     gap = WrongReferenceGap([PSNR()])
     gap.update({**batch, "wrong_reference": same})  # type: ignore[typeddict-item]
     measured = gap.compute()
     assert measured.interval("psnr_inside_gap", measured.rows()) == (0.0, 0.0, 0.0, 5)
 
 
-def test_without_a_second_drawing_it_says_so(build_drawn: Callable[..., DrawnBatch]) -> None:
-    batch = build_drawn()
+def test_without_a_second_drawing_it_says_so(build_generated: Callable[..., GeneratedBatch]) -> None:
+    batch = build_generated()
     del batch["wrong_reference"]
-    with pytest.raises(ValueError, match="draw the batch a second time"):
+    with pytest.raises(ValueError, match="make the batch a second time"):
         WrongReferenceGap([PSNR()]).update(batch)
 
 
@@ -55,13 +55,15 @@ def test_only_metrics_with_a_value_for_each_sample(clip_path: str) -> None:
         WrongReferenceGap([])
 
 
-def test_the_second_drawing_is_checked(clip_path: str, build_drawn: Callable[..., DrawnBatch]) -> None:
+def test_the_second_drawing_is_checked(clip_path: str, build_generated: Callable[..., GeneratedBatch]) -> None:
     """The first drawing's photograph must not be taken for the second's."""
-    batch = build_drawn()
+    batch = build_generated()
     photographs = list(batch["person_image"])
     whole = CLIPSimilarity(clip_path, region="full", image_size=32)
-    with pytest.raises(ValueError, match="no drawn_photograph"):
-        WrongReferenceGap([whole]).update({**batch, "person_photograph": photographs, "drawn_photograph": photographs})
-    other = {**batch["wrong_reference"], "drawn_image": batch["drawn_image"][:2]}
-    with pytest.raises(ValueError, match=r"drawn_image must be \(5, 3, 64, 64\)"):
+    with pytest.raises(ValueError, match="no generated_photograph"):
+        WrongReferenceGap([whole]).update(
+            {**batch, "person_photograph": photographs, "generated_photograph": photographs}
+        )
+    other = {**batch["wrong_reference"], "generated_image": batch["generated_image"][:2]}
+    with pytest.raises(ValueError, match=r"generated_image must be \(5, 3, 64, 64\)"):
         WrongReferenceGap([PSNR()]).update({**batch, "wrong_reference": other})  # type: ignore[typeddict-item]

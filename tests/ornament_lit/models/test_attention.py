@@ -174,7 +174,7 @@ def test_a_sample_that_is_not_given_its_reference_attends_as_without_one(build_u
     hidden, ornament, person = (torch.randn(2, 16, 16) for _ in range(3))
     tokens, mask = {name: LayerTokens(ornament, person)}, torch.ones(2, 1, 4, 4)
     layers = frozenset([name] if measured else [])
-    context = AttentionContext(tokens, mask, layers, given=torch.tensor([True, False]))
+    context = AttentionContext(tokens, mask, layers, keep_condition=torch.tensor([True, False]))
     output = run_layer(unet, context, hidden)
     torch.testing.assert_close(output[0], run_layer(unet, AttentionContext(tokens, mask), hidden)[0])
     torch.testing.assert_close(output[1], run_layer(unet, AttentionContext(), hidden)[1])
@@ -228,9 +228,11 @@ def test_direct_masking_multiplies_the_attention_by_the_mask(build_unet, seen: f
     hidden, person = torch.randn(2, 16, 16), torch.randn(2, 1, 16)
     alike = LayerTokens(torch.zeros(2, 16, 16), person)  # all that matters is how many of them count
     mask, wearing = torch.ones(2, 1, 4, 4), torch.full((2, 1, 4, 4), seen)
-    masked = run_layer(unet, AttentionContext({name: alike}, mask, visible_from=wearing, given=given), hidden)
+    masked = run_layer(unet, AttentionContext({name: alike}, mask, visible_from=wearing, keep_condition=given), hidden)
     fewer = LayerTokens(torch.zeros(2, int(16 * seen), 16), person)
-    torch.testing.assert_close(masked, run_layer(unet, AttentionContext({name: fewer}, mask, given=given), hidden))
+    torch.testing.assert_close(
+        masked, run_layer(unet, AttentionContext({name: fewer}, mask, keep_condition=given), hidden)
+    )
 
 
 def test_nothing_is_left_on_the_modules(build_unet) -> None:

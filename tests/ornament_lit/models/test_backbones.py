@@ -78,7 +78,7 @@ def run(denoiser: Denoiser, given: dict[str, Tensor], features: ReferenceFeature
 
 
 def stock(unet: UNet2DConditionModel, sample: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-    """The UNet as its own pipeline calls it for a picture of 128 pixels and no text."""
+    """The UNet as its own pipeline calls it for an image of 128 pixels and no text."""
     size = torch.tensor([[128.0, 128.0, 0.0, 0.0, 128.0, 128.0]]).expand(len(sample), -1)
     added = {"text_embeds": torch.zeros(len(sample), 20), "time_ids": size}
     wants = unet.config.addition_embed_type == "text_time"

@@ -25,7 +25,7 @@ def test_each_encoding_is_of_its_picture(tiny_batch) -> None:
     encoded = encode_images(batch, autoencoder, NoImageEncoder())
     assert torch.equal(autoencoder.decode(encoded["person_latents"]), batch["person_image"])
     assert torch.equal(autoencoder.decode(encoded["ornament_latents"]), batch["ornament_image"])
-    erased = autoencoder.decode(encoded["erased_latents"])
+    erased = autoencoder.decode(encoded["masked_person_latents"])
     inside = (batch["box_mask"] == 1).expand_as(erased)
     assert erased[inside].eq(0).all() and torch.equal(erased[~inside], batch["person_image"][~inside])
 
@@ -37,7 +37,7 @@ def test_what_is_known_is_not_computed_again(tiny_batch) -> None:
     assert again.keys() == batch["encoded"].keys()
     assert all(again[name] is batch["encoded"][name] for name in again)
     conditioning = encode_conditioning(batch, Closed(4), NoImageEncoder())
-    assert conditioning.erased_latents is batch["encoded"]["erased_latents"]
+    assert conditioning.masked_person_latents is batch["encoded"]["masked_person_latents"]
 
 
 def test_what_is_not_known_is_computed(tiny_batch, clip_folder) -> None:
@@ -95,7 +95,7 @@ def test_a_neutral_background_is_mid_grey(tiny_batch) -> None:
     picture, outside = parts[0].decode(neutral.ornament_latents), batch["ornament_mask"].expand(-1, 3, -1, -1) == 0
     assert not picture[outside].any() and torch.equal(picture[~outside], batch["ornament_image"][~outside])
     assert torch.equal(plain.ornament_latents, parts[0].encode(batch["ornament_image"]))
-    assert torch.equal(plain.erased_latents, neutral.erased_latents)
+    assert torch.equal(plain.masked_person_latents, neutral.masked_person_latents)
 
 
 def test_a_neutral_background_refuses_encodings_with_another_one(tiny_batch) -> None:
@@ -116,7 +116,7 @@ def test_a_warp_is_asked_and_what_it_says_is_encoded(worn_batch, build_warp) -> 
     coverage = torch.nn.functional.avg_pool2d(conditioning.warp.coverage, 4)
     torch.testing.assert_close(conditioning.warp_latents[:, -1:], coverage)
     assert not conditioning.warp_latents.requires_grad
-    assert conditioning.erased_latents is plain.erased_latents
+    assert conditioning.masked_person_latents is plain.masked_person_latents
     assert add_warp(plain, NoWarp(), batch, autoencoder) is plain and plain.warp_latents is None
 
 

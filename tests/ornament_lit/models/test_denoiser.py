@@ -123,7 +123,7 @@ def test_guidance_withholds_what_a_warp_says(build_unet, known_pixels: bool) -> 
         conditional, unconditional = denoiser.guided(*shared, tokens, features, ornament_mask, **more)
         expected = denoiser(*shared, tokens, features, ornament_mask, **more).prediction
         none = torch.tensor([False, False])
-        alone = denoiser(*shared, tokens, features, ornament_mask, **more, given=none).prediction
+        alone = denoiser(*shared, tokens, features, ornament_mask, **more, keep_condition=none).prediction
     torch.testing.assert_close(conditional, expected)
     torch.testing.assert_close(unconditional, alone)
     assert not torch.allclose(conditional, unconditional, atol=1e-2)

@@ -1,4 +1,4 @@
-"""Known pixels: clean latents outside of the box, in training and in drawing."""
+"""Known pixels: clean latents outside of the box, in training and in sampling."""
 
 import pytest
 import torch
@@ -31,9 +31,9 @@ def test_the_denoiser_sees_no_noise_outside_and_the_loss_counts_the_inside(
     )
     losses, _ = module.losses(batch)
     conditioning = module.model.encode(batch)
-    inside = (conditioning.box_mask > 0).expand_as(conditioning.erased_latents)
-    assert torch.equal(seen["inputs"][:, :48][~inside], conditioning.erased_latents[~inside])
-    assert not torch.allclose(seen["inputs"][:, :48][inside], conditioning.erased_latents[inside])
+    inside = (conditioning.box_mask > 0).expand_as(conditioning.masked_person_latents)
+    assert torch.equal(seen["inputs"][:, :48][~inside], conditioning.masked_person_latents[~inside])
+    assert not torch.allclose(seen["inputs"][:, :48][inside], conditioning.masked_person_latents[inside])
     errors = (seen["output"] - module.model.autoencoder.encode(batch["person_image"])).square()
     torch.testing.assert_close(losses["noise"], errors[inside].mean())
 

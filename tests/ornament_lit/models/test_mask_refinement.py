@@ -18,7 +18,7 @@ def test_pictures_are_probabilities_at_the_size_asked_for() -> None:
     empty = torch.zeros(2, 0, 4, 4)
     features = ReferenceFeatures(empty, empty)
     logits = (torch.zeros(2, 1, 4, 4), torch.full((2, 1, 4, 4), 50.0).requires_grad_())
-    pictures = MaskRefinement(logits, torch.zeros(2, 1, 4, 4), features).pictures(like=torch.zeros(2, 1, 16, 16))
+    pictures = MaskRefinement(logits, torch.zeros(2, 1, 4, 4), features).upsample(like=torch.zeros(2, 1, 16, 16))
     assert pictures.shape == (2, 2, 1, 16, 16) and not pictures.requires_grad
     assert pictures[0].unique().tolist() == [0.5] and pictures[1].unique().tolist() == [1.0]
-    assert MaskRefinement((), torch.zeros(2, 1, 4, 4), features).pictures(like=torch.zeros(2, 1, 8, 8)).shape[0] == 0
+    assert MaskRefinement((), torch.zeros(2, 1, 4, 4), features).upsample(like=torch.zeros(2, 1, 8, 8)).shape[0] == 0

@@ -48,7 +48,7 @@ def test_steps_are_refused(build_module, build_warp, worn_batch, parts) -> None:
         build_module(**{**parts, "sampler": None}, warp=build_warp())
     module = build_module(**parts, warp=build_warp()).eval()
     with pytest.raises(ValueError, match=r"set model.sampler.init_args.strength to 0"):
-        module.draw(worn_batch(), Sampler(2, 2.0))
+        module.generate(worn_batch(), Sampler(2, 2.0))
 
 
 def test_parts_that_need_a_unet_are_refused(build_module, parts) -> None:

@@ -1,4 +1,4 @@
-"""Odd pictures and boxes: each is drawn, or refused in a line or two; nothing else happens.
+"""Odd images and boxes: each is drawn, or refused in a line or two; nothing else happens.
 
 ``ORNAMENT_LIT_FUZZ=3000 python -m pytest -s tests/ornament_lit/pipeline/test_fuzz.py`` tries more of them, and counts.
 """
@@ -65,7 +65,7 @@ def damaged(rng: random.Random, content: bytes) -> bytes:
         for _ in range(rng.randint(1, 20)):
             changed[rng.randrange(len(changed))] = rng.randrange(256)
         return bytes(changed)
-    return {0: b"", 1: b"no picture at all", 2: content[4:]}.get(int((kind - 0.12) * 200), content)
+    return {0: b"", 1: b"no image at all", 2: content[4:]}.get(int((kind - 0.12) * 200), content)
 
 
 def odd_picture(rng: random.Random, folder: Path) -> Any:

@@ -2,7 +2,7 @@
 
 What of their list does not apply, and why:
 
-- Prompts, their encoding and negative ones; IP adapters; FreeU: pictures of ornaments are the condition, and the
+- Prompts, their encoding and negative ones; IP adapters; FreeU: images of ornaments are the condition, and the
   reference attention has their place.
 - `num_images_per_prompt`, by its usual name, counts the drawings of a person.
 - Arrays and tensors of a batch come as a list, not stacked: photographs have sizes of their own.
@@ -12,7 +12,7 @@ What of their list does not apply, and why:
 - Attention slicing and xformers: fused attention needs no more memory than they; they change nothing, with a warning.
 - A guidance that a callback changes during a drawing: it is the sampler's, which one call uses from beginning to end.
 - Optional parts that are None: an absent part is an object, such as `NoImageEncoder`.
-- Latents in the place of pictures: a window of a photograph is what is encoded, and who pastes needs the photograph.
+- Latents in the place of images: a window of a photograph is what is encoded, and who pastes needs the photograph.
 - float16 on a CPU; half precision is tested with bfloat16.
 """
 
@@ -70,7 +70,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def same(one: Any, other: Any) -> bool:
-    return bool(torch.equal(one.drawings, other.drawings))
+    return bool(torch.equal(one.generated, other.generated))
 
 
 def test_the_usual_arguments_are_there_and_optional() -> None:
@@ -91,7 +91,7 @@ def test_an_output_can_be_subscripted_and_be_a_tuple(draw: Draw) -> None:
 @pytest.mark.parametrize("rows", [1, 2])
 def test_images_per_prompt(draw: Draw, rows: int, times: int) -> None:
     output = draw(box=[BOX] * rows, num_images_per_prompt=times, output_type="np")
-    assert len(output.images) == len(output.masks) == len(output.crops) == len(output.drawings) == rows * times
+    assert len(output.images) == len(output.masks) == len(output.crops) == len(output.generated) == rows * times
     assert len(set(output.seeds)) == rows * times
     seeds = draw(box=[BOX] * rows, num_images_per_prompt=times, generator=None, seed=7).seeds
     assert seeds == [7, 8, 9][:times] * rows
@@ -101,7 +101,7 @@ def test_further_drawings_are_those_of_their_seeds(draw: Draw) -> None:
     other = (5, 5, 40, 40)
     output = draw(box=[BOX, other], num_images_per_prompt=2, generator=None, seed=7)
     alone = draw(box=other, generator=None, seed=8)
-    assert torch.allclose(output.drawings[3:], alone.drawings, atol=1e-5)
+    assert torch.allclose(output.generated[3:], alone.generated, atol=1e-5)
     with pytest.raises(ValueError, match=r"one seed, or one each \(4\)"):
         draw(box=[BOX, other], num_images_per_prompt=2, generator=None, seed=[1, 2])
     with pytest.raises(ValueError, match="num_images_per_prompt must be at least 1"):
@@ -122,7 +122,7 @@ def test_latents_take_the_place_of_the_noise(draw: Draw, pipeline: OrnamentTryOn
 def test_latents_can_be_the_output(draw: Draw, pipeline: OrnamentTryOnPipeline) -> None:
     output = draw(output_type="latent")
     assert output[0].shape == (1, 48, 8, 8)
-    assert torch.equal((pipeline.model.autoencoder.decode(output[0]).clamp(-1, 1) + 1) / 2, draw().drawings)
+    assert torch.equal((pipeline.model.autoencoder.decode(output[0]).clamp(-1, 1) + 1) / 2, draw().generated)
 
 
 PIXELS: dict[str, Callable[[Image.Image], Any]] = {
@@ -180,7 +180,7 @@ def test_pixels_have_one_to_four_bands(pixels: np.ndarray | Tensor, mode: str) -
     ],
 )
 def test_pixels_that_cannot_be_used_are_said(draw: Draw, pixels: np.ndarray | Tensor) -> None:
-    with pytest.raises(ValueError, match=r"the person's picture must be an array .* or of floats in \[0, 1\], got"):
+    with pytest.raises(ValueError, match=r"the person's image must be an array .* or of floats in \[0, 1\], got"):
         draw(person_image=pixels)
 
 
@@ -197,8 +197,8 @@ def test_torchs_own_seed_fixes_a_drawing_and_is_not_set_anew(draw: Draw) -> None
 
 def test_a_batch_of_generators_draws_what_each_would(draw: Draw) -> None:
     batch = draw(box=[BOX] * 3, generator=[seeded(number) for number in range(3)])
-    assert torch.allclose(batch.drawings[:1], draw(generator=seeded(0)).drawings, atol=1e-5)
-    assert torch.allclose(batch.drawings[2:], draw(generator=seeded(2)).drawings, atol=1e-5)
+    assert torch.allclose(batch.generated[:1], draw(generator=seeded(0)).generated, atol=1e-5)
+    assert torch.allclose(batch.generated[2:], draw(generator=seeded(2)).generated, atol=1e-5)
 
 
 def test_a_callback_may_interrupt_and_knows_the_number_of_steps(draw: Draw) -> None:
@@ -211,7 +211,7 @@ def test_a_callback_may_interrupt_and_knows_the_number_of_steps(draw: Draw) -> N
         return values
 
     output = draw(num_inference_steps=5, callback_on_step_end=stop, callback_on_step_end_tensor_inputs=["latents"])
-    assert seen == [0, 1, 2] and output.drawings.isfinite().all()
+    assert seen == [0, 1, 2] and output.generated.isfinite().all()
     assert not same(output, draw(num_inference_steps=5)), "the next call is not interrupted"
     with pytest.raises(ValueError, match="callback_on_step_end_tensor_inputs must be one of latents, got 'prompts'"):
         draw(callback_on_step_end_tensor_inputs=["prompts"])
@@ -255,12 +255,12 @@ def test_any_scheduler_can_be_put_in(draw: Draw, build_module: Callable[..., Any
     pipeline = pipeline_of(build_module(noise_scheduler=training), resolution=32)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config)
-    assert draw(pipeline, num_inference_steps=5).drawings.isfinite().all()
+    assert draw(pipeline, num_inference_steps=5).generated.isfinite().all()
 
 
 def test_guidance_changes_the_drawing_and_not_its_size(draw: Draw) -> None:
     plain, guided = draw(guidance_scale=1.0), draw(guidance_scale=7.5)
-    assert plain.drawings.shape == guided.drawings.shape and not same(plain, guided)
+    assert plain.generated.shape == guided.generated.shape and not same(plain, guided)
 
 
 def test_types_have_two_names_and_weights_none_but_safetensors(
@@ -293,7 +293,7 @@ def test_variants(
     assert len(weights) == 4 and all(".fp16." in name for name in weights)
     loaded = OrnamentTryOnPipeline.from_pretrained(folder, variant="fp16")
     loaded.set_progress_bar_config(disable=True)
-    assert torch.allclose(draw(loaded).drawings, draw(pipeline).drawings, atol=0.05)
+    assert torch.allclose(draw(loaded).generated, draw(pipeline).generated, atol=0.05)
     with pytest.raises(FileNotFoundError, match=f"lacks {WEIGHTS}; export it again"):
         OrnamentTryOnPipeline.from_pretrained(folder)
     with pytest.raises(FileNotFoundError, match=r"lacks try_on\.fp8\.safetensors; leave the variant out"):

@@ -1,4 +1,4 @@
-"""The pipeline: from pictures to pictures, and through its folder without a change."""
+"""The pipeline: from images to images, and through its folder without a change."""
 
 import json
 import warnings
@@ -132,7 +132,7 @@ def test_round_trip_of_a_denoiser_with_all_its_options(
         "denoiser.skip.weight",
         "denoiser.skip.time_weight",
     }
-    assert torch.equal(draw(again, guidance_scale=2.0).drawings, draw(pipeline, guidance_scale=2.0).drawings)
+    assert torch.equal(draw(again, guidance_scale=2.0).generated, draw(pipeline, guidance_scale=2.0).generated)
 
 
 def test_a_folder_of_an_older_release_has_neither_matching_nor_skip(folder: Path) -> None:
@@ -152,11 +152,11 @@ def check_round_trip(pipeline: OrnamentTryOnPipeline, draw: Callable[..., TryOnO
     torch.manual_seed(99)
     again = OrnamentTryOnPipeline.from_pretrained(folder)
     after = draw(again)
-    assert torch.equal(after.drawings, before.drawings)
+    assert torch.equal(after.generated, before.generated)
     assert all(torch.equal(*pair) for pair in zip(after.refined_masks, before.refined_masks, strict=True))
     assert after.images[0].tobytes() == before.images[0].tobytes()
     assert type(again.settings.refresh) is type(pipeline.settings.refresh)
-    assert draw(again, num_inference_steps=None).drawings.isfinite().all()
+    assert draw(again, num_inference_steps=None).generated.isfinite().all()
     suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert suffixes == {".json", ".safetensors"}
 
@@ -185,8 +185,8 @@ def test_pixels_outside_the_mask_stay(build_pipeline: Callable[..., Any], draw: 
 def test_a_drawing_does_not_depend_on_its_batch(build_pipeline: Callable[..., Any], draw: Any) -> None:
     pipeline = build_pipeline()
     batch = draw(pipeline, box=[BOX, (5, 5, 40, 40)], seed=[3, 4])
-    assert torch.allclose(batch.drawings[:1], draw(pipeline).drawings, atol=1e-5)
-    assert torch.allclose(batch.drawings[1:], draw(pipeline, box=(5, 5, 40, 40), seed=4).drawings, atol=1e-5)
+    assert torch.allclose(batch.generated[:1], draw(pipeline).generated, atol=1e-5)
+    assert torch.allclose(batch.generated[1:], draw(pipeline, box=(5, 5, 40, 40), seed=4).generated, atol=1e-5)
 
 
 def test_the_network_does_not_see_what_the_box_hides(
@@ -195,7 +195,7 @@ def test_the_network_does_not_see_what_the_box_hides(
     pipeline, other = build_pipeline(), person.copy()
     other.paste((0, 0, 0), BOX)
     inner = (slice(None), slice(None), slice(8, 24), slice(8, 24))
-    one, two = (draw(pipeline, person_image=picture).drawings[inner] for picture in (person, other))
+    one, two = (draw(pipeline, person_image=picture).generated[inner] for picture in (person, other))
     assert torch.allclose(one, two, atol=0.05), "only resampling at the border of the box may differ"
 
 
@@ -204,7 +204,7 @@ def test_same_generator_same_pixels_and_seeds_are_told(build_pipeline: Callable[
     first, second = (
         draw(pipeline, seed=None, generator=torch.Generator().manual_seed(5), box=[BOX, BOX]) for _ in range(2)
     )
-    assert torch.equal(first.drawings, second.drawings)
+    assert torch.equal(first.generated, second.generated)
     assert first.seeds == second.seeds and first.seeds[0] != first.seeds[1]
     assert draw(pipeline, seed=None).seeds != draw(pipeline, seed=None).seeds
 
@@ -227,7 +227,7 @@ def test_callback_sees_every_step_and_may_change_the_latents(build_pipeline: Cal
 
     output = draw(pipeline, callback_on_step_end=blank)
     assert seen == [(True, 0, 500), (True, 1, 0)]
-    assert torch.equal(output.drawings, torch.full_like(output.drawings, 0.5))
+    assert torch.equal(output.generated, torch.full_like(output.generated, 0.5))
 
 
 def test_attention_lies_over_the_photograph(build_pipeline: Callable[..., Any], draw: Any) -> None:
@@ -270,12 +270,12 @@ def test_offloading_brings_the_parts_to_the_device_and_back(
     build_pipeline: Callable[..., Any], draw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = build_pipeline()
-    expected, moves = draw(pipeline).drawings, []
+    expected, moves = draw(pipeline).generated, []
     pipeline.enable_model_cpu_offload("cpu")
     for name in ("autoencoder", "denoiser", "mask_head"):
         part = getattr(pipeline.model, name)
         monkeypatch.setattr(part, "to", lambda device, name=name: moves.append((name, str(device))), raising=False)
-    assert torch.equal(draw(pipeline).drawings, expected)
+    assert torch.equal(draw(pipeline).generated, expected)
     assert [name for name, _ in moves] == ["autoencoder"] * 2 + ["denoiser", "mask_head"] * 2 + ["autoencoder"] * 2
 
 
@@ -284,7 +284,7 @@ def test_half_precision_is_close(build_pipeline: Callable[..., Any], draw: Any, 
     pipeline.save_pretrained(tmp_path / "exported")
     half = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported", torch_dtype=torch.bfloat16)
     assert half.dtype == torch.bfloat16
-    assert torch.allclose(draw(half).drawings, draw(pipeline).drawings, atol=0.1)
+    assert torch.allclose(draw(half).generated, draw(pipeline).generated, atol=0.1)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -299,7 +299,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"person_image": ["a", "b"], "box": [BOX] * 3}, "lists must have one length"),
     ({"person_image": "nowhere.png"}, "must be a file"),
     ({"ornament_mask": Image.new("L", (48, 48))}, "must have a pixel above 127"),
-    ({"ornament_mask": Image.new("L", (20, 20), 255)}, "must have the size of its picture"),
+    ({"ornament_mask": Image.new("L", (20, 20), 255)}, "must have the size of its image"),
     ({"output_type": "jpeg"}, "output_type must be one of pil, np, pt"),
     ({"region": "all"}, "region must be one of mask, box"),
     ({"num_inference_steps": 0}, "at least 1"),
@@ -407,7 +407,7 @@ def warping(build_module: BuildModule, build_warp: Callable[..., PoseAwareWarp])
             parts |= alone
             strength = 0.0
         module = build_module(**parts, warp=build_warp(**options), sampler=Sampler(4, strength=strength))
-        module.crops = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
+        module.crop_settings = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
         return pipeline_of(module)
 
     return build
@@ -457,9 +457,9 @@ def test_a_preview_takes_no_step_and_draws_the_composite(warping: Callable[..., 
     pipeline, steps = warping(), []
     pipeline.model.denoiser.forward = pipeline.model.denoiser.guided = None  # type: ignore[method-assign]
     output = draw(pipeline, preview=True, callback_on_step_end=lambda *seen: steps.append(seen))
-    assert steps == [] and output.drawings.isfinite().all()
+    assert steps == [] and output.generated.isfinite().all()
     alone = draw(warping(NoDenoiser()))
-    torch.testing.assert_close(output.drawings, alone.drawings)
+    torch.testing.assert_close(output.generated, alone.generated)
     assert output.images[0].tobytes() == alone.images[0].tobytes()
     assert [tuple(masks.shape) for masks in alone.refined_masks] == [(1, 1, 1, 32, 32)]
 
@@ -468,7 +468,7 @@ def test_detail_samples_the_ornament_again_and_is_the_default(warping: Callable[
     pipeline = warping()
     default, detailed, pasted = (draw(pipeline, region="mask", detail=detail) for detail in (None, True, False))
     assert default.images[0].tobytes() == detailed.images[0].tobytes() != pasted.images[0].tobytes()
-    assert torch.equal(default.drawings, pasted.drawings)
+    assert torch.equal(default.generated, pasted.generated)
 
 
 @pytest.mark.parametrize("region", ["mask", "box"])
@@ -494,7 +494,7 @@ def test_a_drawing_with_a_warp_does_not_depend_on_its_batch(warping: Callable[..
     pipeline = warping(NoDenoiser())
     batch = draw(pipeline, box=[BOX, (5, 5, 40, 40)])
     for row, box in enumerate([BOX, (5, 5, 40, 40)]):
-        assert torch.allclose(batch.drawings[row : row + 1], draw(pipeline, box=box).drawings, atol=1e-4)
+        assert torch.allclose(batch.generated[row : row + 1], draw(pipeline, box=box).generated, atol=1e-4)
 
 
 def test_attention_can_be_measured_beside_a_warp(warping: Callable[..., Any], build_unet: Any, draw: Any) -> None:
@@ -513,7 +513,7 @@ def test_half_precision_with_a_warp_is_close(
     pipeline.save_pretrained(tmp_path / "exported")
     half = OrnamentTryOnPipeline.from_pretrained(tmp_path / "exported", torch_dtype=torch.bfloat16)
     one, other = draw(half), draw(pipeline)
-    assert (one.drawings - other.drawings).abs().mean() < 0.02
+    assert (one.generated - other.generated).abs().mean() < 0.02
     assert np.abs(np.asarray(one.images[0], float) - np.asarray(other.images[0], float)).mean() < 3
 
 
@@ -521,10 +521,10 @@ def test_offloading_brings_the_warp_to_the_device(
     warping: Callable[..., Any], draw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = warping(NoDenoiser())
-    expected, moves = draw(pipeline).drawings, []
+    expected, moves = draw(pipeline).generated, []
     pipeline.enable_model_cpu_offload("cpu")
     monkeypatch.setattr(pipeline.model.warp, "to", lambda device: moves.append(str(device)), raising=False)
-    assert torch.equal(draw(pipeline).drawings, expected) and moves == ["cpu", "cpu"]
+    assert torch.equal(draw(pipeline).generated, expected) and moves == ["cpu", "cpu"]
 
 
 def test_a_warp_that_needs_a_wider_view_says_so(warping: Callable[..., Any], draw: Any) -> None:
@@ -545,7 +545,7 @@ def test_a_turned_box_is_told_to_the_model(build_pipeline: Callable[..., Any], d
     turned = draw(pipeline, box=(15, 35, 55, 65, 90))  # BOX, turned by a right angle
     upright = draw(pipeline)
     assert "input_mask" not in batches[1] and torch.equal(batches[0]["input_mask"], batches[1]["box_mask"])
-    assert torch.equal(turned.drawings, upright.drawings) and turned.crops == upright.crops
+    assert torch.equal(turned.generated, upright.generated) and turned.crops == upright.crops
     assert turned.images[0].tobytes() == upright.images[0].tobytes()
     draw(pipeline, box=[BOX, (20, 40, 50, 60, 45)], seed=3)
     first, second = batches[2]["input_mask"], batches[2]["box_mask"]

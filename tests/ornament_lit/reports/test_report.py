@@ -21,7 +21,7 @@ PROTOCOL = {"checkpoint": {"sha256": "abc", "step": 7}, "data": {"n": 8, "box_gr
 
 @pytest.fixture
 def report() -> Report:
-    """Eight samples: LPIPS of 0.1 to 0.8 (one of them unknown), CLIP-I with its truth, and features."""
+    """Eight samples: LPIPS of 0.1 to 0.8 (one of them unknown), CLIP-I with its ground truth, and features."""
     lpips = [0.1 * number for number in range(1, 8)] + [math.nan]
     scores = SampleScores(KEYS, TYPES, {"lpips": lpips}, {}, higher_is_better=False)
     clip = SampleScores(KEYS, TYPES, {"clip_i": [60.0] * 8}, {"clip_i": [80.0] * 8}, higher_is_better=True)
@@ -55,7 +55,7 @@ def test_the_markdown_begins_with_the_protocol(report: Report, tmp_path: Path) -
     )
     assert "| data | box_growth | [0.1, 0.25] |" in text
     assert "| lpips ↓ | 0.4000 [" in text and "overall (n = 8)" in text and "bracelet (n = 4)" in text
-    assert "| clip_i ↑, ground truth in place of the drawing | 80.00 [80.00, 80.00] |" in text
+    assert "| clip_i ↑, ground truth in place of the generated image | 80.00 [80.00, 80.00] |" in text
 
 
 def test_the_latex_has_types_and_truth_below_a_line(report: Report, tmp_path: Path) -> None:
@@ -101,7 +101,9 @@ def test_older_reports_have_no_bounds_and_are_read(bounded: Report, tmp_path: Pa
         del entry["bounds"]
     (tmp_path / "report.json").write_text(json.dumps(document), encoding="utf-8")
     rows = read_report(tmp_path).table()["rows"]
-    assert [(row["name"], row["of"]) for row in rows] == [(name, "drawing") for name in ("overall", "bracelet", "ring")]
+    assert [(row["name"], row["of"]) for row in rows] == [
+        (name, "generated") for name in ("overall", "bracelet", "ring")
+    ]
 
 
 def test_nothing_but_finite_numbers_is_in_the_json(report: Report, tmp_path: Path) -> None:

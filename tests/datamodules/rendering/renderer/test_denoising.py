@@ -10,7 +10,7 @@ from datamodules.rendering.renderer.denoising import denoise, firefly_weights  #
 
 @pytest.fixture
 def noisy():
-    """Four noisy groups of a picture of two materials, its features and where it is sharp: 20 x 24 pixels."""
+    """Four noisy groups of an image of two materials, its features and where it is sharp: 20 x 24 pixels."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:20, 0:24] / 20
     truth = np.where((x > 0.6)[..., None], [0.8, 0.3, 0.1], 0.2 + 0.3 * y[..., None] * np.ones(3))

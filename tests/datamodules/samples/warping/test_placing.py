@@ -7,9 +7,9 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import label
 
 from datamodules.samples.warping.cutout import frame
-from datamodules.samples.warping.drawing import Edge, Place, draw_edge, draw_place, draw_warp
 from datamodules.samples.warping.field import Warp, folds, survey_points
 from datamodules.samples.warping.placing import LEAST_SIZE, settle, survey
+from datamodules.samples.warping.sampling import Edge, Place, draw_edge, draw_place, draw_warp
 from datamodules.storage.sample_errors import SampleError
 
 OPEN = Edge(0.0, 0.0, 1.0)

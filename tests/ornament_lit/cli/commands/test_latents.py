@@ -108,7 +108,12 @@ def test_the_losses_are_those_of_encoding_in_each_step(latents: Path, build) -> 
     expected = [module.losses(batch)[0] for batch in images]
     assert len(given) == 4
     for batch, losses in zip(given, expected, strict=True):
-        assert set(batch["encoded"]) == {"person_latents", "erased_latents", "ornament_latents", "image_features"}
+        assert set(batch["encoded"]) == {
+            "person_latents",
+            "masked_person_latents",
+            "ornament_latents",
+            "image_features",
+        }
         got, _ = closed(module).losses(batch)
         for name, loss in losses.items():
             torch.testing.assert_close(got[name], loss, rtol=1e-6, atol=1e-6)
@@ -180,7 +185,7 @@ def test_without_a_trainer_nobody_compares_encoders(latents: Path) -> None:
 @pytest.mark.parametrize("part", ["autoencoder", "image_encoder"])
 def test_latents_of_other_weights_are_refused(latents: Path, build, tmp_path: Path, part: str) -> None:
     module = build()
-    next(getattr(module, part).parameters()).data += 0.01
+    next(getattr(module.model, part).parameters()).data += 0.01
     with pytest.raises(ValueError, match=f"the precomputed latents are not of this {part} "):
         trainer(tmp_path).fit(module, data_of(latents, precomputed="auto"))
 

@@ -202,7 +202,7 @@ def test_a_list_of_pictures(try_on: Callable[..., int], files: Path, capsys: pyt
     ]
     (files / "list.csv").write_text("person,ornament,box,type,output\n" + "\n".join(rows) + "\n")
     assert try_on(batch=files / "list.csv", output=files / "out", **alone) == 0
-    assert capsys.readouterr().out == f"2 of 2 pictures: {files / 'out'}\n"
+    assert capsys.readouterr().out == f"2 of 2 images: {files / 'out'}\n"
     assert written(files) == ["1.png", "sub"]
     assert try_on("--ornament", str(files / "a.png"), "--box=0,0,15,12", output=files / "out/worn.png") == 0
     assert np.array_equal(read(files / "out/1.png"), read(files / "out/worn.png"))
@@ -222,7 +222,7 @@ def test_a_list_of_pictures(try_on: Callable[..., int], files: Path, capsys: pyt
         ("person,ornament,box,hat\n", "the unknown hat"),
         ("person;ornament;box\nb.png;a.png;1 2 3 4\n", "must be separated by commas, got ';'"),
         ("person\tornament\tbox\nb.png\ta.png\t1 2 3 4\n", "must be separated by commas, got"),
-        ("person,ornament,box\n", "lists no picture"),
+        ("person,ornament,box\n", "lists no image"),
         ("person,ornament,box\nb.png,a.png,1,2,3,4\n", "line 2.*boxes with commas stand in quotes"),
         ("person,ornament,box\nb.png,a.png,1 2 3\n", "line 2: a box must be four numbers"),
         ("person,ornament,box\nb.png,a.png,1 2 3 4 5 6\n", "line 2: a box must be four numbers"),
@@ -256,7 +256,7 @@ def bad(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     good = io.BytesIO()
     Image.effect_noise((70, 60), 90).save(good, "PNG")
     (folder / "empty.png").touch()
-    (folder / "text.png").write_text("no picture")
+    (folder / "text.png").write_text("no image")
     (folder / "cut.png").write_bytes(good.getvalue()[:900])
     Image.new("RGB", (1, 1)).save(folder / "1x1.png")
     Image.new("L", (70, 60)).save(folder / "other_size.png")
@@ -286,7 +286,7 @@ class Trap:
         ({"person": "{}/huge.png"}, "at most 67108864 pixels"),
         ({"ornament": "{}/empty.png"}, "is empty"),
         ({"ornament_mask": "{}/1x1.png"}, "at least 16 pixels wide"),
-        ({"ornament_mask": "{}/other_size.png"}, "must have the size of its picture"),
+        ({"ornament_mask": "{}/other_size.png"}, "must have the size of its image"),
         ({"box": "100,100,120,130"}, "a box must have an area inside the image of 70x60"),
         ({"box": "50,20,20,45"}, "x0 < x1 and y0 < y1"),
         ({"box": "20,20,50"}, "four numbers"),
@@ -300,9 +300,9 @@ class Trap:
         ({"guidance": "-1"}, "--guidance must not be negative"),
         ({"seed": "-1"}, "--seed must be from 0"),
         ({"hat": "1"}, "there is no option --hat"),
-        ({"output": "worn.gif"}, "a picture is written as .png"),
+        ({"output": "worn.gif"}, "an image is written as .png"),
         ({"output": "nowhere/worn.png"}, "does not exist; make it first"),
-        ({"output": "worn.png/"}, "--output must be a picture's file, got the folder"),
+        ({"output": "worn.png/"}, "--output must be an image's file, got the folder"),
         ({"output": "/dev/null/worn.png"}, "does not exist"),
         ({"output": None}, "missing: --output"),
         ({"checkpoint": None}, "give either --checkpoint or --pipeline"),
@@ -383,7 +383,7 @@ def test_a_turned_box_is_drawn_within_its_bounds(try_on: Callable[..., int], fil
 
 def test_a_checkpoint_without_resolution_asks_for_it(checkpoint: Path, tmp_path: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
-    del content["crops"]
+    del content["crop_settings"]
     torch.save(content, tmp_path / "old.ckpt")
     with pytest.raises(ValueError, match="give --resolution"):
         load_checkpoint(tmp_path / "old.ckpt")
@@ -406,7 +406,7 @@ def warped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warp=warp,
         sampler=Sampler(strength=0.0),
     )
-    module.crops = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
+    module.crop_settings = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
     folder = tmp_path_factory.mktemp("warped") / "exported"
     pipeline_of(module).save_pretrained(folder)
     return folder

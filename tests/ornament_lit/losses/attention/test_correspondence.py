@@ -14,7 +14,7 @@ from ornament_lit.models.token_places import token_centres
 
 
 def at(layer: str, point_attention: Tensor, uv: Tensor, seen: float = 1.0) -> Matched:
-    """Points in the middle of the four pixels of a picture, all of which are known."""
+    """Points in the middle of the four pixels of an image, all of which are known."""
     known = torch.ones(len(uv), 1, 2, 2)
     truth = Correspondence(uv=uv.transpose(1, 2).unflatten(2, (2, 2)), known=known, seen=seen * known)
     points = token_centres(2, 2).expand(len(uv), 4, 2)
@@ -46,8 +46,8 @@ def test_hidden_points_count_a_fifth() -> None:
     matched = at("layer", uniform.clone(), uv)
     perfect = log_gaussian(uv, (3, 3), 0.05)
     matched.point_attention["layer"][:, 1:] = perfect[:, 1:]
-    assert matched.truth is not None
-    matched.truth["seen"][0, 0, 0, 0] = 0
+    assert matched.ground_truth is not None
+    matched.ground_truth["seen"][0, 0, 0, 0] = 0
     loss, _ = loss_for(width=0.05)({}, torch.ones(1, 1, 2, 2), matched)
     assert loss == pytest.approx(0.2 * math.log(9) / 3.2, rel=1e-5)
 
@@ -105,7 +105,7 @@ def test_one_layer_of_the_decoder_is_asked(build_unet, tiny_batch) -> None:
 def test_a_layer_without_reference_is_said() -> None:
     matched = at("layer", torch.zeros(1, 4, 9), torch.zeros(1, 4, 2))
     with pytest.raises(ValueError, match="gives tokens to layer"):
-        loss_for()({}, torch.ones(1, 1, 2, 2), Matched(matched.truth, matched.points))
+        loss_for()({}, torch.ones(1, 1, 2, 2), Matched(matched.ground_truth, matched.points))
 
 
 def test_a_training_without_correspondence_is_told_once(build_unet, tiny_batch) -> None:

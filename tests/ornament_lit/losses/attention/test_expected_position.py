@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ornament_lit.batch import Correspondence
 from ornament_lit.losses.attention import ExpectedPositionLoss, Matched
-from ornament_lit.losses.attention.matched import truth_of_tokens, weights_of
+from ornament_lit.losses.attention.matched import ground_truth_of_tokens, weights_of
 from ornament_lit.models.attention import AttentionContext, install_processors
 from ornament_lit.models.reference_features import LayerTokens
 from ornament_lit.models.token_places import token_centres
@@ -59,7 +59,7 @@ def test_it_equals_the_explicit_map_in_float64_gradients_included(build_unet) ->
         query, key = (p.unflatten(-1, (2, 8)).transpose(1, 2) for p in (layer.to_q(tokens), layer.to_k(keys)))
         attention = (query @ key.transpose(-1, -2) / 8**0.5).softmax(-1).mean(1)[:, :, 16:32] * mask.flatten(2)
         expected = attention @ token_centres(4, 4).double() / attention.sum(-1, keepdim=True)
-        uv, weights = truth_of_tokens(truth, (4, 4))
+        uv, weights = ground_truth_of_tokens(truth, (4, 4))
         assert torch.equal(weights, weights_of(truth["known"], truth["seen"]).flatten(1))
         errors = F.smooth_l1_loss(expected, uv.double(), beta=0.05, reduction="none").sum(-1)
         return ((weights * errors).sum(1) / weights.sum(1)).mean()

@@ -4,10 +4,10 @@ import torch
 from ornament_lit.batch import Correspondence
 from ornament_lit.losses.attention.matched import (
     NOTHING_MATCHED,
+    ground_truth_at,
+    ground_truth_of_tokens,
     matched_of,
     mean_over_samples,
-    truth_at,
-    truth_of_tokens,
     weights_of,
 )
 from ornament_lit.losses.diffusion import NoisyLatents
@@ -29,17 +29,17 @@ def test_what_is_hidden_counts_a_fifth() -> None:
 
 
 def test_tokens_take_the_mean_of_what_is_known(truth: Correspondence) -> None:
-    uv, weights = truth_of_tokens(truth, (1, 1))
+    uv, weights = ground_truth_of_tokens(truth, (1, 1))
     expected = [(0.1 + 0.5 + 0.5 * 0.3) / 2.5, (-0.1 + 0.7 + 0.5 * 0.9) / 2.5]
     torch.testing.assert_close(uv[0, 0], torch.tensor(expected))
     torch.testing.assert_close(weights, torch.tensor([[(1 + 0.2 + 0.3) / 4]]))
-    uv, weights = truth_of_tokens(truth, (2, 2))
+    uv, weights = ground_truth_of_tokens(truth, (2, 2))
     torch.testing.assert_close(uv[0], truth["uv"][0].flatten(1).T)
     torch.testing.assert_close(weights, torch.tensor([[1.0, 0.2, 0.3, 0.0]]))
 
 
 def test_points_take_the_pixel_that_they_lie_in(truth: Correspondence) -> None:
-    uv, weights = truth_at(truth, token_centres(2, 2)[None] + 0.2)
+    uv, weights = ground_truth_at(truth, token_centres(2, 2)[None] + 0.2)
     torch.testing.assert_close(uv[0], truth["uv"][0].flatten(1).T)
     torch.testing.assert_close(weights, torch.tensor([[1.0, 0.2, 0.6, 0.0]]))
 
@@ -56,7 +56,7 @@ def test_a_sample_that_was_not_given_the_ornament_has_no_correspondence(truth: C
     assert matched_of(batch, {}, output, noisy) is NOTHING_MATCHED
     batch["correspondence"] = truth
     matched = matched_of(batch, {}, output, noisy)
-    assert matched.truth is not None
-    assert torch.equal(matched.truth["known"][:1], truth["known"]) and not matched.truth["known"][1].any()
-    assert torch.equal(matched.truth["seen"][:1], truth["seen"]) and not matched.truth["seen"][1].any()
-    assert torch.equal(matched.truth["uv"], torch.cat([truth["uv"]] * 2))
+    assert matched.ground_truth is not None
+    assert torch.equal(matched.ground_truth["known"][:1], truth["known"]) and not matched.ground_truth["known"][1].any()
+    assert torch.equal(matched.ground_truth["seen"][:1], truth["seen"]) and not matched.ground_truth["seen"][1].any()
+    assert torch.equal(matched.ground_truth["uv"], torch.cat([truth["uv"]] * 2))

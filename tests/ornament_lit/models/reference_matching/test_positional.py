@@ -106,7 +106,7 @@ def test_both_halves_of_a_guided_step_are_those_of_training(build_unet: Build) -
     conditional, unconditional = scene.denoiser.guided(*scene.arguments(), box_mask=scene.box)
     torch.testing.assert_close(conditional, scene())
     scene.tokens = torch.zeros_like(scene.tokens)
-    torch.testing.assert_close(unconditional, scene(given=torch.tensor([False, False])))
+    torch.testing.assert_close(unconditional, scene(keep_condition=torch.tensor([False, False])))
 
 
 def test_gradients_are_equal_with_gradient_checkpointing(build_unet: Build) -> None:

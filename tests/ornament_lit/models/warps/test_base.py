@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from ornament_lit.models.warps import NoWarp
-from ornament_lit.models.warps.base import lay_by_truth, split_rows, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import lay_by_ground_truth, split_rows, warp_ground_truth, warp_inputs
 
 
 def test_a_known_input_mask_is_erased_and_given_beside_the_box(tiny_batch) -> None:
@@ -40,12 +40,12 @@ def test_the_box_is_erased_from_the_wider_view(worn_batch) -> None:
 
 
 def test_without_a_correspondence_no_pixel_counts(tiny_batch, worn_batch) -> None:
-    truth = warp_truth(tiny_batch())
+    truth = warp_ground_truth(tiny_batch())
     assert not truth.weight.any() and truth.correspondence["uv"].shape == (2, 2, 32, 32)
     batch = worn_batch()
     known = batch["correspondence"]["known"]
     batch["correspondence"]["seen"] = torch.zeros_like(known)
-    torch.testing.assert_close(warp_truth(batch).weight, 0.3 * known)
+    torch.testing.assert_close(warp_ground_truth(batch).weight, 0.3 * known)
 
 
 def test_known_skin_stands_beside_and_under_an_ornament_that_covers_a_part(worn_batch) -> None:
@@ -66,7 +66,7 @@ def test_the_truth_lays_the_ornament_where_the_photograph_has_it(worn_batch, bui
     batch = worn_batch(detail=4)
     inputs = warp_inputs(batch)
     output = replace(build_warp()(inputs), gain=torch.ones_like(batch["person_image"]), skin=batch["person_image"])
-    laid = lay_by_truth(output, inputs, warp_truth(batch), share=1.0)
+    laid = lay_by_ground_truth(output, inputs, warp_ground_truth(batch), share=1.0)
     sure = (batch["wearing_mask"] == 1).expand_as(laid.composite)
     torch.testing.assert_close(laid.composite[sure], batch["person_image"][sure], atol=0.05, rtol=0)
     assert (output.composite - batch["person_image"])[sure].abs().max() > 0.2
@@ -79,11 +79,11 @@ def test_a_share_of_the_samples_is_laid_by_the_truth_and_none_whose_truth_is_not
     batch["correspondence"]["known"][2] = 0
     inputs = warp_inputs(batch)
     output = build_warp()(inputs)
-    laid = lay_by_truth(output, inputs, warp_truth(batch), share=0.5)
+    laid = lay_by_ground_truth(output, inputs, warp_ground_truth(batch), share=0.5)
     same = [torch.equal(laid.composite[row], output.composite[row]) for row in range(3)]
     assert same == [False, True, True]
     del batch["correspondence"]
-    assert torch.equal(lay_by_truth(output, inputs, warp_truth(batch), 1.0).composite, output.composite)
+    assert torch.equal(lay_by_ground_truth(output, inputs, warp_ground_truth(batch), 1.0).composite, output.composite)
 
 
 def test_rows_are_split(worn_batch) -> None:
@@ -95,5 +95,5 @@ def test_no_warp_says_nothing(worn_batch) -> None:
     batch, warp = worn_batch(), NoWarp()
     output = warp(warp_inputs(batch))
     assert torch.equal(output.composite, warp_inputs(batch).masked_person) and not output.coverage.any()
-    assert warp.training_pass(warp_inputs(batch), warp_truth(batch)) is None
+    assert warp.training_pass(warp_inputs(batch), warp_ground_truth(batch)) is None
     assert warp.num_predictions == 0 and not warp.state_dict()

@@ -11,7 +11,7 @@ from torch import nn
 from ornament_lit.batch import TryOnBatch, WideView, select_rows
 from ornament_lit.losses import WarpLoss
 from ornament_lit.models.warps.alignment import Alignment
-from ornament_lit.models.warps.base import WarpInputs, WarpOutput, warp_inputs, warp_truth
+from ornament_lit.models.warps.base import WarpInputs, WarpOutput, warp_ground_truth, warp_inputs
 from ornament_lit.models.warps.pose import PoseEstimator, Poses
 from ornament_lit.models.warps.pose_aware import draw_anchors, most_confident, opaque, resize
 
@@ -53,7 +53,7 @@ def test_what_is_drawn_is_opaque_and_what_is_taught_may_be_in_doubt(build_warp, 
     torch.testing.assert_close(drawn[[1, 3]], odds.sigmoid())
     torch.testing.assert_close(drawn[[0, 2, 4]], torch.tensor([0.0, 0.5, 1.0]), atol=1e-6, rtol=0)
     batch, warp = worn_batch(), build_warp(own_poses=1.0).eval()
-    taught = warp.training_pass(warp_inputs(batch), warp_truth(batch)).outputs[-1].visibility
+    taught = warp.training_pass(warp_inputs(batch), warp_ground_truth(batch)).outputs[-1].visibility
     assert taught.max() < 0.9 < 0.95 < ask(warp, batch).visibility.min(), "layers begin at 0.73"
 
 
@@ -124,7 +124,7 @@ def test_the_wider_view_is_needed_where_it_is_looked_at(build_warp, worn_batch) 
 def test_every_parameter_is_taught(build_warp, worn_batch, options: dict[str, Any], precision: str) -> None:
     warp, batch = build_warp(**options), worn_batch()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-        training = warp.training_pass(warp_inputs(batch), warp_truth(batch))
+        training = warp.training_pass(warp_inputs(batch), warp_ground_truth(batch))
         loss, _ = WarpLoss()(training)
     loss.backward()
     assert loss.isfinite() and loss.dtype == torch.float32
@@ -160,13 +160,16 @@ def test_weights_stay_in_32_bits_and_inputs_may_have_fewer(build_warp, worn_batc
 
 def test_training_begins_where_the_seeds_say(build_warp, worn_batch) -> None:
     batch, warp = worn_batch(2), build_warp(own_poses=0.5)
-    first = warp.training_pass(warp_inputs(batch), warp_truth(batch))
+    first = warp.training_pass(warp_inputs(batch), warp_ground_truth(batch))
     torch.manual_seed(77)
-    again = warp.training_pass(warp_inputs(batch), warp_truth(batch))
+    again = warp.training_pass(warp_inputs(batch), warp_ground_truth(batch))
     assert torch.equal(first.pose, again.pose) and torch.equal(first.first_uv, again.first_uv)
     alone = select_rows(batch, [1])
     torch.testing.assert_close(
-        warp.training_pass(warp_inputs(alone), warp_truth(alone)).first_uv, first.first_uv[1:], atol=1e-4, rtol=1e-4
+        warp.training_pass(warp_inputs(alone), warp_ground_truth(alone)).first_uv,
+        first.first_uv[1:],
+        atol=1e-4,
+        rtol=1e-4,
     )
 
 
@@ -174,7 +177,10 @@ def test_poses_are_drawn_from_the_truth_or_from_belief(worn_batch) -> None:
     batch = worn_batch(64)
     true, believed = torch.zeros(2, 64, 4)
     true[:, 1], believed[:, 2] = 1.0, 50.0
-    known, unknown = warp_truth(batch), warp_truth({name: batch[name] for name in batch if name != "correspondence"})
+    known, unknown = (
+        warp_ground_truth(batch),
+        warp_ground_truth({name: batch[name] for name in batch if name != "correspondence"}),
+    )
     assert draw_anchors(known, true, believed, 0.0).tolist() == [1] * 64
     assert draw_anchors(known, true, believed, 1.0).tolist() == [2] * 64
     assert draw_anchors(unknown, true, believed, 0.0).tolist() == [2] * 64
@@ -206,7 +212,7 @@ def test_one_pair_is_learned(build_warp, worn_batch, mirrored: bool) -> None:
     linear = ((0.0, -1.6), (-1.6, 0.0)) if mirrored else ((0.0, -1.6), (1.6, 0.0))
     batch, warp = worn_batch(1, linear=linear), build_warp(noise=0.0, own_poses=0.0)
     optimizer, loss = torch.optim.AdamW(warp.parameters(), lr=3e-3), WarpLoss()
-    inputs, truth = warp_inputs(batch), warp_truth(batch)
+    inputs, truth = warp_inputs(batch), warp_ground_truth(batch)
     known = batch["correspondence"]["known"]
 
     def error(output: WarpOutput) -> float:

@@ -11,7 +11,7 @@ from ornament_lit.metrics.encoders.inception import fid_inception
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights whose features differ from picture to picture."""
+    """Random weights whose features differ from image to image."""
     torch.manual_seed(0)
     network = fid_inception()
     for value in network.parameters():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModel, CLIPImageProcessor, CLIPModel, CLIPVisionModelWithProjection, ViTImageProcessor
 
-from ornament_lit.metrics import CLIPSimilarity, DINOSimilarity, DrawnBatch, EmbeddingSimilarity
+from ornament_lit.metrics import CLIPSimilarity, DINOSimilarity, EmbeddingSimilarity, GeneratedBatch
 from ornament_lit.metrics.encoders import CLIPEncoder, DINOEncoder
 from ornament_lit.metrics.weights import sha256
 
@@ -23,9 +23,9 @@ def as_pillow(pictures: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture) for picture in levels]
 
 
-def rounded(batch: DrawnBatch) -> DrawnBatch:
-    """The batch with pictures that 8 bits hold, so that others can read them as files."""
-    names = ("drawn_image", "person_image", "ornament_image")
+def rounded(batch: GeneratedBatch) -> GeneratedBatch:
+    """The batch with images that 8 bits hold, so that others can read them as files."""
+    names = ("generated_image", "person_image", "ornament_image")
     changed = {name: ((batch[name] + 1) * 127.5).round() / 127.5 - 1 for name in names}  # type: ignore[literal-required]
     return {**batch, **changed}  # type: ignore[typeddict-item]
 
@@ -45,34 +45,34 @@ def dino_second(path: str, pictures: Tensor) -> Tensor:
     return AutoModel.from_pretrained(path)(pixel_values=pixels).last_hidden_state[:, 0]
 
 
-def check(metric: EmbeddingSimilarity, second: Callable[[Tensor], Tensor], batch: DrawnBatch) -> None:
+def check(metric: EmbeddingSimilarity, second: Callable[[Tensor], Tensor], batch: GeneratedBatch) -> None:
     """Compare with a tolerance for the 8 bits that Pillow rounds to after resizing, which networks of noise magnify."""
     name = metric.name
     metric.update(batch)
     measured = metric.compute()
-    drawn, truth, ornament = (second(batch[key]) for key in ("drawn_image", "person_image", "ornament_image"))  # type: ignore[literal-required]
+    drawn, truth, ornament = (second(batch[key]) for key in ("generated_image", "person_image", "ornament_image"))  # type: ignore[literal-required]
     expected = {name: (drawn, truth), f"{name}_reference": (drawn, ornament)}
     for column, pair in expected.items():
         assert measured.values[column] == pytest.approx(100 * F.cosine_similarity(*pair).numpy(), abs=0.5)
     against = 100 * F.cosine_similarity(truth, ornament).numpy()
-    assert measured.truth[f"{name}_reference"] == pytest.approx(against, abs=0.5)
-    assert list(measured.truth) == [f"{name}_reference"]
+    assert measured.ground_truth[f"{name}_reference"] == pytest.approx(against, abs=0.5)
+    assert list(measured.ground_truth) == [f"{name}_reference"]
     assert np.std(measured.values[name]) > 0
 
 
-def test_clip_as_transformers_has_it(clip_path: str, build_drawn: Callable[..., DrawnBatch]) -> None:
-    check(CLIPSimilarity(clip_path, image_size=32), lambda x: clip_second(clip_path, x), rounded(build_drawn()))
+def test_clip_as_transformers_has_it(clip_path: str, build_generated: Callable[..., GeneratedBatch]) -> None:
+    check(CLIPSimilarity(clip_path, image_size=32), lambda x: clip_second(clip_path, x), rounded(build_generated()))
 
 
-def test_dino_as_transformers_has_it(dino_path: str, build_drawn: Callable[..., DrawnBatch]) -> None:
-    check(DINOSimilarity(dino_path, image_size=32), lambda x: dino_second(dino_path, x), rounded(build_drawn()))
+def test_dino_as_transformers_has_it(dino_path: str, build_generated: Callable[..., GeneratedBatch]) -> None:
+    check(DINOSimilarity(dino_path, image_size=32), lambda x: dino_second(dino_path, x), rounded(build_generated()))
 
 
 def test_without_resizing_equal_to_rounding(
-    clip_path: str, dino_path: str, build_drawn: Callable[..., DrawnBatch]
+    clip_path: str, dino_path: str, build_generated: Callable[..., GeneratedBatch]
 ) -> None:
-    """Pictures of the encoder's own size: only the arithmetic is left to differ."""
-    pictures = rounded(build_drawn())["person_image"][..., 16:48, 16:48]
+    """Images of the encoder's own size: only the arithmetic is left to differ."""
+    pictures = rounded(build_generated())["person_image"][..., 16:48, 16:48]
     ours = CLIPEncoder(clip_path, 32)(list(pictures))
     assert torch.allclose(ours, clip_second(clip_path, pictures), atol=1e-5)
     ours = DINOEncoder(dino_path, 32)(list(pictures))

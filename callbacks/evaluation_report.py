@@ -1,4 +1,4 @@
-"""DrawingReport: draw the test data, measure the drawings, and write a report."""
+"""EvaluationReport: generate the test data, measure the generated images, and write a report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
-from callbacks.drawing import drawn_batch
+from callbacks.generation import generated_batch
 from callbacks.prediction_writer import safe_name
 from callbacks.run_folder import run_folder
 from callbacks.sample_strips import draw_strips, draw_unpicked, read_strip, strips_of, write_strip
@@ -29,7 +29,7 @@ from ornament_lit.metrics import (
 from ornament_lit.metrics.bootstrap import Resampling
 from ornament_lit.metrics.measured import Measured, SampleScores
 from ornament_lit.reports import Report, write_report
-from ornament_lit.reports.protocol import PACKAGES, checkpoint_protocol, data_protocol, drawing_protocol
+from ornament_lit.reports.protocol import PACKAGES, checkpoint_protocol, data_protocol, sampling_protocol
 from ornament_lit.utils.files import check_folder, write_file
 from ornament_lit.utils.versions import versions
 
@@ -37,28 +37,28 @@ if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
 
 
-class DrawingReport(Callback):
-    """Draw every sample of the test data, measure the drawings, and write ``report.md``, ``.json`` and ``.tex``.
+class EvaluationReport(Callback):
+    """Generate every sample of the test data, measure the images, and write ``report.md``, ``.json`` and ``.tex``.
 
-    Each drawing is rounded to 8 bits and compared with the truth by the metrics, overall and for each type, with
-    intervals. ``samples/KEY.png`` shows each sample, ``samples.png`` the best, median and worst ones. Where a metric
-    asks for it (:class:`WrongReferenceGap`), each person is drawn a second time, with the ornament of another sample
-    of its type and the same noise; metrics of retrieval ask for several such drawings.
+    Each generated image is rounded to 8 bits and compared with the ground truth by the metrics, overall and for each
+    type, with intervals. ``samples/KEY.png`` shows each sample, ``samples.png`` the best, median and worst ones. Where
+    a metric asks for it (:class:`WrongReferenceGap`), each person is generated a second time, with the ornament of
+    another sample of its type and the same noise; metrics of retrieval ask for several such generated images.
 
     Args:
         metrics: What is measured; null for what needs no download: IoU and boundary F of the masks, SSIM, PSNR, colour
             error, component-count error, the wrong-reference gap, and, if ``retrieval_references`` says so, retrieval
-            by pixels and by features (this one only with the extra ``retrieval``). An empty list for no drawings and
-            no report.
+            by pixels and by features (this one only with the extra ``retrieval``). An empty list for no generated
+            images and no report.
         folder: Where the files go; null for ``test`` in the run's folder.
         rank_by: Figure by which ``samples.png`` ranks the samples; the first one that there is, if it is not measured.
         shown: How many samples ``samples.png`` shows of the best, of the median and of the worst.
         unpicked: How many samples of each type ``unpicked.png`` shows: the first ones, whatever they are like. 0 for
-            no such picture.
+            no such image.
         resamples: Resamples for the intervals of means.
         halves: Random halves for the intervals of FID and KID; 0 for none.
         confidence: Share of the resamples within the intervals.
-        retrieval_references: With how many other ornaments each person is drawn for metrics of retrieval, such as 7
+        retrieval_references: With how many other ornaments each person is generated for metrics of retrieval, such as 7
             for one of 8; the data must bring as many (``--data.other_ornaments``). 0 for no retrieval.
         skip_absent: Leave out metrics that lack weights, and say so in the report, instead of ending the test.
 
@@ -100,7 +100,7 @@ class DrawingReport(Callback):
         self._folder = Path()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Load what the metrics need, before anything is drawn."""
+        """Load what the metrics need, before anything is generated."""
         module = cast("TryOnModule", pl_module)
         metrics = self.metrics
         if metrics is None:
@@ -113,7 +113,7 @@ class DrawingReport(Callback):
         self._metrics, self._left_out = self._set_up(metrics)
         if self._wrong_references() == 0 and any(metric.needs_wrong_references for metric in self._metrics):
             raise ValueError(
-                "metrics of retrieval compare drawings with several references, and retrieval_references is 0; set "
+                "metrics of retrieval compare images with several references, and retrieval_references is 0; set "
                 "--report.retrieval_references=7 --data.other_ornaments=7, or leave the metrics out"
             )
 
@@ -134,7 +134,7 @@ class DrawingReport(Callback):
         return ready, left_out
 
     def _wrong_references(self) -> int:
-        """With how many other ornaments the metrics need each person drawn."""
+        """With how many other ornaments the metrics need each person generated."""
         if any(metric.needs_wrong_references for metric in self._metrics):
             return self.retrieval_references
         return int(any(metric.needs_wrong_reference for metric in self._metrics))
@@ -148,15 +148,15 @@ class DrawingReport(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Draw a batch and measure it."""
+        """Generate a batch and measure it."""
         if not self._metrics:
             return
         module = cast("TryOnModule", pl_module)
         with trainer.precision_plugin.test_step_context():
-            drawn = drawn_batch(module, batch, self._wrong_references())
+            generated = generated_batch(module, batch, self._wrong_references())
         for metric in self._metrics:
-            metric.update(drawn)
-        for key, strip in zip(batch["key"], strips_of(batch, drawn), strict=True):
+            metric.update(generated)
+        for key, strip in zip(batch["key"], strips_of(batch, generated), strict=True):
             write_strip(self._strip(key), strip)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -166,7 +166,7 @@ class DrawingReport(Callback):
         measured = [metric.compute() for metric in self._metrics]
         figures = {name: one.interval(name, one.rows()).value for one in measured for name in one.columns}
         pl_module.log_dict({f"test/{name}": value for name, value in figures.items()})
-        trainer.strategy.barrier("samples are drawn")
+        trainer.strategy.barrier("samples are generated")
         if trainer.is_global_zero:
             self._write(trainer, cast("TryOnModule", pl_module), measured)
 
@@ -177,7 +177,7 @@ class DrawingReport(Callback):
         protocol = {
             "checkpoint": checkpoint_protocol(trainer.ckpt_path),
             "data": {"n": len(measured[0].keys), **data_protocol(data)},
-            "drawing": drawing_protocol(module) | references,
+            "sampling": sampling_protocol(module) | references,
             "metrics": {_title(one): metric.protocol() for one, metric in zip(measured, self._metrics, strict=True)},
             "versions": versions(PACKAGES),
         }
@@ -186,13 +186,13 @@ class DrawingReport(Callback):
         column, ranked = ranking(measured, self.rank_by, self.shown)
         rows = [(place, f"{value:.4g}", read_strip(self._strip(key))) for place, key, value in ranked]
         write_file(self._folder / "samples.png", encode_png(draw_strips(rows)))
-        pictures = {"samples.png": f"Best, median and worst samples by {column}"}
+        images = {"samples.png": f"Best, median and worst samples by {column}"}
         first = first_of_each(measured[0], self.unpicked)
         if first:
             strips = [(category, read_strip(self._strip(key))) for category, key in first]
             write_file(self._folder / "unpicked.png", encode_png(draw_unpicked(strips)))
-            pictures["unpicked.png"] = "The first samples of each type, whatever they are like"
-        write_report(self._folder, Report(protocol, measured, self.resampling), pictures)
+            images["unpicked.png"] = "The first samples of each type, whatever they are like"
+        write_report(self._folder, Report(protocol, measured, self.resampling), images)
         print(f"report: {self._folder / 'report.md'}")
 
     def _strip(self, key: str) -> Path:

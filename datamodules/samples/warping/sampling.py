@@ -48,7 +48,7 @@ class Edge(NamedTuple):
 
 
 class Light(NamedTuple):
-    """Light of the worn ornament over that of its picture: factor ``gain`` (1 + ``slope`` . (x, y)) of each channel.
+    """Light of the worn ornament over that of its image: factor ``gain`` (1 + ``slope`` . (x, y)) of each channel.
 
     Attributes:
         gain: (3,).

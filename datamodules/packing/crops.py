@@ -10,7 +10,7 @@ from datamodules.packing.rules import RowError
 from ornament_lit.imaging.geometry import Box, OrientedBox, box_centre, mask_to_box, union
 
 
-class Window(NamedTuple):
+class StoredCrop(NamedTuple):
     """A part of a photograph in whole pixels, and the size that it is stored at.
 
     Attributes:
@@ -30,7 +30,7 @@ class Window(NamedTuple):
     height: int
 
 
-def window_around(box: Box, factor: float, photograph: tuple[int, int], size: int) -> Window:
+def crop_around(box: Box, factor: float, photograph: tuple[int, int], size: int) -> StoredCrop:
     """Square around a box, what of it lies in the photograph, scaled down to a size.
 
     Args:
@@ -44,24 +44,24 @@ def window_around(box: Box, factor: float, photograph: tuple[int, int], size: in
     left, top = max(0, math.floor(x - half)), max(0, math.floor(y - half))
     right, bottom = min(photograph[0], math.ceil(x + half)), min(photograph[1], math.ceil(y + half))
     scale = min(1.0, size / (2.0 * half))
-    return Window(
+    return StoredCrop(
         left, top, right, bottom, max(1, round(scale * (right - left))), max(1, round(scale * (bottom - top)))
     )
 
 
-def cut(image: Image.Image, window: Window) -> Image.Image:
-    """Cut a window out of a photograph or mask and scale it, antialiased."""
+def cut(image: Image.Image, crop: StoredCrop) -> Image.Image:
+    """Cut a crop out of a photograph or mask and scale it, antialiased."""
     resample = Image.Resampling.BILINEAR if image.mode == "L" else Image.Resampling.LANCZOS
-    part = image.crop(window[:4])
-    return part if part.size == window[4:] else part.resize(window[4:], resample)
+    part = image.crop(crop[:4])
+    return part if part.size == crop[4:] else part.resize(crop[4:], resample)
 
 
-def move_box(box: Box, window: Window, mask: Image.Image) -> Box:
-    """Box of a photograph in the pixels of a stored window, around the stored mask too.
+def move_box(box: Box, crop: StoredCrop, mask: Image.Image) -> Box:
+    """Box of a photograph in the pixels of a stored crop, around the stored mask too.
 
     Args:
         box: In pixels of the photograph.
-        window: The window.
+        crop: The crop.
         mask: The mask as stored.
 
     Returns:
@@ -70,9 +70,9 @@ def move_box(box: Box, window: Window, mask: Image.Image) -> Box:
     Raises:
         RowError: ``thin_mask``, if nothing is left of the mask.
     """
-    x_scale, y_scale = _scales(window)
-    x0, x1 = ((x - window.left) * x_scale for x in (box[0], box[2]))
-    y0, y1 = ((y - window.top) * y_scale for y in (box[1], box[3]))
+    x_scale, y_scale = _scales(crop)
+    x0, x1 = ((x - crop.left) * x_scale for x in (box[0], box[2]))
+    y0, y1 = ((y - crop.top) * y_scale for y in (box[1], box[3]))
     around = mask_to_box(mask)
     if around is None:
         raise RowError("thin_mask", f"scaled by {x_scale:.3f}")
@@ -80,29 +80,29 @@ def move_box(box: Box, window: Window, mask: Image.Image) -> Box:
     return (
         round(max(0.0, left), 2),
         round(max(0.0, top), 2),
-        round(min(window.width, right), 2),
-        round(min(window.height, bottom), 2),
+        round(min(crop.width, right), 2),
+        round(min(crop.height, bottom), 2),
     )
 
 
-def move_oriented_box(box: OrientedBox, window: Window, mask: Image.Image) -> OrientedBox:
-    """Oriented box of a photograph in the pixels of a stored window, around the stored mask too.
+def move_oriented_box(box: OrientedBox, crop: StoredCrop, mask: Image.Image) -> OrientedBox:
+    """Oriented box of a photograph in the pixels of a stored crop, around the stored mask too.
 
     Args:
         box: In pixels of the photograph.
-        window: The window.
+        crop: The crop.
         mask: The mask as stored, which has a pixel at least half covered.
 
     Returns:
         The box, rounded to hundredths, with the same angle; it may lie partly outside.
     """
-    x_scale, y_scale = _scales(window)
-    x, y = ((box_centre(box) - (window.left, window.top)) * (x_scale, y_scale)).tolist()
+    x_scale, y_scale = _scales(crop)
+    x, y = ((box_centre(box) - (crop.left, crop.top)) * (x_scale, y_scale)).tolist()
     scale = math.sqrt(x_scale * y_scale)  # they differ by the rounding to whole pixels
     width, height = scale * (box[2] - box[0]) / 2, scale * (box[3] - box[1]) / 2
     x0, y0, x1, y1, angle = with_mask((x - width, y - height, x + width, y + height, box[4]), mask)
     return round(x0, 2), round(y0, 2), round(x1, 2), round(y1, 2), angle
 
 
-def _scales(window: Window) -> tuple[float, float]:
-    return window.width / (window.right - window.left), window.height / (window.bottom - window.top)
+def _scales(crop: StoredCrop) -> tuple[float, float]:
+    return crop.width / (crop.right - crop.left), crop.height / (crop.bottom - crop.top)

@@ -4,8 +4,8 @@ import random
 import numpy as np
 import pytest
 
-from datamodules.samples.warping import drawing
-from datamodules.samples.warping.drawing import Edge, draw_edge, draw_light, draw_place, draw_warp
+from datamodules.samples.warping import sampling as drawing
+from datamodules.samples.warping.sampling import Edge, draw_edge, draw_light, draw_place, draw_warp
 
 
 def test_warps_turn_by_a_little_and_some_by_any_angle() -> None:

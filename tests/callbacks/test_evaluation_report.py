@@ -1,4 +1,4 @@
-"""DrawingReport: what ``test`` draws, measures and writes."""
+"""EvaluationReport: what ``test`` draws, measures and writes."""
 
 import json
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from callbacks import DrawingReport
+from callbacks import EvaluationReport
 from callbacks.correspondence_views import grid_points
-from callbacks.drawing import drawn_batch
-from callbacks.drawing_report import first_of_each, ranking
+from callbacks.evaluation_report import first_of_each, ranking
+from callbacks.generation import generated_batch
 from callbacks.sample_strips import draw_unpicked
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.sampler import Sampler
@@ -49,7 +49,7 @@ class Painter(LightningModule):
         self.fault = fault
         self.references: list[float] = []
 
-    def draw(self, batch: TryOnBatch) -> dict[str, Any]:
+    def generate(self, batch: TryOnBatch) -> dict[str, Any]:
         colour = batch["ornament_image"][:, :, SIZE // 2, SIZE // 2, None, None] - 2 * self.fault
         self.references += batch["ornament_image"][:, 0, SIZE // 2, SIZE // 2].tolist()
         worn = batch["wearing_mask"]
@@ -64,8 +64,8 @@ class Painter(LightningModule):
 class Blind(Painter):
     """Paints the same whatever the reference is."""
 
-    def draw(self, batch: TryOnBatch) -> dict[str, Any]:
-        drawing = super().draw(batch)
+    def generate(self, batch: TryOnBatch) -> dict[str, Any]:
+        drawing = super().generate(batch)
         return {**drawing, "image": torch.full_like(drawing["image"], 0.3)}
 
 
@@ -113,7 +113,7 @@ class Data(LightningDataModule):
 
 def test_files_protocol_and_figures(make_trainer: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gap = WrongReferenceGap([PSNR()])
-    callback = DrawingReport([PSNR(), WearingMaskIoU(), gap], resamples=50, shown=2)
+    callback = EvaluationReport([PSNR(), WearingMaskIoU(), gap], resamples=50, shown=2)
     module = Painter(fault=0.1)
     trainer = make_trainer(callback)
     (logged,) = trainer.test(module, Data(), verbose=False)
@@ -125,7 +125,7 @@ def test_files_protocol_and_figures(make_trainer: Build, tmp_path: Path, capsys:
     assert logged["test/psnr_worn"] == pytest.approx(overall["psnr_worn"].value)
     protocol = report.protocol
     assert protocol["data"]["checksum"] == "c0ffee" and protocol["data"]["n"] == 8 and protocol["data"]["seed"] == 3
-    assert protocol["drawing"]["num_steps"] == 4 and protocol["drawing"]["guidance_scale"] == 2.0
+    assert protocol["sampling"]["num_steps"] == 4 and protocol["sampling"]["guidance_scale"] == 2.0
     assert (
         protocol["checkpoint"]["file"].startswith("none")
         and protocol["versions"]["torch"] == torch.__version__.partition("+")[0]
@@ -137,12 +137,12 @@ def test_files_protocol_and_figures(make_trainer: Build, tmp_path: Path, capsys:
 
 def test_without_a_gap_nothing_is_drawn_twice(make_trainer: Build) -> None:
     module = Painter()
-    make_trainer(DrawingReport([PSNR()])).test(module, Data(others=False), verbose=False)
+    make_trainer(EvaluationReport([PSNR()])).test(module, Data(others=False), verbose=False)
     assert module.references == pytest.approx([number / 16 for number in range(8)])
 
 
 def test_a_second_test_begins_anew(make_trainer: Build, tmp_path: Path) -> None:
-    callback = DrawingReport([PSNR()])
+    callback = EvaluationReport([PSNR()])
     for fault in (0.2, 0.1):
         make_trainer(callback).test(Painter(fault), Data(), verbose=False)
     cells = read_report(tmp_path / "test").table()["rows"][0]["cells"]
@@ -150,7 +150,7 @@ def test_a_second_test_begins_anew(make_trainer: Build, tmp_path: Path) -> None:
 
 
 def test_the_default_metrics_need_no_weights(make_trainer: Build, tmp_path: Path) -> None:
-    make_trainer(DrawingReport(folder=tmp_path / "elsewhere")).test(Painter(0.1), Data(), verbose=False)
+    make_trainer(EvaluationReport(folder=tmp_path / "elsewhere")).test(Painter(0.1), Data(), verbose=False)
     columns = {column["name"] for column in read_report(tmp_path / "elsewhere").table()["columns"]}
     assert {"iou_box", "boundary_f_2", "ssim_inside", "psnr_worn", "colour_error", "count_error"} <= columns
     assert {"ssim_inside_gap", "psnr_worn_gap", "colour_error_gap"} <= columns
@@ -159,14 +159,14 @@ def test_the_default_metrics_need_no_weights(make_trainer: Build, tmp_path: Path
 def test_references_are_retrieved_by_a_painter_who_looks_at_them(make_trainer: Build, tmp_path: Path) -> None:
     figures = ("retrieval_features", "retrieval_pixels")
     for name, painter, expected in (("seeing", Painter(), 1), ("blind", Blind(), pytest.approx(1 / 3))):
-        callback = DrawingReport(retrieval_references=2, folder=tmp_path / name, resamples=20)
+        callback = EvaluationReport(retrieval_references=2, folder=tmp_path / name, resamples=20)
         make_trainer(callback).test(painter, Data(), verbose=False)
         report = read_report(tmp_path / name)
         overall = {row["of"]: row["cells"] for row in report.table()["rows"] if row["name"] == "overall"}
-        assert [overall["drawing"][figure].value for figure in figures] == [expected] * 2
+        assert [overall["generated"][figure].value for figure in figures] == [expected] * 2
         assert [overall["floor"][figure].value for figure in figures] == [1, 1]  # ornaments of one colour
         assert "ceiling" not in overall and len(painter.references) == 3 * 8
-        assert report.protocol["drawing"]["retrieval_references"] == 2 and "left out" not in report.protocol
+        assert report.protocol["sampling"]["retrieval_references"] == 2 and "left out" not in report.protocol
 
 
 def test_without_the_extra_the_rest_goes_on(
@@ -176,29 +176,31 @@ def test_without_the_extra_the_rest_goes_on(
     listed = [FeatureRetrieval(), PixelRetrieval()]
     for options in ({}, {"metrics": listed, "skip_absent": True}):
         with pytest.warns(UserWarning, match=r"leaves FeatureRetrieval out: .*pip install -e '\.\[retrieval\]'"):
-            callback = DrawingReport(retrieval_references=2, resamples=20, **options)  # type: ignore[arg-type]
+            callback = EvaluationReport(retrieval_references=2, resamples=20, **options)  # type: ignore[arg-type]
             make_trainer(callback).test(Painter(), Data(), verbose=False)
         report = read_report(tmp_path / "test")
         names = {column["name"] for column in report.table()["columns"]}
         assert "retrieval_pixels" in names and "retrieval_features" not in names
         assert "pip install" in report.protocol["left out"]["FeatureRetrieval"]
     with pytest.raises(FileNotFoundError, match="pip install"):
-        make_trainer(DrawingReport(listed, retrieval_references=2)).test(Painter(), Data(), verbose=False)
+        make_trainer(EvaluationReport(listed, retrieval_references=2)).test(Painter(), Data(), verbose=False)
 
 
 def test_retrieval_needs_references(make_trainer: Build) -> None:
     with pytest.raises(ValueError, match=r"--report\.retrieval_references=7"):
-        make_trainer(DrawingReport([PixelRetrieval()])).test(Painter(), Data(), verbose=False)
+        make_trainer(EvaluationReport([PixelRetrieval()])).test(Painter(), Data(), verbose=False)
     with pytest.raises(ValueError, match=r"it has 2; set --data\.other_ornaments=3"):
-        make_trainer(DrawingReport([PixelRetrieval()], retrieval_references=3)).test(Painter(), Data(), verbose=False)
+        make_trainer(EvaluationReport([PixelRetrieval()], retrieval_references=3)).test(
+            Painter(), Data(), verbose=False
+        )
 
 
 class Warping(Painter):
     """Predicts that each pixel shows the ornament's point at the same place, a tenth of the side to the right."""
 
-    def draw(self, batch: TryOnBatch) -> dict[str, Any]:
+    def generate(self, batch: TryOnBatch) -> dict[str, Any]:
         points = grid_points(batch["person_image"]) + torch.tensor([0.2, 0.0]).view(1, 2, 1, 1)
-        return {**super().draw(batch), "correspondence": points}
+        return {**super().generate(batch), "correspondence": points}
 
 
 class Corresponding(Data):
@@ -215,19 +217,19 @@ class Corresponding(Data):
 
 def test_a_warp_has_errors_a_ceiling_and_pictures(make_trainer: Build, tmp_path: Path) -> None:
     metrics = [CorrespondenceError(), PCK([0.09, 0.11]), PSNR(), PixelRetrieval()]
-    callback = DrawingReport(metrics, retrieval_references=2, resamples=20)
+    callback = EvaluationReport(metrics, retrieval_references=2, resamples=20)
     make_trainer(callback).test(Warping(), Corresponding(), verbose=False)
     rows = read_report(tmp_path / "test").table()["rows"]
     cells = {row["of"]: row["cells"] for row in rows if row["name"] == "overall"}
-    assert cells["drawing"]["correspondence_error"].value == pytest.approx(0.1)
-    assert (cells["drawing"]["pck_0.09"].value, cells["drawing"]["pck_0.11"].value) == (0, 1)
+    assert cells["generated"]["correspondence_error"].value == pytest.approx(0.1)
+    assert (cells["generated"]["pck_0.09"].value, cells["generated"]["pck_0.11"].value) == (0, 1)
     assert cells["ceiling"]["psnr_worn"].value > 50 and cells["ceiling"]["retrieval_pixels"].value == 1
     width, height = Image.open(tmp_path / "test" / "samples" / "sample%2F0.png").size
     assert width == 10 * height
 
 
 def test_a_model_without_a_warp_says_nothing_of_it(make_trainer: Build, tmp_path: Path) -> None:
-    make_trainer(DrawingReport([CorrespondenceError(), PSNR()], rank_by="correspondence_error")).test(
+    make_trainer(EvaluationReport([CorrespondenceError(), PSNR()], rank_by="correspondence_error")).test(
         Painter(0.1), Data(), verbose=False
     )
     assert "| correspondence_error ↓ | - | - | - |" in (tmp_path / "test" / "report.md").read_text(encoding="utf-8")
@@ -235,20 +237,20 @@ def test_a_model_without_a_warp_says_nothing_of_it(make_trainer: Build, tmp_path
 
 def test_an_empty_list_measures_nothing(make_trainer: Build, tmp_path: Path) -> None:
     module = Painter()
-    make_trainer(DrawingReport([])).test(module, Data(), verbose=False)
+    make_trainer(EvaluationReport([])).test(module, Data(), verbose=False)
     assert module.references == [] and not (tmp_path / "test").exists()
 
 
 def test_absent_weights_are_told_before_anything_is_drawn(make_trainer: Build, tmp_path: Path) -> None:
     module = Painter()
     with pytest.raises(FileNotFoundError, match=r"absent\.pth"):
-        make_trainer(DrawingReport([LPIPS(path=str(tmp_path / "absent.pth"))])).test(module, Data(), verbose=False)
+        make_trainer(EvaluationReport([LPIPS(path=str(tmp_path / "absent.pth"))])).test(module, Data(), verbose=False)
     assert module.references == []
 
 
 def test_a_gap_without_other_ornaments_is_told(make_trainer: Build) -> None:
     with pytest.raises(ValueError, match="other_ornament"):
-        make_trainer(DrawingReport([WrongReferenceGap([SSIM()])])).test(Painter(), Data(others=False), verbose=False)
+        make_trainer(EvaluationReport([WrongReferenceGap([SSIM()])])).test(Painter(), Data(others=False), verbose=False)
 
 
 def test_whole_photographs_get_the_drawing_pasted_back() -> None:
@@ -256,11 +258,11 @@ def test_whole_photographs_get_the_drawing_pasted_back() -> None:
     photograph = torch.full((3, 40, 50), 64, dtype=torch.uint8)
     whole = {
         "photograph": [photograph],
-        "window": torch.tensor([[10, 4, SIZE]]),
+        "crop": torch.tensor([[10, 4, SIZE]]),
         "box": torch.tensor([[18.0, 12, 34, 28]]),
     }
-    drawn = drawn_batch(Painter(), {**batch, **whole})  # type: ignore[typeddict-item]
-    (before,), (after,) = drawn["person_photograph"], drawn["drawn_photograph"]
+    drawn = generated_batch(Painter(), {**batch, **whole})  # type: ignore[typeddict-item]
+    (before,), (after,) = drawn["person_photograph"], drawn["generated_photograph"]
     assert before.shape == after.shape == (3, 40, 50)
     changed = (before != after).any(0).nonzero()
     assert len(changed) and changed.min(0).values.tolist() >= [12, 18] and changed.max(0).values.tolist() <= [27, 33]
@@ -296,13 +298,13 @@ def test_unpicked_samples_stand_in_two_halves() -> None:
 
 def test_shown_must_be_positive() -> None:
     with pytest.raises(ValueError, match="shown"):
-        DrawingReport(shown=0)
+        EvaluationReport(shown=0)
     with pytest.raises(ValueError, match="retrieval_references must be at least 0"):
-        DrawingReport(retrieval_references=-1)
+        EvaluationReport(retrieval_references=-1)
 
 
 def test_the_protocol_is_json(make_trainer: Build, tmp_path: Path) -> None:
-    make_trainer(DrawingReport([ColourError()])).test(Painter(), Data(), verbose=False)
+    make_trainer(EvaluationReport([ColourError()])).test(Painter(), Data(), verbose=False)
     document = json.loads((tmp_path / "test" / "report.json").read_text(encoding="utf-8"))
     assert document["protocol"]["metrics"] == {
         "colour_error": {"metric": "ColourError", "colors": "CIE L*a*b*, D65", "region": "wearing mask"}
@@ -322,7 +324,7 @@ class Dealt(Data):
 def test_two_processes_write_the_report_of_one(make_trainer: Build, tmp_path: Path) -> None:
     two = {"strategy": "ddp_fork", "devices": 2, "use_distributed_sampler": False}
     for name, options in (("one", {}), ("two", two)):
-        callback = DrawingReport([PSNR(), WrongReferenceGap([PSNR()])], folder=tmp_path / name, resamples=50)
+        callback = EvaluationReport([PSNR(), WrongReferenceGap([PSNR()])], folder=tmp_path / name, resamples=50)
         make_trainer(callback, **options).test(Painter(0.1), Dealt(), verbose=False)
     one, other = (read_report(tmp_path / name) for name in ("one", "two"))
     assert one.protocol == other.protocol
