@@ -24,7 +24,8 @@ from webdataset import WebDataset
 
 from datamodules.loading.dataset import TripletDataset
 from datamodules.loading.order import OrderOptions, training_order
-from datamodules.samples.decoding import ENTRIES, decode, describe
+from datamodules.samples.decoding import decode, describe
+from datamodules.samples.schema import ENTRIES
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache
 from datamodules.shards.index import raise_sample_error, write_index

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from datamodules.loading.dataset import TripletDataset
-from datamodules.samples.decoding import BARE, ENTRIES
+from datamodules.samples.schema import BARE, ENTRIES
 from datamodules.samples.seeding import hash_fraction, hash_seed, sample_seed
 from datamodules.samples.transforms import TryOnSample
 from datamodules.samples.warped_pairs import warped_pair

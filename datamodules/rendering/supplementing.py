@@ -17,7 +17,8 @@ from datamodules.rendering.correspondence import correspond
 from datamodules.rendering.plan import BODY_GROUP
 from datamodules.rendering.recomposing import NEEDED, Options, StrangeError, recompose
 from datamodules.rendering.records import add_option, read_log, read_options, write_log
-from datamodules.samples.correspondence_png import ENTRY, encode_correspondence
+from datamodules.samples.correspondence_png import encode_correspondence
+from datamodules.samples.schema import CORRESPONDENCE
 from datamodules.shards.index import ShardEntry, raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import RawSample, read_shard
 from datamodules.shards.writing import write_shard
@@ -81,7 +82,7 @@ def supplement(folder: Path, out: Path, workers: int) -> None:
 
 def _make(sources: Sequence[Path], options: Options, workers: int) -> Generator[tuple[Path, list[Made]], None, None]:
     """Make the entries of one shard after the other; the next ones are in the making meanwhile."""
-    lacking = {source: [raw["__key__"] for raw in _read(source) if ENTRY not in raw] for source in sources}
+    lacking = {source: [raw["__key__"] for raw in _read(source) if CORRESPONDENCE not in raw] for source in sources}
     chunks = (chunk for source in sources for chunk in _chunks(source))
     total = sum(map(len, lacking.values()))
     with closing(map_in_order(partial(make_entries, options=options), chunks, workers)) as results:
@@ -91,12 +92,12 @@ def _make(sources: Sequence[Path], options: Options, workers: int) -> Generator[
 
 
 def _read(source: Path) -> Iterator[RawSample]:
-    return read_shard(str(source), raise_sample_error, {*NEEDED, ENTRY}.__contains__)
+    return read_shard(str(source), raise_sample_error, {*NEEDED, CORRESPONDENCE}.__contains__)
 
 
 def _chunks(source: Path) -> Iterator[list[RawSample]]:
     """The samples of a shard that lack the entry, those of one body together."""
-    lacking = (raw for raw in _read(source) if ENTRY not in raw)
+    lacking = (raw for raw in _read(source) if CORRESPONDENCE not in raw)
     while chunk := list(islice(lacking, BODY_GROUP)):
         yield chunk
 
@@ -116,7 +117,7 @@ def _make_entry(sample: RawSample, options: Options) -> Made:
 
 def _write(source: Path, target: Path, made: Sequence[Made]) -> ShardEntry:
     """Write a shard with its new entries, and its checksum into its log."""
-    contents = {one.key: {ENTRY: one.content} for one in made if one.content}
+    contents = {one.key: {CORRESPONDENCE: one.content} for one in made if one.content}
     _, rows = read_log(target.parent, target.name)
 
     def log(entry: ShardEntry) -> None:

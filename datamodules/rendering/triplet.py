@@ -24,7 +24,8 @@ from datamodules.rendering.renderer.masks import Coverage, Masks, Window, camera
 from datamodules.rendering.renderer.scene import Part, bare_parts, laid_parts, load_scene, worn_parts
 from datamodules.rendering.renderer.tracing import GROUPS, View, features, trace
 from datamodules.rendering.schema import COMPONENTS, PENDANT, POSE, complete
-from datamodules.samples.correspondence_png import ENTRY, encode_correspondence
+from datamodules.samples.correspondence_png import encode_correspondence
+from datamodules.samples.schema import CORRESPONDENCE
 from datamodules.samples.seeding import hash_seed
 
 JPEG_QUALITY = 95
@@ -148,7 +149,7 @@ def _encode(composition: Composition, shots: Shots, metadata: dict[str, Any]) ->
     }
     entries = {name: encode_image(_oriented(image, mirrored)) for name, image in images.items()}
     entries |= {name: encode_mask(_oriented(mask, mirrored)) for name, mask in masks.items()}
-    entries |= {ENTRY: encode_correspondence(correspond(composition))}
+    entries |= {CORRESPONDENCE: encode_correspondence(correspond(composition))}
     return entries | {"json": json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()}
 
 

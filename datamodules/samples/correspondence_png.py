@@ -11,7 +11,6 @@ from PIL import Image
 
 from datamodules.samples.correspondence import PixelCorrespondence
 
-ENTRY = "correspondence.png"
 UNIT = 16
 LARGEST = 65535 // UNIT
 MODES = ("I;16", "I")

@@ -1,15 +1,11 @@
-"""Raw samples to triplets: the shard schema ends here.
+"""Raw samples to triplets: the schema of shards (see ``schema``) ends here.
 
-A sample is ``{key}.ornament.jpg``, ``.ornament_mask.png``, ``.person.jpg``, ``.wearing_mask.png`` and ``.json``. There
-may be a ``.bare.jpg`` (the person without the ornament), a ``.correspondence.png`` (which point of the ornament each
-worn pixel shows, see ``correspondence_png``) and ``.latents_0.safetensors`` and so on (copies that were encoded
-beforehand, see ``latents``): they are decoded where they were read. Images are decoded by Pillow, each in the one
-format that its name says, and the metadata by json. webdataset's own decoders are never used: they unpickle.
+Images are decoded by Pillow, each in the one format that its name says, and the metadata by json. webdataset's own
+decoders are never used: they unpickle. Latents are decoded where they were read.
 """
 
 import io
 import json
-import re
 from collections.abc import Mapping
 from itertools import count, takewhile
 from typing import Any, NamedTuple
@@ -17,8 +13,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from datamodules.samples.correspondence import PixelCorrespondence
-from datamodules.samples.correspondence_png import ENTRY as CORRESPONDENCE
 from datamodules.samples.correspondence_png import CorrespondenceSizeError, decode_correspondence
+from datamodules.samples.schema import BARE, CORRESPONDENCE, ENTRIES, IMAGES, LATENTS, MASKS
 from datamodules.storage.sample_errors import Reason, SampleError
 from ornament_lit.imaging.geometry import (
     Box,
@@ -31,13 +27,6 @@ from ornament_lit.imaging.geometry import (
 )
 from ornament_lit.utils.categories import CATEGORIES
 
-IMAGES = ("ornament.jpg", "person.jpg")
-MASKS = ("ornament_mask.png", "wearing_mask.png")
-ENTRIES = (*IMAGES, *MASKS, "json")
-BARE = "bare.jpg"
-OPTIONAL = (BARE, CORRESPONDENCE)
-LATENTS = "latents_{}.safetensors"
-LATENTS_PATTERN = re.compile(r"latents_\d+\.safetensors")
 FORMATS = {"jpg": "JPEG", "png": "PNG"}
 GREY_MODES = ("1", "L")
 MAX_PIXELS = 8192 * 8192
@@ -110,7 +99,7 @@ def describe(sample: Mapping[str, Any]) -> Description:
 
 
 def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
-    """Decode the images of a raw sample, with those of :data:`OPTIONAL` that it has; latents are left as they are.
+    """Decode the images of a raw sample, with those of ``OPTIONAL`` that it has; latents are left as they are.
 
     Raises:
         SampleError: ``undecodable``, ``size_mismatch``, ``empty_mask``, or ``bad_metadata`` where the box lies
@@ -126,11 +115,6 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
     named = (description.category, sample["__key__"], description.components)
     optional = _latents(sample), _correspondence(sample, person.size), _bare(sample, person.size)
     return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, *optional, description.oriented_box)
-
-
-def is_latents(entry: str) -> bool:
-    """Whether an entry holds latents."""
-    return LATENTS_PATTERN.fullmatch(entry) is not None
 
 
 def _latents(sample: Mapping[str, Any]) -> tuple[bytes, ...]:

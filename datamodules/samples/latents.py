@@ -16,7 +16,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from datamodules.samples.decoding import Triplet, is_latents
+from datamodules.samples.decoding import Triplet
+from datamodules.samples.schema import is_latents
 from datamodules.samples.seeding import hash_seed
 from datamodules.samples.transforms import VERSION, TripletTransform, TryOnSample
 from datamodules.storage.remote import is_remote, read_url

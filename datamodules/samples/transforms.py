@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from datamodules.samples.colours import change_colours, draw_colour_change
-from datamodules.samples.correspondence_png import ENTRY as CORRESPONDENCE
-from datamodules.samples.decoding import ENTRIES, Triplet
+from datamodules.samples.decoding import Triplet
 from datamodules.samples.extras import View, correspondence_of, detail_of, wide_view_of
 from datamodules.samples.input_masks import InputMask, choose_input_mask, draw_input_mask
 from datamodules.samples.references import Reference, draw_reference
+from datamodules.samples.schema import CORRESPONDENCE, ENTRIES
 from datamodules.samples.seeding import hash_seed
 from datamodules.samples.turning import turn_person
 from ornament_lit.batch import Correspondence, EncodedImages, OrnamentDetail, WideView

@@ -15,8 +15,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from datamodules.samples.decoding import LATENTS, decode, describe, is_latents
+from datamodules.samples.decoding import decode, describe
 from datamodules.samples.latents import DTYPES, Dtype, LatentsCard, differences, read_card, write_card
+from datamodules.samples.schema import LATENTS, is_latents
 from datamodules.samples.transforms import TripletTransform, TryOnSample
 from datamodules.shards.index import ShardEntry, raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import RawSample, read_shard

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expander
 
-from datamodules.samples.decoding import ENTRIES, OPTIONAL
+from datamodules.samples.schema import ENTRIES, OPTIONAL
 from datamodules.shards.sample_index import Place
 from datamodules.shards.tar_headers import BROKEN, walk_headers
 from datamodules.storage.sample_errors import SampleError

@@ -23,7 +23,7 @@ def write_shard(
     Args:
         path: Where to; a shard that is there is replaced.
         samples: Key and entries of each, such as ``{"person.jpg": ..., "json": ...}``; see
-            :mod:`datamodules.samples.decoding` for the schema.
+            :mod:`datamodules.samples.schema`.
         before: Called with the entry before the shard gets its name, to write down what must not be lacking then.
 
     Returns:

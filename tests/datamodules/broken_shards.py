@@ -13,7 +13,7 @@ from random import Random
 
 from PIL import Image
 
-from datamodules.samples.decoding import ENTRIES
+from datamodules.samples.schema import ENTRIES
 from datamodules.shards.index import raise_sample_error
 from datamodules.shards.reading import read_shard
 from datamodules.storage.shard_paths import resolve_shards

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from datamodules.loading.dataset import TripletDataset
 from datamodules.loading.order import evaluation_order, type_chances
-from datamodules.samples.decoding import ENTRIES
+from datamodules.samples.schema import ENTRIES
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache
 from datamodules.shards.index import SampleRow, ShardEntry, raise_sample_error, read_index, scan_shard, write_index

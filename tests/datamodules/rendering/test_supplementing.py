@@ -11,7 +11,8 @@ pytest.importorskip("mitsuba")
 from datamodules.rendering.command import correspondence
 from datamodules.rendering.composition import Recipe, compose, detail_for
 from datamodules.rendering.records import Row, read_log, read_options, write_log
-from datamodules.samples.correspondence_png import ENTRY, decode_correspondence
+from datamodules.samples.correspondence_png import decode_correspondence
+from datamodules.samples.schema import CORRESPONDENCE
 from datamodules.shards.index import raise_sample_error, read_index, scan_shard, write_index
 from datamodules.shards.reading import read_shard
 from datamodules.shards.writing import write_shard
@@ -79,10 +80,10 @@ def test_what_agrees_gets_an_entry_and_what_does_not_is_told(folder, samples, ca
     assert "moved-000001: wearing_mask.png differs from what its seed draws by" in said.err
     assert "shop-000001: its json has no seed and split: data render did not make it" in said.err
     after = entries_of(folder / NAME)
-    assert {key: {n: c for n, c in entries.items() if n != ENTRY} for key, entries in after.items()} == before
-    assert [key for key, entries in after.items() if ENTRY in entries] == list(samples)
+    assert {key: {n: c for n, c in entries.items() if n != CORRESPONDENCE} for key, entries in after.items()} == before
+    assert [key for key, entries in after.items() if CORRESPONDENCE in entries] == list(samples)
     mask = np.asarray(Image.open(io.BytesIO(samples["train-000001"]["wearing_mask.png"])))
-    found = decode_correspondence(after["train-000001"][ENTRY], (32, 32))
+    found = decode_correspondence(after["train-000001"][CORRESPONDENCE], (32, 32))
     assert np.array_equal(np.round(found.known * 255), mask)
     assert read_index(folder) == {NAME: scan_shard(folder / NAME, checksum=True)}
     assert read_log(folder, NAME)[0] == read_index(folder)[NAME].sha256

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.samples.decoding import ENTRIES
+from datamodules.samples.schema import ENTRIES
 from datamodules.shards.reading import RawSample, read_shard
 from datamodules.storage.sample_errors import SampleError
 
