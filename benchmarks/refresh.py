@@ -1,8 +1,8 @@
 """What sampling costs by refresh policy, against plain inpainting with the UNet alone: FLOPs by count, and time.
 
-Weights are random and shaped as Stable Diffusion 1.5's; every drawing is guided (two halves a step). A drawing of n
-steps costs ``cost(1) + (n - 1) (cost(2) - cost(1))``, since all steps but the first cost the same: only drawings of one
-and of two steps are run. ``python -m benchmarks.refresh --help``.
+Weights are random and shaped as Stable Diffusion 1.5's; every sampling is guided (two halves a step). Sampling with n
+steps costs ``cost(1) + (n - 1) (cost(2) - cost(1))``, since all steps but the first cost the same: only samplings of
+one and of two steps are run. ``python -m benchmarks.refresh --help``.
 """
 
 import statistics
@@ -34,17 +34,17 @@ TEXT_TOKENS = 77
 
 @dataclass(frozen=True)
 class Options:
-    """Count and time guided drawings by refresh policy, without autoencoder and CLIP.
+    """Count and time guided sampling by refresh policy, without autoencoder and CLIP.
 
     Attributes:
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the images in pixels.
         width: Channels of the UNets over those of Stable Diffusion 1.5, a multiple of 0.125.
         batch: Pictures drawn at once.
         steps: Denoising steps that costs are extrapolated to.
         guidance_scale: Anything but 1, so that each step has two halves.
-        counted_resolution: Side of the pictures that FLOPs are also counted at, with all channels; 0 for not.
-        device: Where drawings are timed.
-        repeats: Drawings of each kind that are timed, in turns; the median is printed.
+        counted_resolution: Side of the images that FLOPs are also counted at, with all channels; 0 for not.
+        device: Where samplings are timed.
+        repeats: Samplings of each kind that are timed, in turns; the median is printed.
         threads: Threads of torch on the CPU; null for its default.
     """
 
@@ -59,28 +59,28 @@ class Options:
     threads: int | None = None
 
 
-Drawings = dict[tuple[str, int], Callable[[], None]]
+Samplings = dict[tuple[str, int], Callable[[], None]]
 """What draws, by kind and number of steps."""
 
 Costs = dict[tuple[str, int], float]
-"""What each drawing costs."""
+"""What each sampling costs."""
 
 
-def prepare(options: Options, resolution: int, width: float, device: str) -> Drawings:
+def prepare(options: Options, resolution: int, width: float, device: str) -> Samplings:
     """Build the networks, and a function for each kind and number of steps."""
     with torch.device(device):
         module, plain = make_module(width).eval().requires_grad_(False), make_unet(width).eval().requires_grad_(False)
         module.noise_scheduler = DDIMScheduler.from_config(module.noise_scheduler.config)
     conditioning = draw_conditions(module, draw_batch(resolution, options.batch, device))
-    drawings: Drawings = {}
+    samplings: Samplings = {}
     for steps in (1, 2):
         for name in (PLAIN, APART):
             together = name == PLAIN
-            drawings[name, steps] = partial(inpaint, plain, module, conditioning, steps, options, together)
+            samplings[name, steps] = partial(inpaint, plain, module, conditioning, steps, options, together)
         for name, policy in POLICIES.items():
             sampler = Sampler(steps, options.guidance_scale, refresh=policy())
-            drawings[name, steps] = partial(draw, sampler, module, conditioning)
-    return drawings
+            samplings[name, steps] = partial(draw, sampler, module, conditioning)
+    return samplings
 
 
 def draw(sampler: Sampler, module: TryOnModule, conditioning: Conditioning) -> None:
@@ -124,7 +124,7 @@ def inpaint(
 
 
 def count_flops(options: Options, resolution: int, width: float) -> Costs:
-    """TFLOP of each drawing of one picture, on the meta device, which costs no memory."""
+    """TFLOP of each sampling of one image, on the meta device, which costs no memory."""
     costs: Costs = {}
     single = Options(guidance_scale=options.guidance_scale, batch=1)
     with skip_scheduler():
@@ -148,23 +148,23 @@ def skip_scheduler() -> AbstractContextManager[object]:
 
 
 def time_drawings(options: Options) -> Costs:
-    """Median seconds of each drawing; they take turns, after one turn that is not counted."""
-    drawings = prepare(options, options.resolution, options.width, options.device)
+    """Median seconds of each sampling; they take turns, after one turn that is not counted."""
+    samplings = prepare(options, options.resolution, options.width, options.device)
     turns: list[Costs] = []
     for _ in range(options.repeats + 1):
         took: Costs = {}
-        for key, run in drawings.items():
+        for key, run in samplings.items():
             start = now(options.device)
             run()
             took[key] = now(options.device) - start
         turns.append(took)
-    return {key: statistics.median(turn[key] for turn in turns[1:]) for key in drawings}
+    return {key: statistics.median(turn[key] for turn in turns[1:]) for key in samplings}
 
 
 def extrapolate(costs: Costs, steps: int) -> dict[str, float]:
-    """What a drawing of ``steps`` steps costs, by kind.
+    """What sampling with ``steps`` steps costs, by kind.
 
-    That of :class:`RefreshUntilStable` depends on the pictures. Its least is put together from the others: the mask is
+    That of :class:`RefreshUntilStable` depends on the images. Its least is put together from the others: the mask is
     found to be stable by the one refresh before the second step.
     """
     further = {name: costs[name, 2] - costs[name, 1] for name in (PLAIN, APART, *POLICIES)}

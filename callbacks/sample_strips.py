@@ -42,8 +42,8 @@ def strips_of(batch: TryOnBatch, generated: GeneratedBatch) -> list[Strip]:
         batch: Of the test data.
         generated: What was generated for it.
     """
-    erased = batch["person_image"] * (1 - input_mask(batch))
-    images = [batch["ornament_image"], erased, generated["generated_image"], batch["person_image"]]
+    masked = batch["person_image"] * (1 - input_mask(batch))
+    images = [batch["ornament_image"], masked, generated["generated_image"], batch["person_image"]]
     if "wrong_reference" in generated:
         images += [batch["other_ornament"]["ornament_image"], generated["wrong_reference"]["generated_image"]]
     if "generated_correspondence" in generated:

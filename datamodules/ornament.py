@@ -63,7 +63,7 @@ class OrnamentDataModule(LightningDataModule):
             pasted onto another person of its type and shard, so that it is known exactly which point of the
             ornament's image is seen where.
         warped_pairs_epochs: Epochs within which that share falls to 0, in a straight line; null to keep it.
-        input_mask: What is erased from the person and given to the model, in training and evaluation: the coarse
+        input_mask: What is masked out of the person and given to the model, in training and evaluation: the coarse
             ``box``, the ``oriented_box`` of the metadata, as coarse, or the tightest one where they have none, or, for
             studies, the ``convex_hull`` or the true ``wearing_mask``.
         reference_rotation: The ornament's images are turned by up to so many degrees, either way, in training and
@@ -214,11 +214,11 @@ class OrnamentDataModule(LightningDataModule):
                 plan.samples,
             )
         self._check_ranks(plan.catalogue)
-        faults, transform = SampleErrorCounter(self.num_workers, self.strict), self._training_transform()
+        sample_errors, transform = SampleErrorCounter(self.num_workers, self.strict), self._training_transform()
 
         def epoch_data(epoch: int) -> TripletDataset:
             order, share = plan.order(epoch), self.pairs.share_in(epoch)
-            parts = (plan.catalogue, order, transform, faults, self.cache, self.order.seed, epoch, True)
+            parts = (plan.catalogue, order, transform, sample_errors, self.cache, self.order.seed, epoch, True)
             return WarpedPairsDataset(*parts, share) if share else TripletDataset(*parts)
 
         return TripletLoader("training", epoch_data, self.batch_size, self._process(), plan.batches, self._next_batch)
@@ -317,9 +317,9 @@ class OrnamentDataModule(LightningDataModule):
     ) -> TripletLoader:
         catalogue, process = self._catalogue(shards, name), self._process()
         order = evaluation_order(catalogue, self.order.seed, chances)
-        faults = SampleErrorCounter(self.num_workers, self.strict)
+        sample_errors = SampleErrorCounter(self.num_workers, self.strict)
         transform = replace(self.transform(augment=False), whole=self.whole_photographs and name == "test")
-        data = kind(catalogue, order, transform, faults, self.cache, self.order.seed)
+        data = kind(catalogue, order, transform, sample_errors, self.cache, self.order.seed)
         batches = -(-len(data) // (self.val_batch_size * process.world_size))
         return TripletLoader(name, lambda epoch: data, self.val_batch_size, process, batches)
 
@@ -327,10 +327,10 @@ class OrnamentDataModule(LightningDataModule):
         """List the samples of shards, and report once what is wrong with those that were walked."""
         specification = repr(shards)
         if specification not in self._catalogues:
-            faults = SampleErrorCounter(strict=self.strict)
+            sample_errors = SampleErrorCounter(strict=self.strict)
             found = resolve_shards(shards)
-            catalogue = open_catalogue(found, faults.record, self.cache.timeout, self.cache.retries)
-            report = faults.report()
+            catalogue = open_catalogue(found, sample_errors.record, self.cache.timeout, self.cache.retries)
+            report = sample_errors.report()
             skipped = SampleErrorReport(len(catalogue), report.bad, report.first)
             if len(catalogue) == 0:
                 raise ValueError(f"{name} data must have at least one sample, got none in {shards}: {skipped}")

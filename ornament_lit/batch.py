@@ -15,7 +15,7 @@ class EncodedImages(TypedDict, total=False):
 
     Attributes:
         person_latents: Of ``person_image``, (B, c, h, w).
-        masked_person_latents: Of ``person_image`` with the box erased to mid grey, (B, c, h, w).
+        masked_person_latents: Of ``person_image`` with the box replaced by mid grey, (B, c, h, w).
         ornament_latents: Of ``ornament_image``, (B, c, h, w).
         image_features: Of ``ornament_image``, (B, L, F), as ``ImageEncoder.extract`` returns them.
     """
@@ -65,7 +65,7 @@ class WideView(TypedDict):
 
     Attributes:
         image: The person around the crop of ``person_image``, (B, 3, h, w) in [-1, 1]; mid grey outside of the
-            photograph. The box is not erased yet.
+            photograph. The box is not masked out yet.
         box_mask: The box in it, (B, 1, h, w).
         factor: Side of the wider crop over that of ``person_image``, (B,).
     """
@@ -95,15 +95,15 @@ class TryOnBatch(TypedDict):
         ornament_mask: Where the ornament is in ``ornament_image``, (B, 1, H, W) in [0, 1].
         person_image: The person wearing the ornament, (B, 3, H, W) in [-1, 1].
         wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
-        box_mask: 1 inside the user's coarse box and 0 outside, (B, 1, H, W). The model erases the box from
+        box_mask: 1 inside the user's coarse box and 0 outside, (B, 1, H, W). The model masks the box out of
             ``person_image`` before it looks at the person.
         category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
         key: Unique name of each sample.
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
             it, so that they depend on neither batch size, rank, worker nor global random state.
         encoded: What is known of the images' encodings beforehand; the rest is computed when it is needed.
-        input_mask: What is erased and given to the model instead of the box, because it is known better, (B, 1, H, W)
-            in [0, 1]: such as the turned rectangle of an oriented box, whose ``box_mask`` is the upright box around
+        input_mask: What is masked out and given to the model instead of the box, because it is known better, (B, 1, H,
+            W) in [0, 1]: such as the turned rectangle of an oriented box, whose ``box_mask`` is the upright box around
             it. Absent for the box.
         components: Number of parts of each ornament, (B,) integers; -1 where it is not known.
         other_ornament: For each sample the ornament of another one of its type, to be generated as a wrong reference.
@@ -171,7 +171,7 @@ def with_other_ornament(batch: TryOnBatch, number: int = 0) -> TryOnBatch:
 
 
 def input_mask(batch: TryOnBatch) -> Tensor:
-    """The region that is erased from the person, (B, 1, H, W): ``input_mask``, or the box."""
+    """The region that is masked out of the person, (B, 1, H, W): ``input_mask``, or the box."""
     return batch.get("input_mask", batch["box_mask"])
 
 

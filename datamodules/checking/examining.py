@@ -75,21 +75,21 @@ def split_of(shard: str) -> str:
 
 def examine_shard(path: Path) -> Examined:
     """Read a shard to its end, and each sample at its place, and decode it."""
-    faults: list[SampleError] = []
-    entry = scan_shard(path, faults.append, checksum=True)
+    sample_errors: list[SampleError] = []
+    entry = scan_shard(path, sample_errors.append, checksum=True)
     samples: list[Measured] = []
     looks: list[Finding] = []
-    for raw in _read(path, entry, faults.append):
+    for raw in _read(path, entry, sample_errors.append):
         try:
             triplet = decode(raw, describe(raw))
         except SampleError as error:
-            faults.append(error)
+            sample_errors.append(error)
             continue
         samples.append(_measure(path.name, raw, triplet))
         looks += _look(path.name, triplet)
-    if not samples and not faults:
+    if not samples and not sample_errors:
         looks.append(Finding(path.name, "", "empty_shard", "no sample"))
-    return Examined(entry, tuple(samples), (*(_finding(path, error) for error in faults), *looks))
+    return Examined(entry, tuple(samples), (*(_finding(path, error) for error in sample_errors), *looks))
 
 
 def _read(path: Path, entry: ShardEntry, report: Callable[[SampleError], None]) -> Iterator[RawSample]:

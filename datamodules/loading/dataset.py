@@ -30,7 +30,7 @@ class TripletDataset(Dataset[TryOnSample | None]):
         catalogue: Which samples there are.
         order: Which of them comes where.
         transform: Makes a sample of a triplet.
-        faults: Counts what cannot be used; it must have a row for each worker.
+        sample_errors: Counts what cannot be used; it must have a row for each worker.
         cache: Opens shards.
         seed: Seed of everything that is drawn.
         epoch: Epoch, from 0.
@@ -40,7 +40,7 @@ class TripletDataset(Dataset[TryOnSample | None]):
     catalogue: Catalogue
     order: Order
     transform: TripletTransform | PrecomputedTransform
-    faults: SampleErrorCounter
+    sample_errors: SampleErrorCounter
     cache: ShardCache
     seed: int = 0
     epoch: int = 0
@@ -60,7 +60,7 @@ class TripletDataset(Dataset[TryOnSample | None]):
             The sample, a substitute, or None where it cannot be used and is not substituted.
 
         Raises:
-            SampleError: If it cannot be used and faults are not to be skipped.
+            SampleError: If it cannot be used and errors are not to be skipped.
             ValueError: If no substitute can be used either.
             OSError: If a remote shard cannot be fetched.
         """
@@ -77,16 +77,16 @@ class TripletDataset(Dataset[TryOnSample | None]):
                 return sample
         raise ValueError(
             f"a sample and {SUBSTITUTES} substitutes cannot be used; check the shards with data check: "
-            f"{self.faults.report()}"
+            f"{self.sample_errors.report()}"
         )
 
     def _try(self, position: int, occurrence: int) -> TryOnSample | None:
         try:
             sample = self.load(int(self.order.samples[position]), occurrence)
         except SampleError as error:
-            self.faults.record(error)
+            self.sample_errors.record(error)
             return None
-        self.faults.count_good()
+        self.sample_errors.count_good()
         return sample
 
     def load(self, row: int, occurrence: int = 0) -> TryOnSample:

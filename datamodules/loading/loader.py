@@ -88,11 +88,11 @@ class TripletLoader:
 
         Raises:
             ValueError: If there is only this process and it has not one batch.
-            SampleError: At the first fault, where they are not to be skipped.
+            SampleError: At the first sample error, where they are not to be skipped.
         """
         epoch, start = self._position()
         data = self._epoch_data(epoch)
-        data.faults.reset()
+        data.sample_errors.reset()
         dealt = sum(1 for _ in self._deal(data, start))
         empty = start == 0 and self._process.world_size == 1
         try:
@@ -101,7 +101,7 @@ class TripletLoader:
                     empty = False
                 if empty and number == dealt:
                     raise ValueError(
-                        f"{self._name} data must give one batch at least, got none: {data.faults.report()}"
+                        f"{self._name} data must give one batch at least, got none: {data.sample_errors.report()}"
                     )
                 if number == dealt:  # a trainer that knows the length never asks for more
                     self._report(data)
@@ -131,8 +131,8 @@ class TripletLoader:
         )
 
     def _report(self, data: TripletDataset) -> None:
-        report = data.faults.report()
+        report = data.sample_errors.report()
         if report.bad:
             rank = f" (rank {self._process.rank})" if self._process.world_size > 1 else ""
             logger.warning("%s data, epoch %d%s: %s", self._name, data.epoch, rank, report)
-        data.faults.reset()
+        data.sample_errors.reset()

@@ -76,8 +76,11 @@ def run(job: Job) -> None:
 def _is_finished(job: Job, shard: int) -> bool:
     """Whether a shard is whole; one is not where a smaller set ended with it, or a disk lost its end."""
     path = job.folder / job.plan.name(shard)
-    faults: list[SampleError] = []
-    return path.exists() and len(scan_shard(path, faults.append).samples) == len(job.plan.indices(shard)) and not faults
+    if not path.exists():
+        return False
+    sample_errors: list[SampleError] = []
+    entry = scan_shard(path, sample_errors.append)
+    return len(entry.samples) == len(job.plan.indices(shard)) and not sample_errors
 
 
 def _render(job: Job, shards: list[int]) -> None:

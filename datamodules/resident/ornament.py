@@ -20,7 +20,7 @@ from datamodules.storage.sample_errors import SampleError, SampleErrorCounter
 
 @dataclass(frozen=True)
 class ViewDataset(TripletDataset):
-    """The views of one epoch by their position in its order; faults and substitutes are those of the base.
+    """The views of one epoch by their position in its order; sample errors and substitutes are those of the base.
 
     Attributes:
         found: The triplet in each row of the catalogue, or why it cannot be used.
@@ -60,12 +60,12 @@ class ResidentDataModule(OrnamentDataModule):
             raise ValueError("ResidentDataModule trains on images, got precomputed=require; take OrnamentDataModule")
         plan, transform = self._plan(), self.transform(augment=True)
         self._check_ranks(plan.catalogue)
-        faults = SampleErrorCounter(self.num_workers, self.strict)
+        sample_errors = SampleErrorCounter(self.num_workers, self.strict)
         found = read_all(plan.catalogue, self, transform)
         renderer = Renderer(make_store(found, transform.correspondence, self._device()), transform)
 
         def epoch_data(epoch: int) -> ViewDataset:
-            parts = (plan.catalogue, plan.order(epoch), transform, faults, self.cache, self.order.seed, epoch)
+            parts = (plan.catalogue, plan.order(epoch), transform, sample_errors, self.cache, self.order.seed, epoch)
             return ViewDataset(*parts, substitute=True, found=found)
 
         parts = ("training", epoch_data, self.batch_size, self._process(), plan.batches, self._next_batch)

@@ -218,7 +218,7 @@ def draw_boxes(box: Tensor, crop: Tensor, resolution: int, flip: Tensor) -> Tens
 
 
 def input_masks(views: Views, wearing_mask: Tensor, box_mask: Tensor) -> Tensor:
-    """What is erased and given to the model, (B, 1, R, R) of 0 and 1."""
+    """What is masked out and given to the model, (B, 1, R, R) of 0 and 1."""
     touched = (wearing_mask > 0).float()
     masks = torch.where(views.wearing[:, None, None, None], touched, box_mask)
     if len(views.region_rows):

@@ -51,7 +51,7 @@ class View(NamedTuple):
         reference: The ornament's crop.
         flip: Whether all images are mirrored.
         change: The ornament's other colours, (3, 3); None where they stay.
-        input_mask: What is erased and given to the model.
+        input_mask: What is masked out and given to the model.
         region: That, (1, R, R), where it is one of :data:`DRAWN_BY_WORKERS`.
     """
 

@@ -89,13 +89,13 @@ def describe(sample: Mapping[str, Any]) -> Description:
     """
     absent = [entry for entry in ENTRIES if entry not in sample]
     if absent:
-        raise _fault(sample, "missing_entry", f"no entry {', '.join(absent)}")
+        raise _error(sample, "missing_entry", f"no entry {', '.join(absent)}")
     try:
         metadata = json.loads(sample["json"])
         box, components = read_box(metadata["box"]), _components(metadata.get("components"))
         return Description(_category(metadata["type"]), bounding_box(box), components, oriented(box))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise _fault(sample, "bad_metadata", f"json: {type(error).__name__}: {error}") from error
+        raise _error(sample, "bad_metadata", f"json: {type(error).__name__}: {error}") from error
 
 
 def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
@@ -111,7 +111,7 @@ def decode(sample: Mapping[str, Any], description: Description) -> Triplet:
     try:
         box = clip_bounding_box(description.oriented_box or description.box, *person.size)
     except ValueError as error:
-        raise _fault(sample, "bad_metadata", str(error)) from error
+        raise _error(sample, "bad_metadata", str(error)) from error
     named = (description.category, sample["__key__"], description.components)
     optional = _latents(sample), _correspondence(sample, person.size), _bare(sample, person.size)
     return Triplet(ornament, ornament_mask, person, wearing_mask, box, *named, *optional, description.oriented_box)
@@ -128,9 +128,9 @@ def _correspondence(sample: Mapping[str, Any], size: tuple[int, int]) -> PixelCo
     try:
         return decode_correspondence(sample[CORRESPONDENCE], size)
     except CorrespondenceSizeError as error:
-        raise _fault(sample, "size_mismatch", f"{CORRESPONDENCE} {error}") from error
+        raise _error(sample, "size_mismatch", f"{CORRESPONDENCE} {error}") from error
     except Exception as error:
-        raise _fault(sample, "undecodable", f"{CORRESPONDENCE}: {type(error).__name__}: {error}") from error
+        raise _error(sample, "undecodable", f"{CORRESPONDENCE}: {type(error).__name__}: {error}") from error
 
 
 def _bare(sample: Mapping[str, Any], size: tuple[int, int]) -> Image.Image | None:
@@ -138,11 +138,11 @@ def _bare(sample: Mapping[str, Any], size: tuple[int, int]) -> Image.Image | Non
         return None
     bare = _image(sample, BARE).convert("RGB")
     if bare.size != size:
-        raise _fault(sample, "size_mismatch", f"{BARE} has {bare.size} pixels, the person's image {size}")
+        raise _error(sample, "size_mismatch", f"{BARE} has {bare.size} pixels, the person's image {size}")
     return bare
 
 
-def _fault(sample: Mapping[str, Any], reason: Reason, detail: str) -> SampleError:
+def _error(sample: Mapping[str, Any], reason: Reason, detail: str) -> SampleError:
     return SampleError(f"{sample['__url__']}: {sample['__key__']}: {detail}", reason)
 
 
@@ -170,17 +170,17 @@ def _image(sample: Mapping[str, Any], entry: str) -> Image.Image:
             raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}; pack smaller images")
         image.load()
     except Exception as error:
-        raise _fault(sample, "undecodable", f"{entry}: {type(error).__name__}: {error}") from error
+        raise _error(sample, "undecodable", f"{entry}: {type(error).__name__}: {error}") from error
     return image
 
 
 def _mask(sample: Mapping[str, Any], entry: str, size: tuple[int, int]) -> Image.Image:
     mask = _image(sample, entry)
     if mask.mode not in GREY_MODES:
-        raise _fault(sample, "undecodable", f"{entry}: a mask must be 8-bit or 1-bit grey, got mode {mask.mode}")
+        raise _error(sample, "undecodable", f"{entry}: a mask must be 8-bit or 1-bit grey, got mode {mask.mode}")
     if mask.size != size:
-        raise _fault(sample, "size_mismatch", f"{entry} has {mask.size} pixels, its image {size}")
+        raise _error(sample, "size_mismatch", f"{entry} has {mask.size} pixels, its image {size}")
     mask = mask.convert("L")
     if mask_to_box(mask) is None:
-        raise _fault(sample, "empty_mask", f"{entry} has no pixel above 127")
+        raise _error(sample, "empty_mask", f"{entry} has no pixel above 127")
     return mask

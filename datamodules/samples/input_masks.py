@@ -28,7 +28,7 @@ def choose_input_mask(kind: InputMask, rng: random.Random) -> InputMask:
 def draw_input_mask(
     kind: InputMask, wearing_mask: Tensor, box_mask: Tensor, oriented_mask: Tensor | None = None
 ) -> Tensor:
-    """Draw the region that is erased and given to the model.
+    """Draw the region that is masked out and given to the model.
 
     Args:
         kind: ``box`` is the coarse box; the others are as tight as they can be: the rectangle of the smallest area in

@@ -88,7 +88,7 @@ class Choices(NamedTuple):
         growth: Fractions by which the left, upper, right and lower side of the box move.
         flip: Whether all images are mirrored.
         change: The ornament's other colours, (3, 3); None where they stay.
-        input_mask: What is erased and given to the model.
+        input_mask: What is masked out and given to the model.
     """
 
     angle: float
@@ -112,8 +112,8 @@ class TripletTransform:
         crop_factor: Side of the person's square over the longer side of the coarse box.
         flip: Mirror ornament and person together for half of the samples.
         recolour: Share of the samples whose ornament gets another colour, the same in both images.
-        input_mask: What is erased and given to the model; ``oriented_box`` is that of the metadata, whose sides move
-            outwards as those of the box do, or the tightest one where they have none.
+        input_mask: What is masked out and given to the model; ``oriented_box`` is that of the metadata, whose sides
+            move outwards as those of the box do, or the tightest one where they have none.
         reference_rotation: The ornament's image is turned by up to so many degrees, either way.
         reference_scale: Least and greatest factor of the ornament's size in its crop.
         whole: Add the whole photograph of the person, and where the crop and the box are in it.

@@ -67,10 +67,10 @@ class _Member(NamedTuple):
 
 
 def raise_sample_error(error: SampleError) -> None:
-    """Report a fault by raising it.
+    """Report a sample error by raising it.
 
     Raises:
-        SampleError: The fault.
+        SampleError: The error.
     """
     raise error
 
@@ -82,8 +82,9 @@ def scan_shard(
 
     Args:
         path: An uncompressed tar.
-        report: Called with each fault: ``unreadable_shard`` for one that cannot be opened or read to its end (the
-            samples before the damage are kept), ``missing_entry`` and ``bad_metadata`` for samples that are left out.
+        report: Called with each sample error: ``unreadable_shard`` for one that cannot be opened or read to its end
+            (the samples before the damage are kept), ``missing_entry`` and ``bad_metadata`` for samples that are left
+            out.
         checksum: Compute the SHA-256 too, which reads the whole file.
 
     Returns:

@@ -134,17 +134,17 @@ def write_latents(
     targets = _targets(shards, folder)
     _claim(folder, card)
     entries = _finished(folder)
-    faults: list[SampleError] = []
+    sample_errors: list[SampleError] = []
     with _progress() as progress:
         task = progress.add_task("latents", total=len(targets), samples=0)
         for target, source in targets.items():
             if target.name not in entries:
-                samples = _encoded_samples(source, encoders, card, batch_size, workers, faults)
+                samples = _encoded_samples(source, encoders, card, batch_size, workers, sample_errors)
                 entries[target.name] = write_shard(target, _counted(samples, progress, task))
                 write_index(folder, entries.values())
             progress.advance(task)
     write_index(folder, entries.values())
-    return faults
+    return sample_errors
 
 
 def _targets(shards: Sequence[str], folder: Path) -> dict[Path, str]:
@@ -192,11 +192,11 @@ def _counted(samples: Iterable[Sample], progress: Progress, task: TaskID) -> Ite
 
 
 def _encoded_samples(
-    shard: str, encoders: Encoders, card: LatentsCard, batch_size: int, workers: int, faults: list[SampleError]
+    shard: str, encoders: Encoders, card: LatentsCard, batch_size: int, workers: int, sample_errors: list[SampleError]
 ) -> Iterator[Sample]:
     """Key and entries of each sample of a shard, with its latents."""
     samples = read_shard(shard, raise_sample_error, wanted=lambda entry: not is_latents(entry))
-    rows = _crop_all(samples, card, workers, faults)
+    rows = _crop_all(samples, card, workers, sample_errors)
     latents: dict[str, bytes] = {}
     for row, tensors in _encode_all(rows, encoders, batch_size):
         latents[LATENTS.format(row.copy)] = _pack(tensors, card.dtype)
@@ -206,7 +206,7 @@ def _encoded_samples(
 
 
 def _crop_all(
-    samples: Iterable[RawSample], card: LatentsCard, workers: int, faults: list[SampleError]
+    samples: Iterable[RawSample], card: LatentsCard, workers: int, sample_errors: list[SampleError]
 ) -> Iterator[Row]:
     """Crop every copy of every sample, in order."""
 
@@ -219,7 +219,7 @@ def _crop_all(
     for future in _in_threads(crop, samples, workers):
         error = future.exception()
         if isinstance(error, SampleError):
-            faults.append(error)
+            sample_errors.append(error)
         else:
             yield from future.result()
 

@@ -111,7 +111,7 @@ def read_shard(
 
     Args:
         shard: Path.
-        report: Called with an ``unreadable_shard`` fault when the shard cannot be opened or read to its end. The
+        report: Called with an ``unreadable_shard`` error when the shard cannot be opened or read to its end. The
             samples before the damage are yielded; the last one may lack entries.
         wanted: Tells of an entry, such as ``person.jpg``, whether it is to be read.
 

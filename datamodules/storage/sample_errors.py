@@ -41,8 +41,8 @@ class SampleErrorReport:
 
     Attributes:
         good: Samples handed out, substitutes included.
-        bad: Number of faults by reason; only those that occurred.
-        first: Message of the first fault of the first worker that had one.
+        bad: Number of sample errors by reason; only those that occurred.
+        first: Message of the first error of the first worker that had one.
     """
 
     good: int
@@ -57,13 +57,13 @@ class SampleErrorReport:
 
 
 class SampleErrorCounter:
-    """Counts faults in worker processes and reads the counts in the main process.
+    """Counts sample errors in worker processes and reads the counts in the main process.
 
     Each worker writes into a row of its own in shared memory.
 
     Args:
         num_workers: Worker processes of the loader; 0 counts in the main process.
-        strict: Raise each fault instead of counting it.
+        strict: Raise each error instead of counting it.
     """
 
     def __init__(self, num_workers: int = 0, strict: bool = False) -> None:
@@ -78,10 +78,10 @@ class SampleErrorCounter:
         self._counts[_row(), 0] += 1
 
     def record(self, error: SampleError) -> None:
-        """Count a fault.
+        """Count a sample error.
 
         Raises:
-            SampleError: The fault itself, where faults are not to be skipped.
+            SampleError: The error itself, where errors are not to be skipped.
         """
         if self.strict:
             raise error

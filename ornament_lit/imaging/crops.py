@@ -70,7 +70,7 @@ class PersonCrop(NamedTuple):
         photograph: The whole photograph, upright, in a mode of :class:`ornament_lit.imaging.reading.Photograph`.
         box: What of the box lies in it; of the upright one around it, where it is turned.
         crop: The crop.
-        image: (3, r, r) in [-1, 1]; the box is not erased yet.
+        image: (3, r, r) in [-1, 1]; the box is not masked out yet.
         box_mask: (1, r, r), 1 in the box.
         input_mask: (1, r, r), 1 in the turned box; None where the user's box says no angle.
     """

@@ -21,7 +21,7 @@ class Conditioning:
     """What the networks are told of a batch, encoded.
 
     Attributes:
-        masked_person_image: The person with the box erased to mid grey, (B, 3, H, W) in [-1, 1].
+        masked_person_image: The person with the box replaced by mid grey, (B, 3, H, W) in [-1, 1].
         masked_person_latents: Its latents, (B, c, h, w).
         ornament_latents: Latents of the ornament's image, (B, c, h, w).
         ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
@@ -46,7 +46,7 @@ class Conditioning:
 def encode_conditioning(
     batch: TryOnBatch, autoencoder: Autoencoder, image_encoder: ImageEncoder, neutral_background: bool = False
 ) -> Conditioning:
-    """Erase the box from the person and encode the images; what the box hides is not looked at.
+    """Mask the box out of the person and encode the images; what the box hides is not looked at.
 
     Args:
         batch: Images and masks; the wearing mask is not looked at.
@@ -168,5 +168,5 @@ def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:
 
 
 def mask_person(batch: TryOnBatch) -> Tensor:
-    """The person with the box (or the input mask) erased to mid grey, (B, 3, H, W) in [-1, 1]."""
+    """The person with the box (or the input mask) replaced by mid grey, (B, 3, H, W) in [-1, 1]."""
     return batch["person_image"] * (1 - input_mask(batch))

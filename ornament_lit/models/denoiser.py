@@ -198,7 +198,7 @@ class Denoiser(nn.Module):
         Args:
             noisy_latents: (B, c, h, w).
             timesteps: (B,) int64.
-            masked_person_latents: Latents of the person with the box erased, (B, c, h, w).
+            masked_person_latents: Latents of the person with the box masked out, (B, c, h, w).
             input_mask: Current wearing mask, (B, 1, h, w) in [0, 1].
             image_tokens: (B, L, D); L may be 0.
             features: Features of the reference net.

@@ -30,7 +30,7 @@ class OutsideBoxKnown(NothingKnown):
 
         Args:
             latents: (B, c, h, w), noisy or generated.
-            masked_person_latents: Clean latents of the person with the box erased, (B, c, h, w).
+            masked_person_latents: Clean latents of the person with the box masked out, (B, c, h, w).
             box_mask: (B, 1, h, w) in [0, 1].
 
         Returns:

@@ -202,9 +202,9 @@ class OrnamentTryOnPipeline:
             ornament_image: The ornaments; transparency counts as white.
             person_image: The persons, of any size.
             box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright photograph. What is in
-                the box is erased before the networks see the person. A fifth number tells the pose: the degrees by
+                the box is masked out before the networks see the person. A fifth number tells the pose: the degrees by
                 which that rectangle is turned about its centre, clockwise as a viewer sees it. The model then gets
-                both, the turned rectangle and the upright box around it: the denoiser erases the rectangle, a warp
+                both, the turned rectangle and the upright box around it: the denoiser masks out the rectangle, a warp
                 the upright box.
             ornament_mask: White where the ornament is. Where there is none: the opacity of an image with
                 transparency, else what differs from the colours at its border, else all of it.

@@ -53,7 +53,7 @@ def markdown_protocol(protocol: Mapping[str, Any]) -> str:
 
 
 def markdown_figures(table: Table) -> str:
-    """Figures down; all samples and the types across. Figures of the ground truth follow those of the drawings."""
+    """Figures down; all samples and the types across. Figures of the ground truth follow the others."""
     groups = [row for row in table["rows"] if row["of"] == "generated"]
     header = ["", *(f"{row['name']} (n = {row['n']})" for row in groups)]
     return markdown_table(header, figure_rows(table))

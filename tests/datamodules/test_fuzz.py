@@ -80,12 +80,12 @@ def check(content: bytes, indexed: bytes | None = None) -> None:
             write_index(folder, [scan_shard(path)])
         path.write_bytes(content)
         catalogue = open_catalogue([str(path)], walk.append, 1.0)
-        faults = SampleErrorCounter()
+        sample_errors = SampleErrorCounter()
         order = evaluation_order(catalogue, 0, type_chances())
-        data = TripletDataset(catalogue, order, TripletTransform(8), faults, ShardCache())
+        data = TripletDataset(catalogue, order, TripletTransform(8), sample_errors, ShardCache())
         samples = [data[position] for position in range(len(data))]
         assert {entry.name for entry in Path(folder).iterdir()} <= {"a.tar", "index.json"}
-    found, report = [sample["key"] for sample in samples if sample is not None], faults.report()
+    found, report = [sample["key"] for sample in samples if sample is not None], sample_errors.report()
     assert len(found) == report.good == len(catalogue) - sum(report.bad.values())
     assert all("a.tar" in str(fault) for fault in walk)
 

@@ -108,7 +108,7 @@ def compute(options: LatentsOptions, training: Sequence[str]) -> None:
     encoders = Encoders(autoencoder.eval().to(device), kept.eval().to(device), device)
     transform = data.transform(augment=True)
     card = make_card(encoders, transform, options.copies, data.order.seed, options.dtype)
-    faults = write_latents(shards, options.out, encoders, card, options.batch_size, options.workers)
-    for fault in faults:
-        print(f"left out: {fault}", file=sys.stderr)
+    sample_errors = write_latents(shards, options.out, encoders, card, options.batch_size, options.workers)
+    for error in sample_errors:
+        print(f"left out: {error}", file=sys.stderr)
     print(f"{len(shards)} shards with latents: {options.out}")

@@ -36,7 +36,7 @@ class ReferenceNet(nn.Module, ABC):
         Args:
             ornament_latents: Latents of the ornament's image, (B, c, h, w).
             ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
-            masked_person_latents: Latents of the person with the box erased, (B, c, h, w).
+            masked_person_latents: Latents of the person with the box masked out, (B, c, h, w).
             input_mask: Current wearing mask, (B, 1, h, w) in [0, 1].
 
         Returns:

@@ -25,14 +25,14 @@ class WarpInputs:
     """What a warp is told.
 
     Attributes:
-        masked_person: The person with box and input mask erased to mid grey, (B, 3, H, W) in [-1, 1].
+        masked_person: The person with box and input mask replaced by mid grey, (B, 3, H, W) in [-1, 1].
         box_mask: (B, 1, H, W).
         input_mask: The box, or a mask that is known better, (B, 1, H, W) in [0, 1].
         ornament_image: The ornament on mid grey, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where it is, (B, 1, H, W) in [0, 1].
         texture: What is sampled, (B, 4, k H, k W): the ornament's colours in [-1, 1], carried on beyond its mask, and
             its mask.
-        wide_view: The person in a wider crop with the box erased; None where the data have no such view.
+        wide_view: The person in a wider crop with the box masked out; None where the data have no such view.
     """
 
     masked_person: Tensor
@@ -69,14 +69,14 @@ class WarpOutput:
     confidence: Tensor
     warped: Tensor
 
-    def on_known_skin(self, person_image: Tensor, erased: Tensor) -> "WarpOutput":
-        """The same with the person's own skin wherever it is not erased, as beside a mask that is finer than the box.
+    def on_known_skin(self, person_image: Tensor, masked: Tensor) -> "WarpOutput":
+        """The same with the person's own skin wherever it is not masked out, as beside a mask finer than the box.
 
         Args:
             person_image: (B, 3, H, W) in [-1, 1].
-            erased: (B, 1, H, W) in [0, 1].
+            masked: (B, 1, H, W) in [0, 1].
         """
-        change = (1 - erased) * (person_image - self.skin)
+        change = (1 - masked) * (person_image - self.skin)
         composite = self.composite + (1 - self.coverage) * change
         return replace(self, skin=self.skin + change, composite=composite)
 

@@ -26,9 +26,9 @@ def dataset(folder: Path, epoch: int | None = None, workers: int = 0, strict: bo
         order = evaluation_order(catalogue, 3, type_chances())
     else:
         order = training_order(catalogue, epoch, OrderOptions(3, samples_per_epoch=64))
-    faults = SampleErrorCounter(workers, strict)
+    sample_errors = SampleErrorCounter(workers, strict)
     return TripletDataset(
-        catalogue, order, TripletTransform(8), faults, ShardCache(), 3, epoch or 0, substitute=epoch is not None
+        catalogue, order, TripletTransform(8), sample_errors, ShardCache(), 3, epoch or 0, substitute=epoch is not None
     )
 
 
@@ -102,7 +102,7 @@ def test_good_samples_keep_their_places_beside_substitutes(damaged: Path) -> Non
 def test_evaluation_skips_and_never_substitutes(damaged: Path) -> None:
     data = dataset(damaged)
     assert keys(data) == [f"k{shard}{i}" for shard in range(4) for i in range(0, 8, 2)]
-    report = data.faults.report()
+    report = data.sample_errors.report()
     assert report.good == 16 and report.bad == {"undecodable": 16}
 
 
@@ -114,7 +114,7 @@ def test_a_batch_without_a_usable_sample_is_none() -> None:
 def test_faults_of_workers_are_counted(damaged: Path, workers: int) -> None:
     data = dataset(damaged, 0, workers)
     load(data, workers)
-    report = data.faults.report()
+    report = data.sample_errors.report()
     assert report.good == 64 and report.bad["undecodable"] >= 32
     assert "wearing_mask.png" in report.first and "train-" in report.first
 
@@ -137,14 +137,16 @@ def test_a_shard_that_goes_away_or_changes_is_a_fault(shard_dir: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:9000])
     (shard_dir / "train-000003.tar").write_bytes((shard_dir / "train-000002.tar").read_bytes())
     found = set(keys(data))
-    report = data.faults.report()
+    report = data.sample_errors.report()
     assert report.good == 64 and set(report.bad) == {"unreadable"}
     assert set(ALL[16:24]) <= found < set(ALL[8:24])
 
 
 def test_each_sample_comes_with_another_ornament_of_its_type(shard_dir: Path) -> None:
     plain = dataset(shard_dir)
-    data = ComparisonDataset(plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    data = ComparisonDataset(
+        plain.catalogue, plain.order, plain.transform, plain.sample_errors, plain.cache, plain.seed
+    )
     samples = [data[position] for position in range(len(data))]
     categories = {sample["key"]: sample["category"] for sample in samples if sample}
     for sample in samples:
@@ -156,7 +158,7 @@ def test_each_sample_comes_with_another_ornament_of_its_type(shard_dir: Path) ->
 
 def test_several_others_are_all_different_and_of_the_type(shard_dir: Path) -> None:
     plain = dataset(shard_dir)
-    parts = (plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    parts = (plain.catalogue, plain.order, plain.transform, plain.sample_errors, plain.cache, plain.seed)
     one, three = ComparisonDataset(*parts), ComparisonDataset(*parts, count=3)
     samples = [three[position] for position in range(len(three))]
     categories = {sample["key"]: sample["category"] for sample in samples if sample}
@@ -173,7 +175,7 @@ def test_several_others_are_all_different_and_of_the_type(shard_dir: Path) -> No
 def test_too_few_samples_of_a_type_are_told(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
     write_shard(tmp_path / "train-0.tar", {name: draw_entries(0) for name in ("one", "two")})
     plain = dataset(tmp_path)
-    parts = (plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    parts = (plain.catalogue, plain.order, plain.transform, plain.sample_errors, plain.cache, plain.seed)
     with pytest.raises(ValueError, match="other_ornaments=2 needs 3 samples of each type, and there are only 2 of"):
         ComparisonDataset(*parts, count=2)
 
@@ -181,11 +183,15 @@ def test_too_few_samples_of_a_type_are_told(tmp_path: Path, draw_entries: Draw, 
 def test_a_sample_alone_has_no_other(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
     write_shard(tmp_path / "train-0.tar", {"one": draw_entries(0)})
     plain = dataset(tmp_path)
-    data = ComparisonDataset(plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    data = ComparisonDataset(
+        plain.catalogue, plain.order, plain.transform, plain.sample_errors, plain.cache, plain.seed
+    )
     assert "other_ornament" not in (data[0] or {})
     write_shard(tmp_path / "train-1.tar", {"two": draw_entries(1)})
     plain = dataset(tmp_path)
-    data = ComparisonDataset(plain.catalogue, plain.order, plain.transform, plain.faults, plain.cache, plain.seed)
+    data = ComparisonDataset(
+        plain.catalogue, plain.order, plain.transform, plain.sample_errors, plain.cache, plain.seed
+    )
     assert [(data[row] or {})["other_ornament"]["key"] for row in (0, 1)] == ["two", "one"]
 
 

@@ -27,8 +27,8 @@ PICTURES = ("ornament_image", "ornament_mask", "person_image", "wearing_mask", "
 def plain(folder: Path, epoch: int = 0, workers: int = 0) -> TripletDataset:
     catalogue = open_catalogue(resolve_shards(str(folder / "train-*.tar")), lambda error: None, 1.0)
     order = training_order(catalogue, epoch, OrderOptions(3, samples_per_epoch=64))
-    faults = SampleErrorCounter(workers)
-    return TripletDataset(catalogue, order, TripletTransform(16), faults, ShardCache(), 3, epoch, True)
+    sample_errors = SampleErrorCounter(workers)
+    return TripletDataset(catalogue, order, TripletTransform(16), sample_errors, ShardCache(), 3, epoch, True)
 
 
 def paired(data: TripletDataset, share: float) -> WarpedPairsDataset:
@@ -103,7 +103,7 @@ def test_an_other_sample_that_cannot_be_used_is_substituted(
     data = paired(plain(tmp_path), 1.0)
     found = samples(data)
     assert len(found) == 64 and not {sample["key"] for sample in found} & {"k0", "k4"}
-    assert data.faults.report().bad["undecodable"] >= 16
+    assert data.sample_errors.report().bad["undecodable"] >= 16
     data = paired(plain(tmp_path), 0.5)
     kept = [sample["key"] for sample in samples(data)]
     assert "k0" in kept and "k4" not in kept

@@ -58,9 +58,9 @@ def test_a_cut_shard_is_reported(shard_dir: Path, cut: int) -> None:
     end = whole.samples[-1].offset + whole.samples[-1].size
     content = path.read_bytes()[: end + 1024]
     path.write_bytes(content[:cut])
-    faults: list[SampleError] = []
-    entry = scan_shard(path, faults.append)
-    assert faults[0].reason == "unreadable_shard"
+    sample_errors: list[SampleError] = []
+    entry = scan_shard(path, sample_errors.append)
+    assert sample_errors[0].reason == "unreadable_shard"
     assert entry.samples == whole.samples[: len(entry.samples)]
     with pytest.raises(SampleError, match="train-000000"):
         scan_shard(path)
@@ -73,10 +73,10 @@ def test_a_damaged_header_is_reported_and_what_comes_before_is_kept(shard_dir: P
     at = whole.samples[3].offset
     content[at : at + 64] = b"\xff" * 64
     path.write_bytes(content)
-    faults: list[SampleError] = []
-    assert scan_shard(path, faults.append).samples == whole.samples[:3]
-    assert [fault.reason for fault in faults] == ["unreadable_shard"]
-    assert f"byte {at}" in str(faults[0])
+    sample_errors: list[SampleError] = []
+    assert scan_shard(path, sample_errors.append).samples == whole.samples[:3]
+    assert [fault.reason for fault in sample_errors] == ["unreadable_shard"]
+    assert f"byte {at}" in str(sample_errors[0])
 
 
 def test_unusable_samples_are_left_out(tmp_path, draw_entries, write_shard) -> None:
@@ -88,11 +88,11 @@ def test_unusable_samples_are_left_out(tmp_path, draw_entries, write_shard) -> N
         "two\nlines": draw_entries(),
         "\x1b[31mred": draw_entries(),
     }
-    faults: list[SampleError] = []
-    entry = scan_shard(write_shard(tmp_path / "a.tar", samples), faults.append)
+    sample_errors: list[SampleError] = []
+    entry = scan_shard(write_shard(tmp_path / "a.tar", samples), sample_errors.append)
     assert [row.key for row in entry.samples] == ["good"]
-    assert [fault.reason for fault in faults] == ["missing_entry", *["bad_metadata"] * 4]
-    assert all(str(fault).isprintable() for fault in faults)
+    assert [fault.reason for fault in sample_errors] == ["missing_entry", *["bad_metadata"] * 4]
+    assert all(str(fault).isprintable() for fault in sample_errors)
 
 
 def test_what_is_no_tar_is_reported(tmp_path) -> None:
@@ -100,9 +100,9 @@ def test_what_is_no_tar_is_reported(tmp_path) -> None:
     (tmp_path / "empty.tar").write_bytes(b"")
     (tmp_path / "folder.tar").mkdir()
     for name in ("text.tar", "empty.tar", "folder.tar", "absent.tar"):
-        faults: list[SampleError] = []
-        assert scan_shard(tmp_path / name, faults.append).samples == ()
-        assert [fault.reason for fault in faults] == ["unreadable_shard"], name
+        sample_errors: list[SampleError] = []
+        assert scan_shard(tmp_path / name, sample_errors.append).samples == ()
+        assert [fault.reason for fault in sample_errors] == ["unreadable_shard"], name
 
 
 def test_an_index_survives_writing_and_reading(tmp_path) -> None:

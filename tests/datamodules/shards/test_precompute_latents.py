@@ -143,8 +143,8 @@ def test_two_shards_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_bad_sample_is_left_out_and_told(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
     entries = {"s0": draw_entries(0), "s1": draw_entries(1, person__jpg=b"no image"), "s2": draw_entries(2)}
     source = write_shard(tmp_path / "a.tar", entries)
-    faults = write_latents([str(source)], tmp_path / "out", ENCODERS, CARD_OF_TWO)
-    assert [fault.reason for fault in faults] == ["undecodable"] and "s1" in str(faults[0])
+    sample_errors = write_latents([str(source)], tmp_path / "out", ENCODERS, CARD_OF_TWO)
+    assert [fault.reason for fault in sample_errors] == ["undecodable"] and "s1" in str(sample_errors[0])
     assert list(samples(tmp_path / "out" / "a.tar")) == ["s0", "s2"]
 
 

@@ -16,8 +16,8 @@ Write = Callable[[Path, Mapping[str, dict[str, bytes]]], Path]
 
 
 def read(shard: Path) -> tuple[list[RawSample], list[SampleError]]:
-    faults: list[SampleError] = []
-    return list(read_shard(str(shard), faults.append)), faults
+    sample_errors: list[SampleError] = []
+    return list(read_shard(str(shard), sample_errors.append)), sample_errors
 
 
 def whole(samples: list[RawSample]) -> list[str]:
@@ -30,8 +30,8 @@ def shard(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> Path:
 
 
 def test_a_good_shard(shard: Path, draw_entries: Draw) -> None:
-    samples, faults = read(shard)
-    assert faults == [] and whole(samples) == ["k0", "k1", "k2", "k3"]
+    samples, sample_errors = read(shard)
+    assert sample_errors == [] and whole(samples) == ["k0", "k1", "k2", "k3"]
     assert {name: samples[1][name] for name in ENTRIES} == draw_entries(1)
 
 
@@ -46,8 +46,8 @@ class Payload:
 def test_other_entries_are_not_read(tmp_path: Path, draw_entries: Draw, write_shard: Write) -> None:
     payload = pickle.dumps(Payload(tmp_path / "pwned"))
     extra = {name: payload for name in ("pkl", "pickle", "pyd", "pth", "person.pkl", "bare.jpg", "npy")}
-    samples, faults = read(write_shard(tmp_path / "a.tar", {"k": {**draw_entries(), **extra}}))
-    assert faults == [] and set(samples[0]) == {*ENTRIES, "__key__", "__url__"}
+    samples, sample_errors = read(write_shard(tmp_path / "a.tar", {"k": {**draw_entries(), **extra}}))
+    assert sample_errors == [] and set(samples[0]) == {*ENTRIES, "__key__", "__url__"}
     assert not (tmp_path / "pwned").exists()
 
 
@@ -58,9 +58,9 @@ def test_every_cut_is_noticed_and_no_sample_is_wrong(shard: Path, tmp_path: Path
     cut = tmp_path / "cut.tar"
     for length in [*range(0, end, 512), *range(100, end, 1511)]:
         cut.write_bytes(data[:length])
-        samples, faults = read(cut)
-        assert [fault.reason for fault in faults] == ["unreadable_shard"], length
-        assert "cut.tar" in str(faults[0])
+        samples, sample_errors = read(cut)
+        assert [fault.reason for fault in sample_errors] == ["unreadable_shard"], length
+        assert "cut.tar" in str(sample_errors[0])
         for key in whole(samples):
             sample = next(sample for sample in samples if sample["__key__"] == key)
             assert {name: sample[name] for name in ENTRIES} == draw_entries(int(key[1:]))
@@ -73,9 +73,9 @@ def test_a_damaged_header_in_the_middle_is_noticed(tmp_path: Path, draw_entries:
     data = bytearray(shard.read_bytes())
     data[offset : offset + 512] = b"\xaa" * 512
     shard.write_bytes(data)
-    samples, faults = read(shard)
+    samples, sample_errors = read(shard)
     assert whole(samples) == ["k0", "k1", "k2"]
-    assert [fault.reason for fault in faults] == ["unreadable_shard"]
+    assert [fault.reason for fault in sample_errors] == ["unreadable_shard"]
 
 
 def test_the_same_key_after_a_cut_shard_is_not_merged(shard: Path, tmp_path: Path) -> None:
@@ -96,16 +96,16 @@ def test_a_repeated_entry_is_reported_and_the_rest_is_read(tmp_path: Path, draw_
                 info = tarfile.TarInfo(f"{key}.{name}")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
-    samples, faults = read(path)
+    samples, sample_errors = read(path)
     assert whole(samples) == ["k0", "k1"] and samples[0]["json"] != b"{}"
-    assert "duplicate" in str(faults[0])
+    assert "duplicate" in str(sample_errors[0])
 
 
 @pytest.mark.parametrize("data", [b"", b"not a tar" * 1000])
 def test_what_is_no_tar_is_reported(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(data)
-    samples, faults = read(tmp_path / "a.tar")
-    assert samples == [] and [fault.reason for fault in faults] == ["unreadable_shard"]
+    samples, sample_errors = read(tmp_path / "a.tar")
+    assert samples == [] and [fault.reason for fault in sample_errors] == ["unreadable_shard"]
 
 
 def test_an_empty_tar_is_no_fault(tmp_path: Path, write_shard: Write) -> None:
@@ -113,8 +113,8 @@ def test_an_empty_tar_is_no_fault(tmp_path: Path, write_shard: Write) -> None:
 
 
 def test_a_shard_that_is_gone_is_reported(tmp_path: Path) -> None:
-    samples, faults = read(tmp_path / "gone.tar")
-    assert samples == [] and "gone.tar" in str(faults[0])
+    samples, sample_errors = read(tmp_path / "gone.tar")
+    assert samples == [] and "gone.tar" in str(sample_errors[0])
 
 
 def test_compressed_shards_are_read(shard: Path, tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_compressed_shards_are_read(shard: Path, tmp_path: Path) -> None:
     with tarfile.open(packed, "w:gz") as new, tarfile.open(shard) as old:
         for member in old:
             new.addfile(member, old.extractfile(member))
-    samples, faults = read(packed)
-    assert faults == [] and len(whole(samples)) == 4
+    samples, sample_errors = read(packed)
+    assert sample_errors == [] and len(whole(samples)) == 4
     packed.write_bytes(packed.read_bytes()[:-300])
     assert [fault.reason for fault in read(packed)[1]] == ["unreadable_shard"]
 

@@ -96,11 +96,11 @@ def test_faults_of_shards_are_reported(shard_dir: Path, draw_entries: Draw, writ
     (shard_dir / "train-000001.tar").mkdir()
     bad = {"a": draw_entries(json=None), "b": draw_entries(json=b"{"), "c": draw_entries(), "../d": draw_entries()}
     write_shard(shard_dir / "train-000002.tar", bad)
-    faults: list[SampleError] = []
+    sample_errors: list[SampleError] = []
     shards = [str(shard_dir / f"train-00000{number}.tar") for number in range(4)]
-    catalogue = open_catalogue(shards, faults.append, 1.0)
+    catalogue = open_catalogue(shards, sample_errors.append, 1.0)
     assert catalogue.keys == ["c", *(f"train-{i:06d}" for i in range(24, 32))]
-    assert sorted(fault.reason for fault in faults) == [
+    assert sorted(fault.reason for fault in sample_errors) == [
         "bad_metadata",
         "bad_metadata",
         "missing_entry",

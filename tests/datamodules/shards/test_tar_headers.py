@@ -45,9 +45,9 @@ def test_members_and_where_they_end() -> None:
 )
 def test_a_size_that_cannot_be_ends_the_walk(tmp_path: Path, size: bytes, header: int) -> None:
     (tmp_path / "a.tar").write_bytes(with_size(size, header))
-    faults: list[SampleError] = []
-    entry = scan_shard(tmp_path / "a.tar", faults.append)
-    assert [fault.reason for fault in faults] == ["unreadable_shard", *["missing_entry"] * (header == -1)]
+    sample_errors: list[SampleError] = []
+    entry = scan_shard(tmp_path / "a.tar", sample_errors.append)
+    assert [fault.reason for fault in sample_errors] == ["unreadable_shard", *["missing_entry"] * (header == -1)]
     assert len(entry.samples) == (2 if header == -1 else 0)
 
 

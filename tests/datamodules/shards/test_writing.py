@@ -13,9 +13,9 @@ def test_what_is_written_is_read_again(tmp_path: Path, draw_entries) -> None:
     samples = [(f"k{index}", draw_entries(index)) for index in range(3)]
     entry = write_shard(tmp_path / "a.tar", samples)
     assert entry == scan_shard(tmp_path / "a.tar", checksum=True)
-    faults: list[SampleError] = []
-    read = list(read_shard(str(tmp_path / "a.tar"), faults.append))
-    assert not faults
+    sample_errors: list[SampleError] = []
+    read = list(read_shard(str(tmp_path / "a.tar"), sample_errors.append))
+    assert not sample_errors
     assert [(sample["__key__"], {name: sample[name] for name in samples[0][1]}) for sample in read] == samples
 
 

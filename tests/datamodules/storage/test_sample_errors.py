@@ -11,19 +11,19 @@ def test_the_report_is_one_line() -> None:
 
 
 def test_counts_by_reason_and_keeps_the_first() -> None:
-    faults = SampleErrorCounter()
-    faults.count_good()
+    sample_errors = SampleErrorCounter()
+    sample_errors.count_good()
     for number, reason in enumerate(("empty_mask", "undecodable", "empty_mask")):
-        faults.record(SampleError(f"fault {number}", reason))
-    assert faults.report() == SampleErrorReport(1, {"undecodable": 1, "empty_mask": 2}, "fault 0")
-    faults.reset()
-    assert faults.report() == SampleErrorReport(0, {}, "")
+        sample_errors.record(SampleError(f"fault {number}", reason))
+    assert sample_errors.report() == SampleErrorReport(1, {"undecodable": 1, "empty_mask": 2}, "fault 0")
+    sample_errors.reset()
+    assert sample_errors.report() == SampleErrorReport(0, {}, "")
 
 
 def test_a_long_message_is_cut() -> None:
-    faults = SampleErrorCounter()
-    faults.record(SampleError("\u00e9" * 1000))
-    assert faults.report().first == "\u00e9" * 256
+    sample_errors = SampleErrorCounter()
+    sample_errors.record(SampleError("\u00e9" * 1000))
+    assert sample_errors.report().first == "\u00e9" * 256
 
 
 def test_strict_raises() -> None:
