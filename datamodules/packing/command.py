@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-Type = Literal["bracelet", "ring", "earring", "necklace"]
+from ornament_lit.utils.categories import Category
+
 Layout = Literal["auto", "viton-hd"]
 
 
 def pack(
     source: str,
     out: str,
-    type: Type | None = None,
+    type: Category | None = None,
     size: int = 768,
     split: str | None = None,
     layout: Layout = "auto",

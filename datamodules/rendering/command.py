@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
+from ornament_lit.utils.categories import Category
+
 Split = Literal["train", "val", "test"]
-TypeName = Literal["bracelet", "ring", "earring", "necklace"]
 VariantName = Literal["scalar_rgb", "llvm_ad_rgb", "cuda_ad_rgb"]
 
 
@@ -15,7 +16,7 @@ def render(
     samples_per_pixel: int = 64,
     seed: int = 0,
     split: Split = "train",
-    types: list[TypeName] | None = None,
+    types: list[Category] | None = None,
     workers: int | None = None,
     shard_size: int = 128,
     shard_range: str | None = None,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-GROUPED = ("ornament", "ornament_mask", "box", "type")
+from ornament_lit.utils.categories import Category
 
-Kind = Literal["bracelet", "ring", "earring", "necklace"]
+GROUPED = ("ornament", "ornament_mask", "box", "type")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class WornOptions:
 
     ornament: str | None = None
     box: str | None = None
-    type: Kind | None = None
+    type: Category | None = None
     ornament_mask: str | None = None
 
 
@@ -68,7 +68,7 @@ class TryOnOptions:
     ornament: str | None = None
     person: str | None = None
     box: str | None = None
-    type: Kind | None = None
+    type: Category | None = None
     ornament_mask: str | None = None
     output: str | None = None
     batch: Path | None = None
