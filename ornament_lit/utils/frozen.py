@@ -9,9 +9,9 @@ def frozen_state(module: nn.Module) -> dict[str, Tensor]:
     A part that says ``kept_when_frozen`` has no file of its own that they could come from, and is left out.
     """
     kept = {name for name, part in module.named_modules() if getattr(part, "kept_when_frozen", False)}
-    parts = ((name, part) for name, part in module.named_modules() if name and not _inside(f"{name}.", kept))
-    frozen = {name for name, part in parts if is_frozen(part)}
-    return {key: value for key, value in module.state_dict().items() if _inside(key, frozen)}
+    frozen = {name for name, part in module.named_modules() if name and is_frozen(part)}
+    state = module.state_dict().items()
+    return {key: value for key, value in state if _inside(key, frozen) and not _inside(key, kept)}
 
 
 def is_frozen(part: nn.Module) -> bool:
