@@ -14,6 +14,7 @@ from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.mask_heads import PoseAwareMaskHead
 from ornament_lit.models.reference_nets import UNetReferenceNet
+from ornament_lit.models.try_on import TryOnModel
 
 STEPS = 30
 
@@ -37,23 +38,16 @@ class CountedSampler(Sampler):
 
 @pytest.fixture(scope="module")
 def cost():
-    """FLOPs of a drawing with guidance over those of plain inpainting with guidance, by policy."""
+    """FLOPs of guided sampling over those of guided plain inpainting, by policy."""
+    autoencoder, image_encoder = SimpleNamespace(latent_channels=4), SimpleNamespace(num_tokens=257, token_dim=768)
     with torch.device("meta"):
         unet = UNet2DConditionModel(in_channels=9, cross_attention_dim=768, attention_head_dim=8)
-        denoiser = Denoiser(unet)
-        reference_net, mask_head = UNetReferenceNet("canvas"), PoseAwareMaskHead(num_iterations=3)
-        reference_net.attach(unet)
-        mask_head.attach(reference_net.feature_channels)
+        parts = (Denoiser(unet), UNetReferenceNet("canvas"), PoseAwareMaskHead(num_iterations=3))
+        model = TryOnModel(autoencoder, image_encoder, *parts)  # type: ignore[arg-type]
         plain = UNet2DConditionModel.from_config(unet.config)
         latents, mask = torch.empty(1, 4, 64, 64), torch.empty(1, 1, 64, 64)
         conditioning = Conditioning(torch.empty(1, 3, 512, 512), latents, latents, mask, mask, torch.empty(1, 257, 768))
         inputs, tokens = torch.empty(1, 9, 64, 64), torch.empty(1, 77, 768)
-
-    def refine(conditioning: Conditioning, start: torch.Tensor | None = None):
-        def reference(mask: torch.Tensor):
-            return reference_net(latents, conditioning.ornament_mask, latents, mask)
-
-        return mask_head(reference, conditioning.box_mask, 0, start)
 
     def count(run) -> int:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -61,12 +55,12 @@ def cost():
         return counter.get_total_flops()
 
     timestep = torch.zeros((), device="meta")
-    for network in (denoiser, reference_net, mask_head, plain):
+    for network in (model, plain):
         network.requires_grad_(False)
     baseline = 2 * STEPS * count(lambda: plain(inputs, timestep, tokens))
 
     def draw(policy: RefreshPolicy, steps: int) -> None:
-        CountedSampler(steps, 2.0, refresh=policy)(denoiser, refine, TRAINED, conditioning, torch.zeros(1).long())
+        CountedSampler(steps, 2.0, refresh=policy)(model, TRAINED, conditioning, torch.zeros(1).long())
 
     def measure(policy: RefreshPolicy) -> float:
         """All steps but the first cost the same."""
