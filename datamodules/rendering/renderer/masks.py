@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from datamodules.rendering.appearance.materials import is_sharp
 from datamodules.rendering.geometry.meshes import Mesh
 from datamodules.rendering.geometry.vectors import Vector, unit
 from datamodules.rendering.geometry.views import Camera
+from datamodules.rendering.renderer.rasterization import NEAR, rasterize
 
 SUPERSAMPLING = 4
-NEAR = 1e-2
 HALF = 127 / 255
 
 Coverage = NDArray[np.float32]
@@ -107,7 +106,7 @@ def depth_buffer(meshes: Iterable[Mesh], camera: Camera, window: Window) -> NDAr
     fine = Window(*(value * SUPERSAMPLING for value in window))
     depths = np.full((fine.size, fine.size), np.inf, np.float32)
     for mesh in meshes:
-        _fill(depths, project(mesh.vertices, camera, fine), mesh.faces)
+        rasterize(depths, project(mesh.vertices, camera, fine), mesh.faces)
     return depths
 
 
@@ -123,29 +122,3 @@ def _shrink(fine: NDArray[np.bool_]) -> Coverage:
     size = len(fine) // SUPERSAMPLING
     shares = fine.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING).mean((1, 3))
     return np.asarray(shares, np.float32)
-
-
-@njit(cache=True)
-def _fill(depths: NDArray[Any], corners: NDArray[Any], faces: NDArray[Any]) -> None:
-    """Draw triangles into a depth buffer: nearest wins, depth interpolated in perspective."""
-    size = depths.shape[0]
-    for face in range(faces.shape[0]):
-        a, b, c = corners[faces[face, 0]], corners[faces[face, 1]], corners[faces[face, 2]]
-        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-        if area == 0 or min(a[2], b[2], c[2]) <= NEAR:
-            continue
-        left = max(int(np.ceil(min(a[0], b[0], c[0]) - 0.5)), 0)
-        right = min(int(np.floor(max(a[0], b[0], c[0]) - 0.5)), size - 1)
-        top = max(int(np.ceil(min(a[1], b[1], c[1]) - 0.5)), 0)
-        bottom = min(int(np.floor(max(a[1], b[1], c[1]) - 0.5)), size - 1)
-        for row in range(top, bottom + 1):
-            y = row + 0.5
-            for column in range(left, right + 1):
-                x = column + 0.5
-                u = ((b[0] - x) * (c[1] - y) - (b[1] - y) * (c[0] - x)) / area
-                v = ((c[0] - x) * (a[1] - y) - (c[1] - y) * (a[0] - x)) / area
-                w = 1 - u - v
-                if u >= 0 and v >= 0 and w >= 0:
-                    depth = 1 / (u / a[2] + v / b[2] + w / c[2])
-                    if depth < depths[row, column]:
-                        depths[row, column] = depth
