@@ -12,7 +12,8 @@ from ornament_lit.metrics.base import GeneratedBatch
 from ornament_lit.metrics.encoders.base import resize
 from ornament_lit.metrics.per_sample import PerSampleMetric, Scores
 from ornament_lit.metrics.regions import Region, person_views
-from ornament_lit.metrics.weights import LazyNetwork, sha256, weights_file
+from ornament_lit.metrics.weights import LazyNetwork, weights_file
+from ornament_lit.utils.files import file_hash
 
 URLS = {
     "alex": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
@@ -76,7 +77,7 @@ class LPIPS(PerSampleMetric):
     def protocol(self) -> dict[str, Any]:
         """Backbone, its hash, region and resizing."""
         sizing = f"bicubic, antialiased, to {self.image_size} px" if self.image_size else "none"
-        options = {"net": self.net, "version": "0.1", "sha256": sha256(self.weights)}
+        options = {"net": self.net, "version": "0.1", "sha256": file_hash(self.weights)}
         return super().protocol() | options | {"region": self.region, "resize": sizing}
 
     def _sized(self, image: Tensor) -> Tensor:

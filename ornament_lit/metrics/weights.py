@@ -1,6 +1,5 @@
 """Weights of encoders: where they lie, what to bring if they are absent, and their hashes."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -117,12 +116,6 @@ def weights_file(path: str | None, url: str) -> Path:
                 f"file, and put it there or give its path"
             ) from error
     return file
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _from_hub(repository: str) -> Path:

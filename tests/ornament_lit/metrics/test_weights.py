@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ornament_lit.metrics import FID, LPIPS, CLIPSimilarity, DINOSimilarity, TryOnMetric
-from ornament_lit.metrics.weights import LazyNetwork, sha256, weights_file
+from ornament_lit.metrics.weights import LazyNetwork, weights_file
+from ornament_lit.utils.files import file_hash
 
 URL = "file:///nowhere/net-0123abcd.pth"
 
@@ -56,7 +57,7 @@ def test_torchs_cache_is_taken(tmp_path: Path) -> None:
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"weights")
     assert weights_file(None, URL) == cached
-    assert sha256(cached) == hashlib.sha256(b"weights").hexdigest()
+    assert file_hash(cached) == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_a_pickle_with_code_is_not_run(tmp_path: Path) -> None:

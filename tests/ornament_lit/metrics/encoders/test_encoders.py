@@ -15,7 +15,7 @@ from transformers import AutoModel, CLIPImageProcessor, CLIPModel, CLIPVisionMod
 
 from ornament_lit.metrics import CLIPSimilarity, DINOSimilarity, EmbeddingSimilarity, GeneratedBatch
 from ornament_lit.metrics.encoders import CLIPEncoder, DINOEncoder
-from ornament_lit.metrics.weights import sha256
+from ornament_lit.utils.files import file_hash
 
 
 def as_pillow(pictures: Tensor) -> list[Image.Image]:
@@ -94,7 +94,7 @@ def test_older_folders_hold_the_weights_in_another_file(clip_path: str, tmp_path
     pictures = [torch.rand(3, 32, 32) * 2 - 1]
     older, newer = CLIPEncoder(str(tmp_path), 32), CLIPEncoder(clip_path, 32)
     assert torch.allclose(older(pictures), newer(pictures), atol=1e-6)
-    assert older.protocol()["sha256"] == sha256(tmp_path / "pytorch_model.bin") != newer.protocol()["sha256"]
+    assert older.protocol()["sha256"] == file_hash(tmp_path / "pytorch_model.bin") != newer.protocol()["sha256"]
 
 
 def test_other_sizes_interpolate_positions(clip_path: str, dino_path: str) -> None:
@@ -108,7 +108,7 @@ def test_protocol_names_the_weights(clip_path: str) -> None:
     assert (protocol["region"], protocol["reference_region"]) == ("box", "cutout")
     assert protocol["encoder"] == {
         "encoder": "CLIPEncoder",
-        "sha256": sha256(Path(clip_path) / "model.safetensors"),
+        "sha256": file_hash(Path(clip_path) / "model.safetensors"),
         "image_size": 224,
         "resize": "bilinear, antialiased, squeezed to a square",
         "path": clip_path,
