@@ -1,12 +1,8 @@
 import contextlib
-import functools
-import http.server
 import multiprocessing
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,55 +10,14 @@ from filelock import FileLock
 
 from datamodules import OrnamentDataModule
 from datamodules.shards.cache import ShardCache
-from datamodules.shards.index import raise_sample_error, scan_shard, write_index
+from datamodules.shards.index import raise_sample_error
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.storage.retry import Retries
 from datamodules.storage.sample_errors import SampleError
+from tests.datamodules.shard_server import Server
 
 Draw = Callable[..., dict[str, bytes]]
 Write = Callable[[Path, Mapping[str, dict[str, bytes]]], Path]
-
-
-@dataclass
-class Server:
-    """A web server on this machine, whose answers a test can spoil."""
-
-    url: str
-    asked: list[str] = field(default_factory=list)
-    stalls: set[str] = field(default_factory=set)
-    cuts: set[str] = field(default_factory=set)
-    released: threading.Event = field(default_factory=threading.Event)
-
-
-@pytest.fixture
-def server(shard_dir: Path) -> Iterator[Server]:
-    """Serves the folder of shards, with an index."""
-    write_index(shard_dir, [scan_shard(path, checksum=True) for path in sorted(shard_dir.glob("*.tar"))])
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.rpartition("/")[2]
-            state.asked.append(name)
-            if name not in state.stalls | state.cuts:
-                return super().do_GET()
-            content = (shard_dir / name).read_bytes()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: len(content) // 2])
-            if name in state.stalls:
-                state.released.wait(30)
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(shard_dir))) as web:
-        state = Server(f"http://127.0.0.1:{web.server_port}")
-        threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
-        yield state
-        state.released.set()
-        web.shutdown()
 
 
 def listed(server: Server) -> Catalogue:
@@ -92,7 +47,7 @@ def test_local_shards_stay_where_they_are(shard_dir: Path, tmp_path: Path) -> No
 
 def test_a_remote_that_stops_sending_is_an_error_and_no_hang(server: Server, tmp_path: Path) -> None:
     catalogue, cache = listed(server), ShardCache(tmp_path / "cache", timeout=0.2, retries=Retries(3, 0.01))
-    server.stalls.add("train-000000.tar")
+    server.always["train-000000.tar"] = "stall"
     start = time.monotonic()
     with pytest.raises(
         OSError, match=r"train-000000\.tar cannot be copied .* tried 3 times: .*nothing came for 0\.2 s"
@@ -100,18 +55,18 @@ def test_a_remote_that_stops_sending_is_an_error_and_no_hang(server: Server, tmp
         read(cache, catalogue, 0)
     assert time.monotonic() - start < 5
     assert server.asked.count("train-000000.tar") == 3 and not list(cache.folder.glob("*.tar"))
-    server.stalls.clear()
+    server.always.clear()
     assert read(cache, catalogue, 0) == "train-000000"
 
 
 def test_a_remote_that_never_answers_is_an_error(server: Server) -> None:
-    server.stalls.add("index.json")
+    server.always["index.json"] = "stall"
     with pytest.raises(OSError, match=r"index\.json cannot be read .*nothing came for 0\.2 s.*data check FOLDER"):
         open_catalogue([f"{server.url}/train-000000.tar"], raise_sample_error, 0.2)
 
 
 def test_a_remote_that_sends_half_is_an_error(server: Server, tmp_path: Path) -> None:
-    server.cuts.add("train-000000.tar")
+    server.always["train-000000.tar"] = "cut"
     with pytest.raises(OSError, match="tried 2 times"):
         read(ShardCache(tmp_path, retries=Retries(2, 0.01)), listed(server), 0)
 
@@ -231,6 +186,6 @@ def test_a_remote_that_stalls_ends_training_with_an_error(server: Server, tmp_pa
         remote_timeout=0.2,
         read_attempts=1,
     )
-    server.stalls.add("train-000000.tar")
+    server.always["train-000000.tar"] = "stall"
     with pytest.raises(OSError, match="cannot be copied"):
         list(data.train_dataloader())

@@ -1,71 +1,24 @@
 """Storage that stalls or fails for a while: what is tried again, how often, and what is said."""
 
 import errno
-import functools
-import http.server
 import logging
 import os
 import random
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from datamodules import OrnamentDataModule
 from datamodules.shards.cache import ShardCache
-from datamodules.shards.index import raise_sample_error, scan_shard, write_index
+from datamodules.shards.index import raise_sample_error
 from datamodules.shards.sample_index import Catalogue, open_catalogue
 from datamodules.storage.retry import RefusedError, Retries, local_may_pass, remote_may_pass, within
 from datamodules.storage.sample_errors import SampleError
+from tests.datamodules.shard_server import Server
 
 SOON = Retries(4, 0.01)
-
-
-@dataclass
-class Server:
-    """A web server on this machine; for a name, the answers to come before the right one."""
-
-    url: str
-    answers: dict[str, list[int | str]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    released: threading.Event = field(default_factory=threading.Event)
-
-
-@pytest.fixture
-def server(shard_dir: Path) -> Iterator[Server]:
-    write_index(shard_dir, [scan_shard(path, checksum=True) for path in sorted(shard_dir.glob("*.tar"))])
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.rpartition("/")[2]
-            state.asked.append(name)
-            answer = state.answers[name].pop(0) if state.answers.get(name) else 200
-            if answer == 200:
-                return super().do_GET()
-            self.close_connection = True
-            if isinstance(answer, int):
-                return self.send_error(answer)
-            content = (shard_dir / name).read_bytes()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: len(content) // 2])
-            self.wfile.flush()
-            if answer == "stall":
-                state.released.wait(30)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(shard_dir))) as web:
-        state = Server(f"http://127.0.0.1:{web.server_port}")
-        threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
-        yield state
-        state.released.set()
-        web.shutdown()
 
 
 def listed(place: str | Path, retries: Retries = SOON) -> Catalogue:
