@@ -12,6 +12,7 @@ NOW = {
     "DrawingReport": "EvaluationReport",
     "ornament_lit.attention_losses": "ornament_lit.losses.attention",
     "ornament_lit.autoencoders": "ornament_lit.models.autoencoders",
+    "ornament_lit.checkpoint_io": "ornament_lit.checkpointing.atomic_io",
     "ornament_lit.denoiser": "ornament_lit.models.denoiser",
     "ornament_lit.image_encoders": "ornament_lit.models.image_encoders",
     "ornament_lit.learning_rates": "ornament_lit.utils.learning_rates",

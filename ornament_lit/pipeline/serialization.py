@@ -61,7 +61,7 @@ FAMILIES = {
     "warp": Warp,
 }
 DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip", "warp_condition", "warp_residual")
-"""Options of the denoiser that are kept beside ``reference_matching``; a folder of an older release has fewer."""
+"""Options of the denoiser that are kept beside ``reference_matching``; one that a folder does not name is off."""
 
 
 @dataclass(frozen=True)
