@@ -20,7 +20,7 @@ from jsonargparse import auto_cli
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.sd15 import TOKEN_DIM, draw_batch, draw_conditions, make_module, make_unet, now, where
+from benchmarks.sd15 import TOKEN_DIM, draw_batch, draw_conditioning, make_module, make_unet, now, where
 from ornament_lit.diffusion.refresh_policies import RefreshEverySteps, RefreshOnce
 from ornament_lit.diffusion.sampler import Sampler
 from ornament_lit.models.conditioning import Conditioning
@@ -39,7 +39,7 @@ class Options:
     Attributes:
         resolution: Side of the images in pixels.
         width: Channels of the UNets over those of Stable Diffusion 1.5, a multiple of 0.125.
-        batch: Pictures drawn at once.
+        batch: Images generated at once.
         steps: Denoising steps that costs are extrapolated to.
         guidance_scale: Anything but 1, so that each step has two halves.
         counted_resolution: Side of the images that FLOPs are also counted at, with all channels; 0 for not.
@@ -60,7 +60,7 @@ class Options:
 
 
 Samplings = dict[tuple[str, int], Callable[[], None]]
-"""What draws, by kind and number of steps."""
+"""What generates, by kind and number of steps."""
 
 Costs = dict[tuple[str, int], float]
 """What each sampling costs."""
@@ -71,7 +71,7 @@ def prepare(options: Options, resolution: int, width: float, device: str) -> Sam
     with torch.device(device):
         module, plain = make_module(width).eval().requires_grad_(False), make_unet(width).eval().requires_grad_(False)
         module.noise_scheduler = DDIMScheduler.from_config(module.noise_scheduler.config)
-    conditioning = draw_conditions(module, draw_batch(resolution, options.batch, device))
+    conditioning = draw_conditioning(module, draw_batch(resolution, options.batch, device))
     samplings: Samplings = {}
     for steps in (1, 2):
         for name in (PLAIN, APART):
@@ -79,12 +79,12 @@ def prepare(options: Options, resolution: int, width: float, device: str) -> Sam
             samplings[name, steps] = partial(inpaint, plain, module, conditioning, steps, options, together)
         for name, policy in POLICIES.items():
             sampler = Sampler(steps, options.guidance_scale, refresh=policy())
-            samplings[name, steps] = partial(draw, sampler, module, conditioning)
+            samplings[name, steps] = partial(generate, sampler, module, conditioning)
     return samplings
 
 
-def draw(sampler: Sampler, module: TryOnModule, conditioning: Conditioning) -> None:
-    """Draw with the method."""
+def generate(sampler: Sampler, module: TryOnModule, conditioning: Conditioning) -> None:
+    """Generate with the method."""
     seeds = torch.arange(len(conditioning.box_mask))
     sampler(module.model, module.noise_scheduler, conditioning, seeds)
 
@@ -98,12 +98,12 @@ def inpaint(
     options: Options,
     together: bool,
 ) -> None:
-    """Draw as an inpainting pipeline of Stable Diffusion does, with text tokens and no reference.
+    """Generate as an inpainting pipeline of Stable Diffusion does, with text tokens and no reference.
 
     Args:
         unet: The UNet.
         module: Gives the scheduler.
-        conditioning: What is drawn into.
+        conditioning: The batch that is generated.
         steps: Denoising steps.
         options: The scale.
         together: Both halves of a step in one call, as the pipelines do, or in a call each.

@@ -125,7 +125,7 @@ def draw_batch(resolution: int, size: int, device: str) -> TryOnBatch:
     return {**batches.draw_batch(resolution, size, device), "encoded": encoded}
 
 
-def draw_conditions(module: TryOnModule, batch: TryOnBatch) -> Conditioning:
+def draw_conditioning(module: TryOnModule, batch: TryOnBatch) -> Conditioning:
     """The conditioning that a module makes of a batch, to sample with."""
     return make_conditioning(batch, batch["encoded"], module.model.image_encoder)
 

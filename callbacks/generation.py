@@ -33,20 +33,20 @@ def generated_batch(module: "TryOnModule", batch: TryOnBatch, wrong_references: 
     Raises:
         ValueError: If wrong references are wanted and the batch has not so many other ornaments.
     """
-    drawn = cast(GeneratedBatch, {**batch, **_drawing(module, batch)})
+    generated = cast(GeneratedBatch, {**batch, **_generated(module, batch)})
     if wrong_references:
         others = [with_other_ornament(batch, number) for number in range(wrong_references)]
-        drawn["wrong_references"] = [_drawing(module, other) for other in others]
-        drawn["wrong_reference"] = drawn["wrong_references"][0]
-    drawn["floor"] = _rounded(floor_of(batch, wrong_references))
+        generated["wrong_references"] = [_generated(module, other) for other in others]
+        generated["wrong_reference"] = generated["wrong_references"][0]
+    generated["floor"] = _rounded(floor_of(batch, wrong_references))
     if "correspondence" in batch:
-        drawn["ceiling"] = _rounded(ceiling_of(batch, wrong_references))
+        generated["ceiling"] = _rounded(ceiling_of(batch, wrong_references))
     if "photograph" in batch:
-        drawn["person_photograph"] = [_as_image(photograph) for photograph in batch["photograph"]]
-    return drawn
+        generated["person_photograph"] = [_as_image(photograph) for photograph in batch["photograph"]]
+    return generated
 
 
-def _drawing(module: "TryOnModule", batch: TryOnBatch) -> GeneratedImage:
+def _generated(module: "TryOnModule", batch: TryOnBatch) -> GeneratedImage:
     """Generated images of a batch rounded to 8 bits, and pasted back where there are whole photographs."""
     prediction = module.generate(batch)
     image = to_8_bits(prediction["image"])

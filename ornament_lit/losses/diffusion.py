@@ -65,7 +65,7 @@ class DiffusionLoss:
         true_composites: Share of the training samples, in [0, 1], whose composite is laid over by the true
             correspondence instead of the warp's, for a denoiser with ``warp_condition``: so it learns to trust the
             composite more, and pales it less (teacher forcing, Williams and Zipser, 1989).
-        condition_dropout: Share of the training samples that are drawn without the reference, in [0, 1), so that the
+        condition_dropout: Share of the training samples that are denoised without the reference, in [0, 1), so that the
             sampler can be guided; 0.1 is usual. They go without the reference net's features of the person, too, since
             on a canvas these have seen the ornament; the masked person itself and the mask stay inputs.
         num_noise_samples: Noises and timesteps that each training sample is denoised from, N: the reference net runs

@@ -41,7 +41,7 @@ StepEndCallback = Callable[["OrnamentTryOnPipeline", int, Tensor, dict[str, Any]
 
 
 class OrnamentTryOnPipeline:
-    """Draw persons wearing ornaments.
+    """Generate persons wearing ornaments.
 
     Build it by :meth:`from_pretrained`, from a folder that ``python -m ornament_lit export`` has written, or from the
     networks of a module, ``module.model``. Its interface is that of the pipelines of diffusers;
@@ -196,7 +196,7 @@ class OrnamentTryOnPipeline:
 
         Images are images of Pillow, paths, arrays (H, W, bands) or tensors (bands, H, W), of uint8 or of floats in
         [0, 1]. A list of them is a batch, and so are four dimensions; a single one serves for all of a batch. What is
-        drawn for a person does not depend on the rest of the batch.
+        generated of a person does not depend on the rest of the batch.
 
         Args:
             ornament_image: The ornaments; transparency counts as white.

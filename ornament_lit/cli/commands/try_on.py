@@ -11,7 +11,7 @@ PROGRAM = "python -m ornament_lit try-on"
 
 
 def try_on(words: Sequence[str]) -> None:
-    """Draw persons wearing ornaments.
+    """Generate persons wearing ornaments.
 
     Args:
         words: Options of :class:`TryOnOptions`; those of :class:`WornOptions` may repeat.
