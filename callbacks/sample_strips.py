@@ -11,7 +11,7 @@ from torch import Tensor
 from callbacks.correspondence_views import COLUMNS as VIEWS
 from callbacks.correspondence_views import correspondence_views
 from callbacks.grid import GREEN, draw_grid, enlarge, outline
-from ornament_lit.batch import TryOnBatch, input_mask
+from ornament_lit.batch import TryOnBatch, input_mask, visible_person
 from ornament_lit.imaging.crops import tensor_to_image
 from ornament_lit.imaging.writing import encode_png
 from ornament_lit.metrics import GeneratedBatch
@@ -42,7 +42,7 @@ def strips_of(batch: TryOnBatch, generated: GeneratedBatch) -> list[Strip]:
         batch: Of the test data.
         generated: What was generated for it.
     """
-    masked = batch["person_image"] * (1 - input_mask(batch))
+    masked = visible_person(batch, input_mask(batch))
     images = [batch["ornament_image"], masked, generated["generated_image"], batch["person_image"]]
     if "wrong_reference" in generated:
         images += [batch["other_ornament"]["ornament_image"], generated["wrong_reference"]["generated_image"]]

@@ -20,6 +20,7 @@ from datamodules.loading.pairing import PairOptions, WarpedPairsDataset
 from datamodules.loading.resume import Progress, ResumeData, TrainingPosition
 from datamodules.samples.input_masks import INPUT_MASKS, InputMask
 from datamodules.samples.latents import Mode, PrecomputedTransform, choose_transform
+from datamodules.samples.photographs import CHANGES, Change
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache, default_folder
 from datamodules.shards.sample_index import Catalogue, open_catalogue
@@ -78,6 +79,12 @@ class OrnamentDataModule(LightningDataModule):
         wide_view: Add a wider view of the person, ``wide_view``, whose crop has so many times the side, at the same
             resolution; null for none.
         detail: Add the ornament at so many times the resolution, ``ornament_detail``; 1 for none.
+        bare: Share of the training samples, in [0, 1], that show the model what a user's photograph shows: the person
+            without the ornament, ``bare.jpg``, whose box is not masked out. Samples without such an image keep it
+            masked out. In evaluation all that have one show it, unless this is 0.
+        photographic: Share of the training samples, in [0, 1], that are made like photographs, for renderings: person
+            and ornament as two cameras take them, with light, colours, blur, noise and compression of their own.
+        photographic_changes: What changes in them.
         whole_photographs: Hand the persons' whole photographs to the test, for metrics of the region ``full``.
         shuffle_block_size: Training samples that are mixed with each other, of shards in a random order; remote
             shards are copied as their blocks come.
@@ -92,7 +99,7 @@ class OrnamentDataModule(LightningDataModule):
         precomputed: Train on latents that ``data latents`` has put beside the images, with the crops and flips of its
             copies: ``auto`` where ``latents.json`` is beside shards on a disk and is of the same crops, ``require``
             to stop where that is not so, ``never`` to encode the images in each step; so does ``auto`` with
-            ``warped_pairs``.
+            ``warped_pairs``, ``bare`` or ``photographic``.
 
     Raises:
         ValueError: If a number is out of its range or a type is unknown.
@@ -123,6 +130,9 @@ class OrnamentDataModule(LightningDataModule):
         correspondence: bool = False,
         wide_view: float | None = None,
         detail: int = 1,
+        bare: float = 0.0,
+        photographic: float = 0.0,
+        photographic_changes: tuple[Change, ...] = CHANGES,
         whole_photographs: bool = False,
         shuffle_block_size: int = 8192,
         samples_per_epoch: int | None = None,
@@ -150,17 +160,19 @@ class OrnamentDataModule(LightningDataModule):
         _check_number("num_workers", num_workers, 0)
         _check_number("seed", seed, 0)
         _check_geometry(box_growth, crop_factor)
-        if not 0.0 <= recolour <= 1.0:
-            raise ValueError(f"recolour must be a share in [0, 1], got {recolour}")
+        for name, share in (("recolour", recolour), ("bare", bare), ("photographic", photographic)):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} must be a share in [0, 1], got {share}")
         _check_reference(reference_rotation, reference_scale)
         _check_person(rotation, wide_view)
         if input_mask not in INPUT_MASKS:
             raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
-        if warped_pairs and precomputed == "require":
-            raise ValueError(
-                f"warped_pairs makes new images, of which there are no latents, got warped_pairs={warped_pairs} and "
-                "precomputed=require; set one of them to 0 or to auto"
-            )
+        for name, share in (("warped_pairs", warped_pairs), ("bare", bare), ("photographic", photographic)):
+            if share and precomputed == "require":
+                raise ValueError(
+                    f"{name} shows other images, of which there are no latents, got {name}={share} and "
+                    "precomputed=require; set one of them to 0 or to auto"
+                )
         self.train_shards = train_shards
         self.val_shards = val_shards
         self.test_shards = test_shards
@@ -181,6 +193,9 @@ class OrnamentDataModule(LightningDataModule):
         self.correspondence = correspondence
         self.wide_view = wide_view
         self.detail = detail
+        self.bare = bare
+        self.photographic = photographic
+        self.photographic_changes = tuple(photographic_changes)
         self.whole_photographs = whole_photographs
         self.strict = strict
         self.precomputed = precomputed
@@ -354,11 +369,14 @@ class OrnamentDataModule(LightningDataModule):
             correspondence=self.correspondence,
             wide_view=self.wide_view,
             detail=self.detail,
+            bare=self.bare if augment else float(self.bare > 0),
+            photographic=self.photographic if augment else 0.0,
+            photographic_changes=self.photographic_changes,
         )
 
     def _training_transform(self) -> TripletTransform | PrecomputedTransform:
         """Without a trainer nobody compares encoders, so that latents are not taken unless they are required."""
-        without = self.trainer is None or self.pairs.share > 0
+        without = self.trainer is None or any((self.pairs.share, self.bare, self.photographic))
         mode = "never" if self.precomputed == "auto" and without else self.precomputed
         return choose_transform(resolve_shards(self.train_shards), self.transform(augment=True), mode)
 

@@ -4,7 +4,7 @@ Shape legend: B batch, H = W resolution of the crop in pixels.
 """
 
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -75,6 +75,20 @@ class WideView(TypedDict):
     factor: Tensor
 
 
+class BarePerson(TypedDict):
+    """The person before the ornament is put on: what a user's photograph shows in the box.
+
+    Attributes:
+        image: The person without the ornament, the crop of ``person_image``, (B, 3, H, W) in [-1, 1].
+        shown: 1 for the samples whose model sees it, 0 for those whose box is masked out instead, (B,).
+        wide_image: The same in the crop of ``wide_view``, (B, 3, h, w) in [-1, 1].
+    """
+
+    image: Tensor
+    shown: Tensor
+    wide_image: NotRequired[Tensor]
+
+
 class OrnamentDetail(TypedDict):
     """The ornament's image at a higher resolution than the networks look at, for a warp to sample.
 
@@ -96,7 +110,7 @@ class TryOnBatch(TypedDict):
         person_image: The person wearing the ornament, (B, 3, H, W) in [-1, 1].
         wearing_mask: Visible part of the ornament in ``person_image``, (B, 1, H, W) in [0, 1].
         box_mask: 1 inside the user's coarse box and 0 outside, (B, 1, H, W). The model masks the box out of
-            ``person_image`` before it looks at the person.
+            ``person_image`` before it looks at the person, or looks at ``bare_person`` instead.
         category: One of :data:`ornament_lit.utils.categories.CATEGORIES` for each sample.
         key: Unique name of each sample.
         sample_seed: (B,) int64, a pure function of (seed, epoch, sample). Noise and timesteps are drawn from
@@ -114,6 +128,7 @@ class TryOnBatch(TypedDict):
         correspondence: Where each worn pixel is in ``ornament_image``.
         wide_view: A wider view of the person.
         ornament_detail: The ornament at a higher resolution.
+        bare_person: The person without the ornament; absent where the box is masked out of all samples.
     """
 
     ornament_image: Tensor
@@ -135,6 +150,7 @@ class TryOnBatch(TypedDict):
     correspondence: NotRequired[Correspondence]
     wide_view: NotRequired[WideView]
     ornament_detail: NotRequired[OrnamentDetail]
+    bare_person: NotRequired[BarePerson]
 
 
 def other_ornaments(batch: TryOnBatch) -> list[OtherOrnament]:
@@ -173,6 +189,23 @@ def with_other_ornament(batch: TryOnBatch, number: int = 0) -> TryOnBatch:
 def input_mask(batch: TryOnBatch) -> Tensor:
     """The region that is masked out of the person, (B, 1, H, W): ``input_mask``, or the box."""
     return batch.get("input_mask", batch["box_mask"])
+
+
+def visible_person(batch: TryOnBatch, region: Tensor) -> Tensor:
+    """What the model sees of the person, (B, 3, H, W) in [-1, 1].
+
+    Args:
+        batch: Images.
+        region: What is replaced by mid grey in the samples that do not show the bare person, (B, 1, H, W).
+    """
+    return shown_or(batch.get("bare_person"), "image", batch["person_image"] * (1 - region))
+
+
+def shown_or(bare: BarePerson | None, name: Literal["image", "wide_image"], masked: Tensor) -> Tensor:
+    """An image of the bare person in the samples that show it, and ``masked`` in the others, (B, 3, H, W)."""
+    if bare is None:
+        return masked
+    return torch.where(bare["shown"].view(-1, 1, 1, 1) > 0, bare[name], masked)
 
 
 def select_rows(batch: TryOnBatch, rows: Sequence[int]) -> TryOnBatch:

@@ -175,7 +175,7 @@ class TryOnModule(LightningModule):
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             crop_settings = {
-                name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail")
+                name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail", "bare")
             }
             self.crop_settings = {name: value for name, value in crop_settings.items() if value is not None}
             parts = {"autoencoder": self.model.autoencoder, "image_encoder": self.model.image_encoder}

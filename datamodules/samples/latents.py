@@ -158,14 +158,15 @@ def _parse(document: dict[str, Any]) -> LatentsCard:
         got = [document[name] for name in ("format", "dtype", "copies")]
         raise ValueError(f"expected {FORMAT!r}, a type of {', '.join(DTYPES)} and at least one copy, got {got}")
     transform = document["transform"]
-    pairs = {name: tuple(transform[name]) for name in ("box_growth", "reference_scale") if name in transform}
+    lists = {name: tuple(value) for name, value in transform.items() if isinstance(value, list)}
+    pairs = {name: lists[name] for name in ("box_growth", "reference_scale") if name in transform}
     if any(len(pair) != 2 for pair in pairs.values()):
         raise ValueError(f"expected a least and a greatest number, got {pairs}")
     return LatentsCard(
         copies=int(document["copies"]),
         seed=int(document["seed"]),
         dtype=document["dtype"],
-        transform=TripletTransform(**{**transform, **pairs}),
+        transform=TripletTransform(**{**transform, **lists}),
         shapes={name: tuple(shape) for name, shape in document["shapes"].items()},
         encoders=dict(document["encoders"]),
         version=int(document["version"]),

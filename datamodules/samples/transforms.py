@@ -10,13 +10,14 @@ from torch import Tensor
 
 from datamodules.samples.colours import change_colours, draw_colour_change
 from datamodules.samples.decoding import Triplet
-from datamodules.samples.extras import View, correspondence_of, detail_of, wide_view_of
+from datamodules.samples.extras import View, bare_person_of, correspondence_of, detail_of, wide_view_of
 from datamodules.samples.input_masks import InputMask, choose_input_mask, draw_input_mask
+from datamodules.samples.photographs import CHANGES, Change, photographed
 from datamodules.samples.references import Reference, draw_reference
-from datamodules.samples.schema import CORRESPONDENCE, ENTRIES
+from datamodules.samples.schema import BARE, CORRESPONDENCE, ENTRIES
 from datamodules.samples.seeding import hash_seed
 from datamodules.samples.turning import turn_person
-from ornament_lit.batch import Correspondence, EncodedImages, OrnamentDetail, WideView
+from ornament_lit.batch import BarePerson, Correspondence, EncodedImages, OrnamentDetail, WideView
 from ornament_lit.imaging.crops import image_to_tensor, mask_to_tensor
 from ornament_lit.imaging.geometry import (
     Box,
@@ -59,6 +60,7 @@ class TryOnSample(TypedDict):
     correspondence: NotRequired[Correspondence]
     wide_view: NotRequired[WideView]
     ornament_detail: NotRequired[OrnamentDetail]
+    bare_person: NotRequired[BarePerson]
 
 
 class OtherSample(TypedDict):
@@ -89,6 +91,8 @@ class Choices(NamedTuple):
         flip: Whether all images are mirrored.
         change: The ornament's other colours, (3, 3); None where they stay.
         input_mask: What is masked out and given to the model.
+        bare: Whether the model is shown the bare person, if there is one.
+        photographic: Whether the images are made like photographs.
     """
 
     angle: float
@@ -96,6 +100,8 @@ class Choices(NamedTuple):
     flip: bool
     change: Tensor | None
     input_mask: InputMask
+    bare: bool = False
+    photographic: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,10 @@ class TripletTransform:
         correspondence: Add which point of the ornament's image each pixel of the person shows.
         wide_view: Add a wider crop of the person, of so many times the side; None for none.
         detail: Add the ornament at so many times the resolution, where that is more than 1.
+        bare: Share of the samples, in [0, 1], whose model is shown the person without the ornament, ``bare.jpg``,
+            instead of one whose box is masked out; those that have no such image keep it masked out.
+        photographic: Share of the samples, in [0, 1], whose images are made like photographs.
+        photographic_changes: What changes in them; see :mod:`datamodules.samples.photographs`.
     """
 
     resolution: int
@@ -138,6 +148,9 @@ class TripletTransform:
     correspondence: bool = False
     wide_view: float | None = None
     detail: int = 1
+    bare: float = 0.0
+    photographic: float = 0.0
+    photographic_changes: tuple[Change, ...] = CHANGES
 
     def __call__(self, triplet: Triplet, seed: int) -> TryOnSample:
         """Transform one triplet; the result depends on nothing but the arguments.
@@ -150,6 +163,8 @@ class TripletTransform:
             One row of a batch.
         """
         choices = self.choices(seed)
+        if choices.photographic:
+            triplet = photographed(triplet, seed, self.photographic_changes)
         triplet = turn_person(triplet, choices.angle) if self.rotation else triplet
         box = grown_box(triplet.box, choices.growth, triplet.person.size)
         crop, reference = square_crop(box, self.crop_factor), self.reference(triplet, seed)
@@ -180,7 +195,7 @@ class TripletTransform:
         if self.whole:
             sample["photograph"] = torch.from_numpy(np.array(triplet.person)).permute(2, 0, 1)
             sample["crop"], sample["box"] = torch.tensor(crop), torch.tensor(box)
-        self._add_extras(sample, View(triplet, box, crop, reference, choices.flip, choices.change))
+        self._add_extras(sample, View(triplet, box, crop, reference, choices.flip, choices.change, choices.bare))
         return sample
 
     def _add_extras(self, sample: TryOnSample, view: View) -> None:
@@ -188,6 +203,8 @@ class TripletTransform:
             sample["correspondence"] = correspondence_of(view, self.resolution)
         if self.wide_view is not None:
             sample["wide_view"] = wide_view_of(view, self.wide_view, self.resolution)
+        if self.bare:
+            sample["bare_person"] = bare_person_of(view, self.wide_view, self.resolution)
         if self.detail > 1:
             sample["ornament_detail"] = detail_of(view, self.detail * self.resolution)
 
@@ -202,7 +219,11 @@ class TripletTransform:
         kind = self.input_mask
         if kind == "mixed":
             kind = choose_input_mask(kind, random.Random(hash_seed(seed, "input_mask")))
-        return Choices(angle, growth, flip, change, kind)
+        bare, photographic = (
+            share > 0 and random.Random(hash_seed(seed, name)).random() < share
+            for name, share in (("bare", self.bare), ("photographic", self.photographic))
+        )
+        return Choices(angle, growth, flip, change, kind, bare, photographic)
 
     def reference(self, triplet: Triplet, seed: int) -> Reference:
         """How a sample shows the ornament's image.
@@ -215,7 +236,8 @@ class TripletTransform:
 
     def wants(self, entry: str) -> bool:
         """Whether an entry of a sample is looked at."""
-        return entry in ENTRIES or (self.correspondence and entry == CORRESPONDENCE)
+        extras = {CORRESPONDENCE: self.correspondence, BARE: self.bare > 0}
+        return entry in ENTRIES or extras.get(entry, False)
 
     def coarse_box(self, triplet: Triplet, rng: random.Random) -> Box:
         """Box as a user would draw it: it contains the annotated one and lies in the image."""

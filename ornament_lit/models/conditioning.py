@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask
+from ornament_lit.batch import EncodedImages, TryOnBatch, input_mask, visible_person
 from ornament_lit.models.autoencoders import Autoencoder
 from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
@@ -129,12 +129,21 @@ def add_warp(
     if not warp.num_predictions:
         return conditioning
     inputs = warp_inputs(batch)
-    output = warp(inputs).on_known_skin(batch["person_image"], input_mask(batch))
+    output = warp(inputs).on_known_skin(batch["person_image"], unknown_skin(batch))
     if true_share:
         output = lay_by_ground_truth(output, inputs, warp_ground_truth(batch), true_share)
     latents = encode(autoencoder, output.composite.clamp(-1, 1).to(batch["person_image"].dtype))
     coverage = resize_mask(output.coverage, like=latents).to(latents.dtype)
     return replace(conditioning, warp=output, warp_latents=torch.cat([latents, coverage], dim=1))
+
+
+def unknown_skin(batch: TryOnBatch) -> Tensor:
+    """Where the warp's skin stays as it is predicted, (B, 1, H, W) in [0, 1].
+
+    Where the model was shown the bare person, it is that one with the ornament's shadow.
+    """
+    region, bare = input_mask(batch), batch.get("bare_person")
+    return region if bare is None else torch.maximum(region, bare["shown"].view(-1, 1, 1, 1).to(region))
 
 
 def predicted_masks(conditioning: Conditioning, refinement: MaskRefinement, like: Tensor) -> Tensor:
@@ -168,5 +177,5 @@ def on_neutral_background(batch: TryOnBatch) -> TryOnBatch:
 
 
 def mask_person(batch: TryOnBatch) -> Tensor:
-    """The person with the box (or the input mask) replaced by mid grey, (B, 3, H, W) in [-1, 1]."""
-    return batch["person_image"] * (1 - input_mask(batch))
+    """The person with the box (or the input mask) replaced by mid grey, or the bare one, (B, 3, H, W) in [-1, 1]."""
+    return visible_person(batch, input_mask(batch))

@@ -68,6 +68,7 @@ def pipeline_of(
         refresh=module.sampler.refresh,
         wide_view=module.crop_settings.get("wide_view"),
         detail=int(module.crop_settings.get("detail", 1)),
+        bare=module.crop_settings.get("bare", 0) > 0,
         strength=module.sampler.strength,
         source=source or {},
     )

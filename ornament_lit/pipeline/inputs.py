@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ornament_lit.batch import OrnamentDetail, TryOnBatch, WideView
+from ornament_lit.batch import BarePerson, OrnamentDetail, TryOnBatch, WideView
 from ornament_lit.imaging.crops import OrnamentCrop, PersonCrop, crop_wide_view
 from ornament_lit.imaging.geometry import read_box
 from ornament_lit.utils.categories import CATEGORIES
@@ -145,6 +145,7 @@ def make_batch(
     dtype: torch.dtype,
     wide_view: float | None = None,
     detail: int = 1,
+    bare: bool = False,
 ) -> TryOnBatch:
     """Stack crops to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
 
@@ -158,6 +159,7 @@ def make_batch(
         dtype: Their type.
         wide_view: Factor of the wider view; None for none.
         detail: Factor of the ornament's resolution for a warp; 1 for none.
+        bare: Show the model the box as it is, too; else it is masked out.
     """
 
     def stack(tensors: list[Tensor]) -> Tensor:
@@ -184,7 +186,17 @@ def make_batch(
             box_mask=stack([view["box_mask"] for view in wide]),
             factor=stack([view["factor"] for view in wide]),
         )
+    if bare:
+        batch["bare_person"] = _bare_person(batch)
     if detail > 1:
         images, details = zip(*(ornament.at(detail * ornament.image.shape[-1]) for ornament in ornaments), strict=True)
         batch["ornament_detail"] = OrnamentDetail(image=stack(list(images)), mask=stack(list(details)))
     return batch
+
+
+def _bare_person(batch: TryOnBatch) -> BarePerson:
+    """The person of the photographs, who wears nothing yet."""
+    bare = BarePerson(image=batch["person_image"], shown=torch.ones_like(batch["box_mask"][:, 0, 0, 0]))
+    if "wide_view" in batch:
+        bare["wide_image"] = batch["wide_view"]["image"]
+    return bare

@@ -191,6 +191,7 @@ class OrnamentTryOnPipeline:
         callback_on_step_end_tensor_inputs: Sequence[CallbackTensor] = get_args(CallbackTensor),
         preview: bool = False,
         detail: bool | None = None,
+        erase: bool = False,
     ) -> TryOnOutput:
         """Put ornaments on persons.
 
@@ -201,11 +202,11 @@ class OrnamentTryOnPipeline:
         Args:
             ornament_image: The ornaments; transparency counts as white.
             person_image: The persons, of any size.
-            box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright photograph. What is in
-                the box is masked out before the networks see the person. A fifth number tells the pose: the degrees by
-                which that rectangle is turned about its centre, clockwise as a viewer sees it. The model then gets
-                both, the turned rectangle and the upright box around it: the denoiser masks out the rectangle, a warp
-                the upright box.
+            box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright photograph. A fifth number
+                tells the pose: the degrees by which that rectangle is turned about its centre, clockwise as a viewer
+                sees it. The model then gets both, the turned rectangle and the upright box around it. What is in them
+                is masked out before the networks see the person, unless they were trained to see it
+                (``settings.bare``): by the denoiser the rectangle, by a warp the upright box.
             ornament_mask: White where the ornament is. Where there is none: the opacity of an image with
                 transparency, else what differs from the colours at its border, else all of it.
             num_inference_steps: Denoising steps; None for those of the training's sampler.
@@ -228,6 +229,7 @@ class OrnamentTryOnPipeline:
             detail: Sample the ornament's image at the photograph's resolution, through the warp's field, and take
                 light and shadow from the generated image; False pastes the generated image as it is. None for True
                 where the model has a warp.
+            erase: Mask the box out for any model, as for a person who wears something there already.
 
         Returns:
             Images and what there is to look at.
@@ -248,7 +250,7 @@ class OrnamentTryOnPipeline:
         ornaments = [crop_ornament(row["ornament"], row["mask"], size) for row in rows]
         persons = [crop_person(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
         ornaments, persons = repeat(ornaments, num_images_per_prompt), repeat(persons, num_images_per_prompt)
-        extras = (self.settings.wide_view, self.settings.detail)
+        extras = (self.settings.wide_view, self.settings.detail, self.settings.bare and not erase)
         batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras)
         model = self.model
         with self._at_work(model.autoencoder, model.image_encoder, model.warp):

@@ -79,6 +79,8 @@ class Settings:
         refresh: When mask and reference features are computed anew.
         wide_view: Side of the wider view over that of the person's crop; None for no wider view.
         detail: Resolution of the ornament's image for the warp, over ``resolution``.
+        bare: Whether the person is shown as they are, because they do not wear the ornament yet; else the box is masked
+            out.
         strength: Share of the steps that are taken, beginning at the warp's composite; 1 begins at noise.
         source: Where the weights come from: file, SHA-256, and whatever else is worth knowing.
     """
@@ -93,6 +95,7 @@ class Settings:
     refresh: RefreshPolicy = field(default_factory=RefreshOnce)
     wide_view: float | None = None
     detail: int = 1
+    bare: bool = False
     strength: float = 1.0
     source: Mapping[str, str] = field(default_factory=dict)
 

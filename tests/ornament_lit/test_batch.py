@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from ornament_lit.batch import LATENTS, OtherOrnament, check_batch, other_ornaments, select_rows, with_other_ornament
+from ornament_lit.batch import (
+    LATENTS,
+    OtherOrnament,
+    check_batch,
+    input_mask,
+    other_ornaments,
+    select_rows,
+    visible_person,
+    with_other_ornament,
+)
 
 
 def test_a_valid_batch_passes(tiny_batch) -> None:
@@ -79,3 +88,14 @@ def test_rows_of_other_ornaments_are_selected_too(tiny_batch) -> None:
     assert [entry["key"] for entry in chosen["other_ornaments"]] == [["0.2-1"], ["0.3-1"]]
     assert chosen["other_ornaments"][1]["ornament_mask"].shape == (1, 1, 32, 32)
     assert chosen["key"] == batch["key"][1:2]
+
+
+def test_the_bare_person_is_seen_in_the_samples_that_show_it(tiny_batch) -> None:
+    batch = tiny_batch()
+    masked = batch["person_image"] * (1 - batch["box_mask"])
+    assert torch.equal(visible_person(batch, input_mask(batch)), masked)
+    bare = torch.rand(2, 3, 32, 32)
+    batch["bare_person"] = {"image": bare, "shown": torch.tensor([1.0, 0.0])}
+    seen = visible_person(batch, input_mask(batch))
+    assert torch.equal(seen[0], bare[0]) and torch.equal(seen[1], masked[1])
+    assert torch.equal(visible_person(select_rows(batch, [1]), batch["box_mask"][:1]), masked[1:])

@@ -56,6 +56,7 @@ class TryOnOptions:
         preview: Stop after the warp, which takes less than a second on a CPU; needs a model with a warp.
         detail: Sample the ornament's own image at the photograph's resolution, through the warp's field; true where
             the model has a warp, if absent.
+        erase: Do not let the model see what is in the box, as where the person wears something there already.
         save_masks: Write the masks beside the image, too.
         raw: Take the raw weights of a checkpoint instead of the averaged ones.
         resolution: Side of the generated crop; needed for checkpoints that do not say it.
@@ -78,6 +79,7 @@ class TryOnOptions:
     region: Literal["mask", "box"] = "mask"
     preview: bool = False
     detail: bool | None = None
+    erase: bool = False
     save_masks: bool = False
     raw: bool = False
     resolution: int | None = None

@@ -137,7 +137,7 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, opti
         pipeline: The pipeline.
         request: What to generate.
         images: Its images.
-        options: Steps, guidance, region, masks.
+        options: Steps, guidance, region, masks and so on.
     """
     image, outputs = images.person, []
     for (ornament, mask), worn in zip(images.ornaments, request.worn, strict=True):
@@ -152,6 +152,7 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, opti
             region=options.region,
             preview=options.preview,
             detail=options.detail,
+            erase=options.erase,
         )
         outputs.append(output)
         image = output.images[0]
@@ -175,6 +176,7 @@ def describe(pipeline: OrnamentTryOnPipeline, request: Request, options: TryOnOp
         "region": options.region,
         "preview": options.preview,
         "detail": options.detail is not False and bool(pipeline.model.warp.num_predictions),
+        "erase": options.erase or not settings.bare,
         "dtype": options.dtype,
         "ornaments": [
             {"file": worn.ornament.name, "box": list(worn.box), "type": worn.kind, "mask": worn.mask and worn.mask.name}

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask
+from ornament_lit.batch import Correspondence, TryOnBatch, WideView, input_mask, shown_or, visible_person
 from ornament_lit.imaging.sliding import field_weight
 from ornament_lit.imaging.texture import lit, sample_texture, spread_colours
 
@@ -25,14 +25,15 @@ class WarpInputs:
     """What a warp is told.
 
     Attributes:
-        masked_person: The person with box and input mask replaced by mid grey, (B, 3, H, W) in [-1, 1].
+        masked_person: The person with box and input mask replaced by mid grey, or without the ornament where the
+            batch shows it, (B, 3, H, W) in [-1, 1].
         box_mask: (B, 1, H, W).
         input_mask: The box, or a mask that is known better, (B, 1, H, W) in [0, 1].
         ornament_image: The ornament on mid grey, (B, 3, H, W) in [-1, 1].
         ornament_mask: Where it is, (B, 1, H, W) in [0, 1].
         texture: What is sampled, (B, 4, k H, k W): the ornament's colours in [-1, 1], carried on beyond its mask, and
             its mask.
-        wide_view: The person in a wider crop with the box masked out; None where the data have no such view.
+        wide_view: The same person in a wider crop; None where the data have no such view.
     """
 
     masked_person: Tensor
@@ -54,7 +55,8 @@ class WarpOutput:
         visibility: How much of that point is seen, not hidden by the body, (B, 1, H, W) in [0, 1].
         coverage: Predicted wearing mask, (B, 1, H, W) in [0, 1]: the ornament's own mask at ``uv``, times visibility.
         gain: Light on the ornament, the factor of its colours from black on, (B, 3, H, W); smooth.
-        skin: The person without the ornament, (B, 3, H, W) in [-1, 1]; predicted in the box, given outside of it.
+        skin: The person without the ornament but with its shadow, (B, 3, H, W) in [-1, 1]; predicted in the box, given
+            outside of it.
         composite: The ornament, lit and laid over the skin, (B, 3, H, W) in [-1, 1].
         confidence: How far the warp trusts itself: minus the logarithm of the error of ``uv`` that it expects, (B,).
         warped: The ornament's colours at ``uv`` before the light, (B, 3, H, W) in [-1, 1].
@@ -177,19 +179,19 @@ class Warp(nn.Module, ABC):
 
 
 def warp_inputs(batch: TryOnBatch) -> WarpInputs:
-    """What a warp is told of a batch; it does not look at what box and input mask hide."""
+    """What a warp is told of a batch; it looks at what box and input mask hide of the bare person alone."""
     mask, box_mask = input_mask(batch), batch["box_mask"]
     neutral = batch["ornament_image"] * batch["ornament_mask"]
     detail = batch.get("ornament_detail")
     image, ornament_mask = (detail["image"], detail["mask"]) if detail else (neutral, batch["ornament_mask"])
     return WarpInputs(
-        masked_person=batch["person_image"] * (1 - torch.maximum(mask, box_mask)),
+        masked_person=visible_person(batch, torch.maximum(mask, box_mask)),
         box_mask=box_mask,
         input_mask=mask,
         ornament_image=neutral,
         ornament_mask=batch["ornament_mask"],
         texture=torch.cat([spread_colours(image, ornament_mask), ornament_mask], dim=1),
-        wide_view=_erased(batch.get("wide_view")),
+        wide_view=_visible_view(batch),
     )
 
 
@@ -224,10 +226,12 @@ def lay_by_ground_truth(
     return replace(output, **{name: torch.where(rows, value, getattr(output, name)) for name, value in laid.items()})
 
 
-def _erased(view: WideView | None) -> WideView | None:
+def _visible_view(batch: TryOnBatch) -> WideView | None:
+    view = batch.get("wide_view")
     if view is None:
         return None
-    return WideView(image=view["image"] * (1 - view["box_mask"]), box_mask=view["box_mask"], factor=view["factor"])
+    image = shown_or(batch.get("bare_person"), "wide_image", view["image"] * (1 - view["box_mask"]))
+    return WideView(image=image, box_mask=view["box_mask"], factor=view["factor"])
 
 
 def _unknown(mask: Tensor) -> Correspondence:

@@ -144,7 +144,7 @@ class PoseAwareWarp(Warp):
         visibility, gain, skin = (resize_smooth(part, (height, width)) for part in rest)
         own = sampled[:, 3:] if self.own_coverage else 1.0
         coverage = visibility * own * inputs.box_mask
-        skin = inputs.masked_person.float() + (skin - inputs.masked_person) * inputs.box_mask
+        skin = inputs.masked_person.float() + skin * inputs.box_mask
         return WarpOutput(
             uv=field.at(resize_smooth(alignment.displacement, (height, width))),
             visibility=visibility,

@@ -193,3 +193,41 @@ def test_a_mask_too_thin_to_be_turned_is_a_bad_sample() -> None:
     with pytest.raises(SampleError, match=r"k: .* too thin for rotation") as error:
         TripletTransform(64, rotation=90)(worn_pair()._replace(wearing_mask=mask), 0)
     assert error.value.reason == "empty_mask"
+
+
+def test_the_bare_person_is_cropped_turned_and_flipped_as_the_person() -> None:
+    """Of a person who wears nothing, both images are the same."""
+    triplet = worn_pair()
+    triplet = triplet._replace(bare=triplet.person)
+    for seed in range(6):
+        sample = TripletTransform(48, flip=True, rotation=40.0, wide_view=2.0, bare=1.0)(triplet, seed)
+        bare = sample["bare_person"]
+        assert bare["shown"].item() == 1 and torch.equal(bare["image"], sample["person_image"])
+        assert torch.equal(bare["wide_image"], sample["wide_view"]["image"])
+    assert "wide_image" not in TripletTransform(48, bare=1.0)(triplet, 0)["bare_person"]
+
+
+def test_a_share_of_the_samples_shows_the_bare_person() -> None:
+    triplet = worn_pair()._replace(bare=Image.new("RGB", (128, 128), (255, 0, 0)))
+    transform = TripletTransform(8, bare=0.3)
+    bares = [transform(triplet, seed)["bare_person"] for seed in range(200)]
+    assert 0.2 < torch.stack([bare["shown"] for bare in bares]).mean() < 0.4
+    assert all(bare["image"].any().item() == bool(bare["shown"]) for bare in bares)
+    nothing = transform(triplet._replace(bare=None), 0)["bare_person"]
+    assert nothing["shown"].item() == 0 and nothing["image"].shape == (3, 8, 8)
+
+
+def test_bare_jpg_is_read_where_it_is_shown_alone() -> None:
+    assert TripletTransform(8, bare=0.1).wants("bare.jpg") and not TripletTransform(8).wants("bare.jpg")
+    assert not TripletTransform(8, bare=0.1).wants("correspondence.png")
+
+
+def test_a_share_of_the_samples_is_made_like_photographs() -> None:
+    triplet, transform = worn_pair(), TripletTransform(32, photographic=0.4)
+    plain = TripletTransform(32)(triplet, 0)
+    changed = [
+        not torch.equal(transform(triplet, seed)["ornament_image"], plain["ornament_image"]) for seed in range(100)
+    ]
+    assert 0.25 < sum(changed) / 100 < 0.55
+    off = TripletTransform(32, photographic=1.0, photographic_changes=())(triplet, 3)
+    assert torch.equal(off["ornament_image"], plain["ornament_image"])

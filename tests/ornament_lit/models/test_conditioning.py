@@ -134,6 +134,18 @@ def test_beside_a_finer_mask_the_person_stays_and_a_box_hides_all_of_itself(worn
     assert torch.equal(boxed.skin, alone.skin) and torch.equal(boxed.composite, alone.composite)
 
 
+def test_where_the_bare_person_is_shown_the_warp_s_skin_stays(worn_batch, build_warp) -> None:
+    batch, autoencoder, warp = worn_batch(), SpaceToDepthAutoencoder(4), build_warp()
+    bare = {"image": torch.rand(2, 3, 32, 32), "wide_image": torch.rand_like(batch["wide_view"]["image"])}
+    finer = batch["box_mask"] * (torch.arange(32) < 16)
+    batch = {**batch, "input_mask": finer, "bare_person": {**bare, "shown": torch.tensor([1.0, 0.0])}}
+    plain = encode_conditioning(batch, autoencoder, NoImageEncoder())
+    assert torch.equal(plain.masked_person_image[0], bare["image"][0])
+    said, alone = add_warp(plain, warp, batch, autoencoder).warp, warp(warp_inputs(batch))
+    assert torch.equal(said.skin[0], alone.skin[0])
+    torch.testing.assert_close(said.skin[1, ..., 16:], batch["person_image"][1, ..., 16:])
+
+
 def test_the_mask_of_the_warp_is_the_last(worn_batch, build_warp) -> None:
     batch, autoencoder = worn_batch(), SpaceToDepthAutoencoder(4)
     plain = encode_conditioning(batch, autoencoder, NoImageEncoder())

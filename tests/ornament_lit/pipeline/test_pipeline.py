@@ -400,14 +400,16 @@ def test_damaged_files_are_said(folder: Path, tmp_path: Path) -> None:
 def warping(build_module: BuildModule, build_warp: Callable[..., PoseAwareWarp]) -> Callable[..., Any]:
     """A pipeline with a warp, as it was trained with a wider view and detail; without a denoiser if it is said so."""
 
-    def build(denoiser: Denoiser | None = None, strength: float = 1.0, **options: Any) -> OrnamentTryOnPipeline:
+    def build(
+        denoiser: Denoiser | None = None, strength: float = 1.0, bare: float = 0.0, **options: Any
+    ) -> OrnamentTryOnPipeline:
         alone = {"reference_net": NoReferenceNet(), "mask_head": BoxMaskHead(), "attention_loss": ZeroAttentionLoss()}
         parts: dict[str, Any] = {} if denoiser is None else {"denoiser": denoiser}
         if isinstance(denoiser, NoDenoiser):
             parts |= alone
             strength = 0.0
         module = build_module(**parts, warp=build_warp(**options), sampler=Sampler(4, strength=strength))
-        module.crop_settings = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2}
+        module.crop_settings = {"resolution": 32, "crop_factor": 1.25, "wide_view": 1.8, "detail": 2, "bare": bare}
         return pipeline_of(module)
 
     return build
@@ -462,6 +464,23 @@ def test_a_preview_takes_no_step_and_draws_the_composite(warping: Callable[..., 
     torch.testing.assert_close(output.generated, alone.generated)
     assert output.images[0].tobytes() == alone.images[0].tobytes()
     assert [tuple(masks.shape) for masks in alone.refined_masks] == [(1, 1, 1, 32, 32)]
+
+
+def test_the_box_is_seen_by_a_model_that_was_shown_it_unless_it_is_erased(
+    warping: Callable[..., Any], draw: Any, person: Image.Image, tmp_path: Path
+) -> None:
+    grey = person.copy()
+    grey.paste((10, 200, 30), (28, 38, 42, 62))
+    blind, seeing = warping(), warping(bare=0.5)
+    seeing.save_pretrained(tmp_path / "seeing")
+    assert OrnamentTryOnPipeline.from_pretrained(tmp_path / "seeing").settings.bare and not blind.settings.bare
+
+    def generated(pipeline: OrnamentTryOnPipeline, image: Image.Image, **options: Any) -> torch.Tensor:
+        return draw(pipeline, person_image=image, preview=True, **options).generated
+
+    assert torch.equal(generated(blind, person), generated(blind, grey))
+    assert not torch.equal(generated(seeing, person), generated(seeing, grey))
+    assert torch.equal(generated(seeing, person, erase=True), generated(blind, person))
 
 
 def test_detail_samples_the_ornament_again_and_is_the_default(warping: Callable[..., Any], draw: Any) -> None:

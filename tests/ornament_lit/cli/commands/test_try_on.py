@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -434,6 +435,21 @@ def test_a_warp_alone_draws_previews_with_detail_or_without(
     assert changed.any() and not changed[read(out / "worn.changed.png") == 0].any()
     assert [made(out / f"{name}.png")["detail"] for name in ("worn", "low", "high")] == [True, False, True]
     assert [made(out / f"{name}.png")["preview"] for name in ("worn", "preview")] == [False, True]
+
+
+def test_the_box_can_be_erased_where_the_model_would_see_it(
+    try_on: Callable[..., int], files: Path, warped: Path, tmp_path: Path
+) -> None:
+    pipeline = OrnamentTryOnPipeline.from_pretrained(warped)
+    pipeline.settings = replace(pipeline.settings, bare=True)
+    pipeline.save_pretrained(tmp_path / "seeing")
+    out, seeing = files / "out", {"checkpoint": None, "pipeline": tmp_path / "seeing"}
+    assert try_on(**{**seeing, "output": out / "seen.png"}) == 0
+    assert try_on("--erase", **{**seeing, "output": out / "erased.png"}) == 0
+    assert try_on(**{"checkpoint": None, "pipeline": warped, "output": out / "blind.png"}) == 0
+    seen, erased, blind = (read(out / f"{name}.png") for name in ("seen", "erased", "blind"))
+    assert np.array_equal(erased, blind) and not np.array_equal(seen, erased)
+    assert [made(out / f"{name}.png")["erase"] for name in ("seen", "erased", "blind")] == [False, True, True]
 
 
 @pytest.mark.parametrize(("word", "name"), [("--preview", "preview"), ("--detail=true", "detail")])

@@ -97,3 +97,15 @@ def test_no_warp_says_nothing(worn_batch) -> None:
     assert torch.equal(output.composite, warp_inputs(batch).masked_person) and not output.coverage.any()
     assert warp.training_pass(warp_inputs(batch), warp_ground_truth(batch)) is None
     assert warp.num_predictions == 0 and not warp.state_dict()
+
+
+def test_the_bare_person_is_shown_in_the_crop_and_in_the_wider_view(worn_batch) -> None:
+    batch = worn_batch()
+    bare = {"image": torch.rand(2, 3, 32, 32), "wide_image": torch.rand_like(batch["wide_view"]["image"])}
+    batch["bare_person"] = {**bare, "shown": torch.tensor([0.0, 1.0])}
+    inputs = warp_inputs(batch)
+    assert torch.equal(inputs.masked_person[1], bare["image"][1])
+    assert torch.equal(inputs.wide_view["image"][1], bare["wide_image"][1])
+    hidden = warp_inputs({name: value for name, value in batch.items() if name != "bare_person"})
+    assert torch.equal(inputs.masked_person[0], hidden.masked_person[0])
+    assert torch.equal(inputs.wide_view["image"][0], hidden.wide_view["image"][0])
