@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ornament_lit.checkpointing.state import read_checkpoint
 from ornament_lit.pipeline.serialization import read_weights
+from ornament_lit.utils.bundled import weights_path
 from ornament_lit.utils.frozen import restore_frozen
 
 
@@ -20,24 +21,33 @@ class InitialWeights(Callback):
 
     Args:
         checkpoint: A checkpoint of a module with the same parts at the same sizes, or the folder of its pipeline, such
-            as ``weights/small``.
+            as ``bundled:small``.
         parts: Take the weights of these parts alone, such as ``[warp]`` or ``[warp.aligner]``, which both modules must
             have; the others begin as they are. Null for all parts.
 
     Raises:
-        FileNotFoundError: If there is no such file when the fit starts, or no pipeline in a folder.
+        FileNotFoundError: If there is no such file when the fit starts, no pipeline in a folder, or no weights of that
+            name ship.
         ValueError: When the fit is set up, if it is no checkpoint of this package or its parts are others.
     """
 
     def __init__(self, checkpoint: Path, parts: list[str] | None = None) -> None:
         """Note the path and the parts."""
-        self.checkpoint = checkpoint
+        self.checkpoint = weights_path(checkpoint)
         self.parts = parts
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the weights; a resumed fit replaces them by its own, and does without the file."""
-        if stage != "fit" or not self.checkpoint.exists():
-            return
+        if stage == "fit" and self.checkpoint.exists():
+            self.load(pl_module)
+
+    def load(self, pl_module: LightningModule) -> None:
+        """Put the weights into a module.
+
+        Raises:
+            FileNotFoundError: If there is no pipeline in a folder.
+            ValueError: If it is no checkpoint of this package or its parts are others.
+        """
         weights = self._taken(self._read(pl_module))
         own = self._taken(pl_module.state_dict())
         absent = [part for part in self.parts or () if not any(f"{key}.".startswith(f"model.{part}.") for key in own)]

@@ -131,6 +131,7 @@ class TryOnModule(LightningModule):
         self.loss_weights = dict(self.initial_loss_weights)
         self.steps_taken = 0
         self.crop_settings: dict[str, float] = {}
+        self.weights_from: dict[str, Any] = {}
         self.completed_keys: set[str] = set()
         self.mask_iou = MaskIoU(mask_head.num_iterations + self.model.warp.num_predictions)
         self.mean_losses = MeanLosses(tuple(self.initial_loss_weights))

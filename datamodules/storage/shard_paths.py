@@ -18,7 +18,8 @@ from typing import cast
 from braceexpand import braceexpand
 from webdataset.gopen import gopen, gopen_schemes
 
-BUNDLED = "bundled:"
+from ornament_lit.utils.bundled import BUNDLED
+
 REMOTE = ("http", "https", "s3", "gs", "hf", "ais")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 

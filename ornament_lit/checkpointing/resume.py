@@ -54,19 +54,20 @@ def find_start(trainer: Trainer) -> Path | None:
     return newest
 
 
-def settle_start(command: str, trainer: Trainer, options: dict[str, Any]) -> None:
+def settle_start(command: str, trainer: Trainer, options: dict[str, Any], chosen: bool = False) -> None:
     """Put the checkpoint that ``auto`` means into the options of a command; tell where a measurement has none.
 
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
         trainer: Gets a callback that compares the processes.
         options: With ``ckpt_path``.
+        chosen: Whether the weights were taken from elsewhere, so that no checkpoint is missed.
 
     Raises:
         FileNotFoundError: If there is none, and something else than a training needs it.
         ValueError: See :func:`find_start`.
     """
-    if options.get("ckpt_path") is None and command != "fit":
+    if options.get("ckpt_path") is None and command != "fit" and not chosen:
         rank_zero_warn(
             f"{command} without --ckpt_path: the weights are those of the configuration, random where it names none"
         )

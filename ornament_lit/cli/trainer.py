@@ -26,6 +26,7 @@ from ornament_lit.checkpointing.resume import settle_start
 from ornament_lit.cli.errors import end_well
 from ornament_lit.cli.memory_advice import explain_out_of_memory
 from ornament_lit.cli.parser import ShortErrors
+from ornament_lit.cli.pipeline_weights import take_pipeline
 from ornament_lit.cli.signals import sigterm_interrupts
 from ornament_lit.cli.stopping import Stopping, none_left
 from ornament_lit.diffusion import refresh_policies, timesteps
@@ -159,9 +160,10 @@ class TryOnCLI(LightningCLI):
         return trainer
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Find the checkpoint that ``--ckpt_path auto`` means."""
+        """Find the checkpoint that ``--ckpt_path`` means: ``auto``, a pipeline, or a file."""
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        settle_start(subcommand, self.trainer, kwargs)
+        take_pipeline(subcommand, self.model, kwargs)
+        settle_start(subcommand, self.trainer, kwargs, chosen=bool(self.model.weights_from))
         return kwargs
 
     def _run_subcommand(self, subcommand: str) -> None:

@@ -10,6 +10,7 @@ from ornament_lit.checkpointing.state import raw_weights, read_checkpoint
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.serialization import Settings
+from ornament_lit.utils.bundled import weights_path
 from ornament_lit.utils.files import file_hash
 
 
@@ -19,15 +20,22 @@ def load_checkpoint(
     """Make a pipeline of a checkpoint.
 
     Args:
-        path: A checkpoint of :class:`ornament_lit.module.TryOnModule`; it is read without unpickling.
+        path: A checkpoint of :class:`ornament_lit.module.TryOnModule`, which is read without unpickling, or a pipeline:
+            its folder or ``bundled:small``.
         raw: Take the raw weights instead of the averaged ones.
         resolution: Side of the crops in pixels; None for that of the training, which the checkpoint knows.
         device: Where the weights go.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no checkpoint of this package, or does not know the resolution.
+        ValueError: If it is no checkpoint of this package, or does not know the resolution; or raw weights or another
+            resolution are asked of a pipeline, which has chosen them.
     """
+    path = weights_path(path)
+    if path.is_dir():
+        if raw or resolution:
+            raise ValueError(f"raw weights and a resolution are for a checkpoint; the pipeline {path} has chosen them")
+        return OrnamentTryOnPipeline.from_pretrained(path).to(device)
     checkpoint = read_checkpoint(path)
     averaged = raw_weights(checkpoint) is not None
     if "hyper_parameters" not in checkpoint:

@@ -33,6 +33,7 @@ from ornament_lit.pipeline.inputs import align, check_choice, choose_seeds, make
 from ornament_lit.pipeline.outputs import OutputType, TryOnOutput, convert
 from ornament_lit.pipeline.paste_back import Detail, paste_generated
 from ornament_lit.pipeline.serialization import Settings, load_folder, save_folder
+from ornament_lit.utils.bundled import weights_path
 
 Region = Literal["mask", "box"]
 CallbackTensor = Literal["latents"]
@@ -84,7 +85,8 @@ class OrnamentTryOnPipeline:
         """Load a pipeline from its folder. Nothing is unpickled, and only known packages are imported.
 
         Args:
-            folder: What :meth:`save_pretrained` or ``python -m ornament_lit export`` wrote.
+            folder: What :meth:`save_pretrained` or ``python -m ornament_lit export`` wrote, or ``bundled:small`` for
+                the weights that ship with the package.
             torch_dtype: The older name of ``dtype``.
             dtype: Type of the weights and of the computation; None for float32.
             variant: What :meth:`save_pretrained` was told.
@@ -95,7 +97,7 @@ class OrnamentTryOnPipeline:
         """
         if dtype is not None and torch_dtype not in (None, dtype):
             raise ValueError(f"dtype={dtype} and torch_dtype={torch_dtype} name the same thing; leave one out")
-        return cls(**load_folder(Path(folder), variant)).to(dtype or torch_dtype or torch.float32)
+        return cls(**load_folder(weights_path(folder), variant)).to(dtype or torch_dtype or torch.float32)
 
     def save_pretrained(
         self, folder: str | Path, half: bool = False, *, variant: str | None = None, safe_serialization: bool = True

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
 
 PACKAGES = "torch torchvision lightning diffusers transformers torchmetrics lpips numpy pillow".split()
-DATA = ("seed", "resolution", "crop_factor", "box_growth", "input_mask", "reference_rotation", "reference_scale")
+DATA = "seed resolution crop_factor box_growth input_mask reference_rotation reference_scale bare".split()
 
 
 def checkpoint_protocol(path: str | Path | None) -> dict[str, Any]:

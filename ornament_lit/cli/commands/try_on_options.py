@@ -29,7 +29,7 @@ class WornOptions:
 
 @dataclass(frozen=True)
 class TryOnOptions:
-    """Show a person wearing an ornament: try-on --checkpoint C --ornament A --person B --box x0,y0,x1,y1 --output O.
+    """Show a person wearing an ornament: try-on --ornament A --person B --box x0,y0,x1,y1 --output O.
 
     Several ornaments on one person: repeat --ornament, --box, --type and --ornament-mask; they are put on one after
     another. Many images: --batch LIST.csv with the columns person, ornament, box and, as needed, type,
@@ -37,8 +37,8 @@ class TryOnOptions:
     list are relative to it. Outside of the masks, a PNG has the pixels of the photograph, bit by bit.
 
     Attributes:
-        checkpoint: Checkpoint of a training run.
-        pipeline: Or the folder of an exported pipeline.
+        checkpoint: Checkpoint of a training run. Without it and --pipeline, the weights that ship are taken.
+        pipeline: Or the folder of an exported pipeline, or bundled:small, the weights that ship.
         ornament: Image of the ornament. Without --ornament-mask, its opacity says where the ornament is, or else
             what differs from the colours at its border.
         person: Photograph of the person.
@@ -93,9 +93,9 @@ def check_options(options: TryOnOptions) -> None:
     Raises:
         ValueError: If options are missing or contradict each other.
     """
-    if (options.checkpoint is None) == (options.pipeline is None):
-        raise ValueError("give either --checkpoint or --pipeline")
-    if options.pipeline is not None and (options.raw or options.resolution):
+    if options.checkpoint is not None and options.pipeline is not None:
+        raise ValueError("give either --checkpoint or --pipeline, or neither for the weights that ship")
+    if options.checkpoint is None and (options.raw or options.resolution):
         raise ValueError("--raw and --resolution are for a --checkpoint; an exported pipeline has chosen them")
     needed = ["output"] if options.batch else ["person", "output"]
     absent = [f"--{name}" for name in needed if getattr(options, name) is None]

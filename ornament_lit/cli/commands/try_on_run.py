@@ -22,6 +22,7 @@ from ornament_lit.imaging.writing import check_output, save_image
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.from_checkpoint import load_checkpoint
 from ornament_lit.pipeline.outputs import TryOnOutput
+from ornament_lit.utils.bundled import DEFAULT_WEIGHTS
 from ornament_lit.utils.files import check_folder
 from ornament_lit.utils.versions import VERSION
 
@@ -98,10 +99,9 @@ def load(options: TryOnOptions) -> OrnamentTryOnPipeline:
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device=cuda needs a CUDA device, and there is none; leave it out")
     device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if options.pipeline is not None:
-        pipeline = OrnamentTryOnPipeline.from_pretrained(options.pipeline)
+    if options.checkpoint is None:
+        pipeline = OrnamentTryOnPipeline.from_pretrained(options.pipeline or DEFAULT_WEIGHTS)
     else:
-        assert options.checkpoint is not None
         pipeline = load_checkpoint(options.checkpoint, options.raw, options.resolution)
     if options.steps is not None:
         check_steps(options.steps, pipeline.scheduler)

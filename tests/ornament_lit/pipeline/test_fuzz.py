@@ -21,7 +21,6 @@ from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.from_checkpoint import pipeline_of
 
 CASES = int(os.environ.get("ORNAMENT_LIT_FUZZ", "40"))
-ROOT = Path(__file__).resolve().parents[3]
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "CMYK", "YCbCr")
 REFUSED = ("I", "F", "LAB", "HSV", "RGBX")
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
@@ -109,7 +108,7 @@ def odd_box(rng: random.Random) -> Any:
 @pytest.fixture
 def pipelines(build_module: Callable[..., Any]) -> list[OrnamentTryOnPipeline]:
     """One with a mask head, whose drawing is pasted, and the warp that ships."""
-    found = [pipeline_of(build_module(), resolution=32), OrnamentTryOnPipeline.from_pretrained(ROOT / "weights/small")]
+    found = [pipeline_of(build_module(), resolution=32), OrnamentTryOnPipeline.from_pretrained("bundled:small")]
     for pipeline in found:
         pipeline.set_progress_bar_config(disable=True)
     return found
