@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 CODE := ornament_lit datamodules callbacks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart study test test-slow test-all check format hooks clean
+.PHONY: help install quickstart try-on study test test-slow test-all check format hooks clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -22,6 +22,10 @@ install: $(VENV)/.installed ## Make the environment in .venv with the pinned dep
 
 quickstart: $(VENV)/.installed ## Train the whole method on the bundled triplets (CPU, minutes)
 	$(BIN)/python -m ornament_lit fit --config configs/quickstart.yaml
+
+try-on: $(VENV)/.installed ## Put the example's earring on the example's person, with the weights that ship (CPU, seconds)
+	@mkdir -p runs
+	$(BIN)/python -m ornament_lit try-on --ornament examples/earring.jpg --person examples/person.jpg --box 140,260,315,500 --type earring --output runs/try-on.png
 
 study: $(VENV)/.installed ## Train and test a study: NAME=ablation [CONFIG=configs/ornament.yaml] [ARGS='--seeds 0']
 	@test -n "$(NAME)" || { echo "make: say NAME=..., one of $(basename $(notdir $(wildcard configs/studies/*.yaml)))"; exit 2; }

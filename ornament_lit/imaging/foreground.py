@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_gradient_magnitude, maximum_filter
 
 from ornament_lit.imaging.geometry import THRESHOLD
 
@@ -18,6 +19,8 @@ GREATEST_NOISE = 40.0
 LEAST_SHARE = 0.002
 MOST_OF_BORDER = 0.5
 LARGEST_SIDE = 2048
+DARKEST, CHANGE_IN_SHADOW, SOFTEST_EDGE = 0.3, 14.0, 12.0
+"""Of a soft shadow: least light, greatest change of colour, and greatest slope, in levels and 128ths of the image."""
 
 
 def find_ornament(image: Image.Image) -> Image.Image:
@@ -28,8 +31,8 @@ def find_ornament(image: Image.Image) -> Image.Image:
        themselves.
     3. Where that fails (a busy background, hardly anything found), it is the whole image, with a warning.
 
-    A soft shadow may be taken for ornament, and the hole of a ring for background, as it is. A mask of one's own is
-    better.
+    A soft shadow counts as background, and so does the hole of a ring; a hard one may be taken for ornament. A mask of
+    one's own is better.
 
     Args:
         image: An upright photograph of mode ``L``, ``LA``, ``RGB`` or ``RGBA``.
@@ -52,6 +55,17 @@ def find_ornament(image: Image.Image) -> Image.Image:
         )
         return Image.new("L", image.size, 255)
     return Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).resize(image.size, Image.Resampling.BILINEAR)
+
+
+def soft_shadow(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pixels that are the background in less light, without edges near: (h, w) of (h, w, 3) in 0 to 255 each."""
+    light = (colours * background).sum(-1) / np.maximum(np.square(background).sum(-1), 1)
+    change = np.linalg.norm(colours - light[..., None] * background, axis=-1)
+    scale = max(*colours.shape[:2], 128) / 128
+    edges = scale * gaussian_gradient_magnitude(colours.mean(-1), 0.7 * scale)
+    near = maximum_filter(edges, 2 * round(scale) + 1)
+    darker = (light > DARKEST) & (light < 1)
+    return np.asarray(darker & (change < CHANGE_IN_SHADOW) & (near < SOFTEST_EDGE))
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -88,7 +102,7 @@ def differing_from_border(colours: NDArray[np.float32]) -> NDArray[np.bool_] | N
     noise = float(np.quantile(difference[border], 0.9))
     if noise > GREATEST_NOISE:
         return None
-    mask: NDArray[np.bool_] = difference > max(LEAST_CONTRAST, 2 * noise)
+    mask: NDArray[np.bool_] = (difference > max(LEAST_CONTRAST, 2 * noise)) & ~soft_shadow(colours, terms @ plane)
     if mask.mean() < LEAST_SHARE or mask[border].mean() > MOST_OF_BORDER:
         return None
     return mask

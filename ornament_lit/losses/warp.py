@@ -3,12 +3,15 @@
 Shape legend: B batch, H, W size of the crop.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ornament_lit.imaging.texture import lit
 from ornament_lit.losses.first_batch import FirstBatch
+from ornament_lit.losses.placing import moved, shift_of
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
 
@@ -40,6 +43,9 @@ class WarpLoss:
         light: Weight of its colours at a low resolution.
         skin: Weight of the skin around it, in the box.
         confidence: Weight of the error of the expected error.
+        place: Weight of how far beside its place the ornament lies. Field, mask and colours are then compared with the
+            ground truth moved to where it lies: where in a coarse box it is, nobody can know, and a field that is to be
+            right at all these places at once stretches the ornament over the box. 0 to compare in place.
         extend: Carry the true field on, and teach it around the mask, too; false teaches it inside only.
 
     Raises:
@@ -57,6 +63,7 @@ class WarpLoss:
         light: float = 1.0,
         skin: float = 1.0,
         confidence: float = 0.05,
+        place: float = 0.0,
         extend: bool = True,
     ) -> None:
         self.weights = {
@@ -69,6 +76,7 @@ class WarpLoss:
             "light": light,
             "skin": skin,
             "confidence": confidence,
+            "place": place,
         }
         for name, weight in self.weights.items():
             if not weight >= 0:
@@ -101,12 +109,15 @@ class WarpLoss:
         known = (ground_truth.weight.amax((1, 2, 3)) > 0).float()
         right = training.chances.gather(1, training.pose[:, None])[:, 0] > RIGHT
         fair = torch.where(known > 0, right.float(), 1.0)
-        target, pixels = self._target(training)
-        terms = [self._terms(output, training, target, pixels, known, fair) for output in training.outputs]
+        truth = training.ground_truth
+        answer = _Answer(*self._target(training), truth.wearing_mask.float(), truth.person_image.float())
+        terms = [self._terms(output, training, answer, known, fair) for output in training.outputs]
+        begun, _ = self._beside(training.first_uv, answer, known * fair)
         pose = -(training.chances * training.logits.float().log_softmax(1)).sum(1)
         first = {
             "pose": self.weights["pose"] * mean(pose, known),
-            "pose_field": self.weights["field"] * mean(field_error(training.first_uv, target, pixels), known * fair),
+            "pose_field": self.weights["field"]
+            * mean(field_error(training.first_uv, begun.uv, begun.pixels), known * fair),
         }
         shares = [OTHERS] * (len(terms) - 1) + [LAST]
         total = _sum(first) + sum(share * _sum(some) for share, some in zip(shares, terms, strict=True))
@@ -124,24 +135,43 @@ class WarpLoss:
         extended = F.interpolate(extend_field(halved, coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
         return extended, weight + AROUND * near
 
+    def _beside(self, uv: Tensor, answer: "_Answer", counted: Tensor) -> tuple["_Answer", Tensor]:
+        """The answer, moved to where a field lies in the samples that count, (B,), and by how much, (B, 2)."""
+        if not self.weights["place"]:
+            return answer, uv.new_zeros(len(uv), 2)
+        around = -F.max_pool2d(-answer.pixels, 3, 1, 1)  # beside what is known, a field that is not carried on jumps
+        shift = shift_of(uv.float(), answer.uv, around * answer.worn) * counted[:, None]
+        return _Answer(*(moved(part, shift.detach()) for part in answer)), shift
+
     def _terms(
-        self, output: WarpOutput, training: WarpTraining, target: Tensor, pixels: Tensor, known: Tensor, fair: Tensor
+        self, output: WarpOutput, training: WarpTraining, answer: "_Answer", known: Tensor, fair: Tensor
     ) -> dict[str, Tensor]:
-        box, image = training.inputs.box_mask, training.ground_truth.person_image
-        worn, bare = training.ground_truth.wearing_mask * box, (1 - training.ground_truth.wearing_mask) * box
-        error = field_error(output.uv, target, pixels)
+        box, beside = training.inputs.box_mask, (1 - answer.worn) * training.inputs.box_mask
+        near, shift = self._beside(output.uv, answer, known * fair)
+        worn = near.worn * box
+        error = field_error(output.uv, answer.uv, answer.pixels)
         colours = lit(output.warped, output.gain.detach())
         errors = {
-            "field": mean(error, known * fair),
-            "slope": mean(slope_error(output.uv, target, pixels), known * fair),
+            "place": F.smooth_l1_loss(shift, torch.zeros_like(shift), beta=BETA, reduction="none").sum(1).mean(),
+            "field": mean(field_error(output.uv, near.uv, near.pixels), known * fair),
+            "slope": mean(slope_error(output.uv, near.uv, near.pixels), known * fair),
             "mask": mean(mask_error(output.coverage, worn, box), fair),
             "area": mean(area_error(output.coverage, worn), fair),
-            "detail": mean(masked_error(colours, image, worn), fair),
-            "light": mean(light_error(output, image, worn), fair),
-            "skin": mean(masked_error(output.skin, image, bare), fair),
+            "detail": mean(masked_error(colours, near.image, worn), fair),
+            "light": mean(light_error(output, near.image, worn), fair),
+            "skin": mean(masked_error(output.skin, answer.image, beside), fair),
             "confidence": mean((output.confidence + (error.detach() + 1e-3).log()).abs(), known),
         }
         return {name: self.weights[name] * value for name, value in errors.items()}
+
+
+class _Answer(NamedTuple):
+    """What is compared with: the field, how much each of its pixels counts, the wearing mask, and the person."""
+
+    uv: Tensor
+    pixels: Tensor
+    worn: Tensor
+    image: Tensor
 
 
 def field_error(uv: Tensor, target: Tensor, pixels: Tensor) -> Tensor:

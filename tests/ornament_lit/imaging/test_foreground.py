@@ -37,6 +37,28 @@ def test_a_plain_background_is_found(background: str) -> None:
     assert np.array_equal(np.asarray(mask), expected())
 
 
+def test_a_soft_shadow_is_background_and_a_hard_one_may_not_be() -> None:
+    y, x = np.mgrid[:64, :64]
+    away = np.hypot(x - 32, y - 46) / 12
+    soft = np.full((64, 64, 3), (230.0, 210.0, 190.0)) * (1 - 0.4 * np.exp(-(away**2)))[..., None]
+    found, near = np.asarray(find_ornament(ornament_on(soft))), np.zeros((64, 64), bool)
+    near[INNER[1] - 3 : INNER[3] + 3, INNER[0] - 3 : INNER[2] + 3] = True
+    assert (found[expected() > 0] == 255).all() and not found[~near].any()
+    assert away[~near].min() < 0.7, "there is a shadow to be seen"
+    hard = np.full((64, 64, 3), (230.0, 210.0, 190.0))
+    hard[50:60, 20:40] *= 0.5
+    found = np.asarray(find_ornament(ornament_on(hard)))
+    assert found[50:60, 20:40].any() and np.array_equal(found[:50], expected()[:50])
+
+
+def test_a_dark_ornament_with_edges_is_no_shadow() -> None:
+    colours = np.full((64, 64, 3), 220.0)
+    colours[20:44, 20:44] = 60.0
+    colours[20:44:4, 20:44] = 140.0
+    mask = np.asarray(find_ornament(Image.fromarray(colours.astype(np.uint8))))
+    assert mask[20:44, 20:44].min() == 255 and mask.sum() == 255 * 24 * 24
+
+
 def test_an_ornament_may_touch_the_border() -> None:
     picture = Image.new("RGB", (64, 64), "white")
     picture.paste((20, 20, 20), (0, 20, 64, 30))

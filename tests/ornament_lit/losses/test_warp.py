@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ornament_lit.losses import WarpLoss
+from ornament_lit.losses.placing import moved
 from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean, slope_error
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_ground_truth, warp_inputs
 
@@ -45,7 +46,7 @@ def only_of(name: str) -> WarpLoss:
 
 def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
     loss, terms = WarpLoss(extend=False)(perfect(worn_batch()))
-    names = {"pose", "pose_field", "field", "slope", "mask", "area", "detail", "light", "skin", "confidence"}
+    names = {"pose", "pose_field", "field", "slope", "mask", "area", "detail", "light", "skin", "confidence", "place"}
     assert set(terms) == names
     small = {name: float(value) for name, value in terms.items() if name != "mask"}
     assert all(0 <= value < 0.01 for value in small.values()), small
@@ -251,3 +252,22 @@ def test_light_error_by_hand(worn_batch) -> None:
 def test_means_are_over_the_batch_so_that_a_sample_counts_the_same_in_any() -> None:
     assert mean(torch.tensor([2.0, 6.0]), torch.tensor([1.0, 0.0])) == 1
     assert mean(torch.tensor([2.0, 6.0]), torch.zeros(2)) == 0
+
+
+def test_an_ornament_that_lies_beside_its_place_is_wrong_in_place_alone(worn_batch) -> None:
+    """The true piece, a little to the left of where it is worn: shape, mask and colours are right."""
+    training = perfect(worn_batch())
+    shift = torch.tensor([[0.125, 0.0]]).expand(len(training.logits), -1)  # two pixels
+    output, ones = training.outputs[-1], torch.ones_like(training.outputs[-1].visibility)
+    beside = replace(
+        output,
+        uv=output.uv + torch.einsum("ij,bj->bi", torch.tensor([[0.0, -1.6], [1.6, 0.0]]), shift)[:, :, None, None],
+        coverage=moved(output.coverage, shift),
+        warped=moved(output.warped, shift),
+    )
+    training = replace(training, outputs=(beside, beside), inputs=replace(training.inputs, box_mask=ones))
+    in_place, apart = (WarpLoss(place=place, extend=False)(training)[1] for place in (0.0, 3.0))
+    assert apart["place"] == pytest.approx(3 * (0.125 - 0.05 / 2), rel=0.05) and in_place["place"] == 0
+    for name in ("field", "mask", "detail"):
+        assert apart[name] < 0.5 * in_place[name], name
+    assert apart["field"] < 0.02 and torch.equal(apart["skin"], in_place["skin"])
