@@ -14,9 +14,10 @@ from ornament_lit.losses.warp import masked_error
 from ornament_lit.metrics.mask_iou import iou
 from ornament_lit.models.warps.base import WarpOutput, warp_inputs
 from ornament_lit.pipeline import OrnamentTryOnPipeline
+from ornament_lit.utils.bundled import DEFAULT_WEIGHTS, weights_path
 
 ROOT = Path(__file__).parent.parent
-SMALL = ROOT / "weights/small"
+SMALL = weights_path(DEFAULT_WEIGHTS)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Aligner: bend an affine map until the ornament, laid over the person by it, fits.
+"""Aligner: bend a field until the ornament, laid over the person by it, fits.
 
 Shape legend: B batch, S side of the square that the networks look at, N tokens, C channels.
 """
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ornament_lit.imaging.frames import apply_affine, mask_frame, pixel_grid, relative_grid
 from ornament_lit.imaging.texture import sample_texture
 from ornament_lit.models.warps.base import WarpInputs
+from ornament_lit.models.warps.fields import QuadraticField
 from ornament_lit.models.warps.layers import ContextAttention, ResidualBlock, zero_init
 
 HALO = 9
@@ -19,25 +20,6 @@ HALO = 9
 DETAIL = 0.1
 GAIN = 0.8
 INPUTS = 14
-
-
-class AffineField(NamedTuple):
-    """uv = A (x + d - c) + t, for a displacement d in the person's crop.
-
-    Attributes:
-        linear: A, (B, 2, 2).
-        shift: t, (B, 2).
-        centre: c, (B, 2).
-    """
-
-    linear: Tensor
-    shift: Tensor
-    centre: Tensor
-
-    def at(self, displacement: Tensor) -> Tensor:
-        """The field for a displacement, (B, 2, H, W)."""
-        grid = pixel_grid(displacement.shape[-2:], displacement)
-        return apply_affine(self.linear, self.shift, grid + displacement - self.centre[:, :, None, None])
 
 
 class Alignment(NamedTuple):
@@ -89,7 +71,7 @@ class Aligner(nn.Module):
         )
         self.fine = nn.Sequential(zero_init(nn.Conv2d(stem, 24, 3, padding=1), 0.003), nn.PixelShuffle(2))
 
-    def forward(self, inputs: WarpInputs, tokens: Tensor, field: AffineField, displacement: Tensor) -> Alignment:
+    def forward(self, inputs: WarpInputs, tokens: Tensor, field: QuadraticField, displacement: Tensor) -> Alignment:
         """Correct a displacement.
 
         Args:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ornament_lit.imaging.frames import anchor_maps, apply_affine, mask_frame, pixel_grid, relative_grid
 from ornament_lit.imaging.texture import sample_texture
 from ornament_lit.models.warps.base import WarpInputs
+from ornament_lit.models.warps.fields import QuadraticField
 from ornament_lit.models.warps.layers import GROUPS, STRIDE, ResidualBlock, token_encoder, zero_init
 
 LAYOUT = 4
@@ -27,6 +28,9 @@ class Poses(NamedTuple):
         linear: A of uv = A (x - c) + t by anchor, with c the centre of the box, (B, K, 2, 2).
         shift: t, (B, K, 2).
         centre: c, (B, 2).
+        upright: From the person to an upright ornament of the same size, by anchor, (B, K, 2, 2).
+        bend: What is added to uv, by anchor: factors of x x, x y and y y in the upright ornament, (B, K, 2, 3); 0 where
+            the estimator does not bend.
     """
 
     tokens: Tensor
@@ -34,11 +38,15 @@ class Poses(NamedTuple):
     linear: Tensor
     shift: Tensor
     centre: Tensor
+    upright: Tensor
+    bend: Tensor
 
-    def choose(self, anchor: Tensor) -> tuple[Tensor, Tensor]:
-        """A and t of one anchor a sample, given as (B,) int64."""
+    def choose(self, anchor: Tensor) -> QuadraticField:
+        """The field of one anchor a sample, given as (B,) int64."""
         rows = torch.arange(len(anchor), device=anchor.device)
-        return self.linear[rows, anchor], self.shift[rows, anchor]
+        parts = (part[rows, anchor] for part in (self.linear, self.shift, self.upright, self.bend))
+        linear, shift, upright, bend = parts
+        return QuadraticField(linear, shift, self.centre, upright, bend)
 
 
 class PoseEstimator(nn.Module):
@@ -56,11 +64,12 @@ class PoseEstimator(nn.Module):
         hidden: Channels of what is decided from.
         turns: Anchors are turned by multiples of 360 / ``turns`` degrees, and each has a mirrored twin.
         wide_view: Look at the wider view.
+        bend: Let the map be quadratic: worn, a bracelet is straight, and in its image it is an arc.
     """
 
     anchors: Tensor
 
-    def __init__(self, size: int, channels: int, hidden: int, turns: int, wide_view: bool) -> None:
+    def __init__(self, size: int, channels: int, hidden: int, turns: int, wide_view: bool, bend: bool = False) -> None:
         super().__init__()
         self.size, self.wide_view, self.turns = size, wide_view, turns
         width = channels // 5 // 8 * 8
@@ -74,6 +83,7 @@ class PoseEstimator(nn.Module):
         self.logits = zero_init(nn.Linear(hidden, 2), 0.01)
         self.usual = zero_init(nn.Linear(hidden, 2 * turns), 0.01)
         self.affine = zero_init(nn.Linear(hidden, 12), 0.01)
+        self.bend = zero_init(nn.Linear(hidden, 12), 0.003) if bend else None
         self.register_buffer("anchors", anchor_maps(turns), persistent=False)
 
     def forward(self, inputs: WarpInputs) -> Poses:
@@ -93,8 +103,10 @@ class PoseEstimator(nn.Module):
             decided = decided.float()
             logits = _by_anchor(self.logits(decided), 1)[..., 0] + self.usual(laid.float())
             _, ornament_half = mask_frame(inputs.ornament_mask)
-            linear, shift = self._maps(_by_anchor(self.affine(decided), 6), half, ornament_half)
-            return Poses(torch.cat(tokens, dim=1), logits, linear, shift, centre)
+            linear, shift, upright = self._maps(_by_anchor(self.affine(decided), 6), half, ornament_half)
+            bend = linear.new_zeros(*logits.shape, 6) if self.bend is None else _by_anchor(self.bend(decided), 6)
+            bend = bend.unflatten(-1, (2, 3))
+            return Poses(torch.cat(tokens, dim=1), logits, linear, shift, centre, upright, bend)
 
     def _turn(self, inputs: WarpInputs, centre: Tensor) -> Tensor:
         """The person, turned about the box so that an ornament of each anchor is upright, (B turns, 5, S/2, S/2)."""
@@ -115,11 +127,12 @@ class PoseEstimator(nn.Module):
         smooth = F.avg_pool2d(canvas.float(), 2)
         return sample_texture(smooth.repeat_interleave(self.turns, dim=0), points.flatten(0, 1))
 
-    def _maps(self, numbers: Tensor, half: Tensor, ornament_half: Tensor) -> tuple[Tensor, Tensor]:
+    def _maps(self, numbers: Tensor, half: Tensor, ornament_half: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Corrections of the anchors, (B, K, 6), to maps of the size that brings the box onto the ornament."""
         scale = (ornament_half.prod(1) / half.prod(1)).sqrt().view(-1, 1, 1, 1)
         change = torch.eye(2, device=numbers.device) + numbers[..., :4].unflatten(-1, (2, 2))
-        return scale * (change @ self.anchors.to(numbers)), numbers[..., 4:]
+        upright = scale * self.anchors.to(numbers)
+        return scale * (change @ self.anchors.to(numbers)), numbers[..., 4:], upright
 
 
 def turned_encoder(channels: int, width: int, out: int) -> nn.Sequential:

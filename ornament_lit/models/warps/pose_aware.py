@@ -16,8 +16,9 @@ from ornament_lit.batch import WideView, generators_of
 from ornament_lit.imaging.frames import anchor_chances
 from ornament_lit.imaging.sliding import slid_correspondence
 from ornament_lit.imaging.texture import lit, sample_texture
-from ornament_lit.models.warps.alignment import AffineField, Aligner, Alignment
+from ornament_lit.models.warps.alignment import Aligner, Alignment
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, Warp, WarpGroundTruth, WarpInputs, WarpOutput, WarpTraining
+from ornament_lit.models.warps.fields import QuadraticField
 from ornament_lit.models.warps.pose import PoseEstimator, Poses, check_size
 
 SUPERSAMPLING = 2
@@ -53,6 +54,8 @@ class PoseAwareWarp(Warp):
             true one, so that its confidence gets to know wrong ones.
         slide: Teach closed pieces that look the same all the way round, such as bracelets of beads, with the
             front of the ornament's image in the middle of what is seen; false teaches the part that a triplet shows.
+        bend: Let the fit begin with a quadratic map instead of an affine one: worn, a bracelet is straight, and in its
+            image it is an arc.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -73,6 +76,7 @@ class PoseAwareWarp(Warp):
         heads: int = 4,
         own_poses: float = 0.1,
         slide: bool = True,
+        bend: bool = False,
     ) -> None:
         super().__init__()
         for name, number in (("hypotheses", hypotheses), ("iterations", iterations), ("turns", turns)):
@@ -86,9 +90,9 @@ class PoseAwareWarp(Warp):
         self.own_coverage = own_coverage
         self.turns, self.pose_channels, self.pose_hidden = turns, pose_channels, pose_hidden
         self.stem_channels, self.channels, self.heads = stem_channels, channels, heads
-        self.pose = PoseEstimator(size, pose_channels, pose_hidden, turns, wide_view)
+        self.pose = PoseEstimator(size, pose_channels, pose_hidden, turns, wide_view, bend)
         self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
-        self.own_poses, self.slide = own_poses, slide
+        self.own_poses, self.slide, self.bend = own_poses, slide, bend
 
     def forward(self, inputs: WarpInputs) -> WarpOutput:
         """Try the likeliest poses, and return the one that is trusted most."""
@@ -110,17 +114,11 @@ class PoseAwareWarp(Warp):
         anchor = draw_anchors(ground_truth, chances, poses.logits, self.own_poses)
         outputs = tuple(self._render(seen, *fit, supersampling=1) for fit in self._align(seen, poses, anchor))
         still = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
-        first_uv = self._first_field(poses, anchor, still)
+        first_uv = poses.choose(anchor).at(still)
         return WarpTraining(outputs, first_uv, poses.logits, chances, anchor, seen, ground_truth)
 
-    @staticmethod
-    def _first_field(poses: Poses, anchor: Tensor, still: Tensor) -> Tensor:
-        linear, shift = poses.choose(anchor)
-        return AffineField(linear, shift, poses.centre).at(still)
-
     def _align(self, seen: WarpInputs, poses: Poses, anchor: Tensor) -> list["_Fit"]:
-        linear, shift = poses.choose(anchor)
-        field = AffineField(linear.detach(), shift.detach(), poses.centre)
+        field = poses.choose(anchor).detach()
         displacement = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
         fits = []
         for _ in range(self.iterations):
@@ -130,7 +128,7 @@ class PoseAwareWarp(Warp):
         return fits
 
     def _render(
-        self, inputs: WarpInputs, field: AffineField, alignment: Alignment, supersampling: int = SUPERSAMPLING
+        self, inputs: WarpInputs, field: QuadraticField, alignment: Alignment, supersampling: int = SUPERSAMPLING
     ) -> WarpOutput:
         """Sample the ornament's image, at the size of the inputs."""
         height, width = inputs.box_mask.shape[-2:]
@@ -188,7 +186,7 @@ class PoseAwareWarp(Warp):
 
 
 class _Fit(NamedTuple):
-    field: AffineField
+    field: QuadraticField
     alignment: Alignment
 
 

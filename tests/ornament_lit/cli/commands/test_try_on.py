@@ -36,6 +36,7 @@ from ornament_lit.models.warps import PoseAwareWarp
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline import OrnamentTryOnPipeline
 from ornament_lit.pipeline.from_checkpoint import load_checkpoint, pipeline_of
+from ornament_lit.utils.bundled import DEFAULT_WEIGHTS, weights_path
 
 ROOT = Path(__file__).resolve().parents[4]
 UNET = """{class_path: diffusers.UNet2DConditionModel, init_args: {in_channels: 48, out_channels: 48,
@@ -306,7 +307,10 @@ class Trap:
         ({"output": "worn.png/"}, "--output must be an image's file, got the folder"),
         ({"output": "/dev/null/worn.png"}, "does not exist"),
         ({"output": None}, "missing: --output"),
-        ({"checkpoint": None}, "give either --checkpoint or --pipeline"),
+        ({"pipeline": "bundled:small"}, "give either --checkpoint or --pipeline"),
+        ({"checkpoint": None, "raw": "true"}, "--raw and --resolution are for a --checkpoint"),
+        ({"checkpoint": None, "pipeline": "bundled:large"}, "the weights that ship are bundled:small, got"),
+        ({"checkpoint": "bundled:large"}, "the weights that ship are bundled:small, got"),
         ({"checkpoint": "{}/nowhere.ckpt"}, "a checkpoint must be a file"),
         ({"checkpoint": "{}/huge.png"}, "is no checkpoint"),
         ({"checkpoint": "{}/empty.png"}, "is no checkpoint"),
@@ -332,6 +336,25 @@ def test_bad_input_is_one_line_and_writes_nothing(
     captured = capsys.readouterr()
     assert_one_line(captured.err, message)
     assert captured.out == "" and written(files) == []
+
+
+def test_where_no_weights_are_named_those_that_ship_are_taken(try_on: Callable[..., int], files: Path) -> None:
+    out = files / "out"
+    assert try_on(**{"checkpoint": None, "region": "mask", "output": out / "default.png"}) == 0
+    assert try_on(**{"checkpoint": "bundled:small", "region": "mask", "output": out / "named.png"}) == 0
+    shipped = OrnamentTryOnPipeline.from_pretrained("bundled:small").settings.source
+    assert made(out / "default.png")["model"] == made(out / "named.png")["model"] == dict(shipped)
+    assert np.array_equal(read(out / "default.png"), read(out / "named.png"))
+
+
+def test_the_weights_that_ship_can_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "--checkpoint=bundled:small", f"--output={tmp_path / 'copy'}", "--half"]) == 0
+    one, two = (
+        load_file(folder / "try_on.safetensors") for folder in (weights_path(DEFAULT_WEIGHTS), tmp_path / "copy")
+    )
+    assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+    assert main(["export", "--checkpoint=bundled:small", f"--output={tmp_path / 'raw'}", "--raw"]) == 2
+    assert_one_line(capsys.readouterr().err, "raw weights and a resolution are for a checkpoint")
 
 
 def test_a_checkpoint_with_a_class_of_an_absent_plugin_says_how_to_name_it(

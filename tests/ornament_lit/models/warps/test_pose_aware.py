@@ -26,7 +26,7 @@ def ask(warp: Any, batch: TryOnBatch) -> WarpOutput:
     return output
 
 
-@pytest.mark.parametrize("options", [{}, {"own_coverage": False}, {"iterations": 1, "hypotheses": 3}])
+@pytest.mark.parametrize("options", [{}, {"bend": True}, {"own_coverage": False}, {"iterations": 1, "hypotheses": 3}])
 def test_shapes_ranges_and_what_lies_outside_of_the_box(build_warp, worn_batch, options: dict[str, Any]) -> None:
     batch = worn_batch(3)
     output = ask(build_warp(**options), batch)
@@ -130,7 +130,7 @@ def test_the_wider_view_is_needed_where_it_is_looked_at(build_warp, worn_batch) 
     assert all(torch.equal(tensor, said(other)[name]) for name, tensor in said(one).items())
 
 
-@pytest.mark.parametrize("options", [{}, {"wide_view": False, "own_coverage": False, "iterations": 1}])
+@pytest.mark.parametrize("options", [{}, {"bend": True}, {"wide_view": False, "own_coverage": False, "iterations": 1}])
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_every_parameter_is_taught(build_warp, worn_batch, options: dict[str, Any], precision: str) -> None:
     warp, batch = build_warp(**options), worn_batch()
@@ -243,8 +243,9 @@ def test_one_pair_is_learned(build_warp, worn_batch, mirrored: bool) -> None:
 
 def test_poses_turn_with_the_person_and_mirrored_ones_the_other_way() -> None:
     torch.manual_seed(0)
-    estimator = PoseEstimator(32, 40, 16, turns=4, wide_view=True).eval()
-    for layer in (estimator.logits, estimator.affine):
+    estimator = PoseEstimator(32, 40, 16, turns=4, wide_view=True, bend=True).eval()
+    assert estimator.bend is not None
+    for layer in (estimator.logits, estimator.affine, estimator.bend):
         nn.init.normal_(layer.weight)
     nn.init.zeros_(estimator.usual.weight)
     person, ornament = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
@@ -266,3 +267,7 @@ def test_poses_turn_with_the_person_and_mirrored_ones_the_other_way() -> None:
         match = int(found.argmin())
         assert found[match] < 1e-4 and match // 4 == anchor // 4
         torch.testing.assert_close(turned.logits[0, match], still.logits[0, anchor], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(turned.bend[0, match], still.bend[0, anchor], rtol=1e-4, atol=1e-4)
+        fields = turned.choose(torch.tensor([match])), still.choose(torch.tensor([anchor]))
+        uv, before = (field.at(torch.zeros(1, 2, 32, 32)) for field in fields)
+        torch.testing.assert_close(uv, torch.rot90(before, 1, (2, 3)), rtol=1e-3, atol=1e-3)
