@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.imaging.texture import lit
+from ornament_lit.imaging.texture import lit, sample_texture
 from ornament_lit.losses.first_batch import FirstBatch
 from ornament_lit.losses.placing import moved, shift_of
-from ornament_lit.models.warps.base import WarpOutput, WarpTraining
+from ornament_lit.models.warps.base import WarpInputs, WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
 
 AROUND = 0.25
@@ -24,6 +24,7 @@ LIGHT = 8
 RIGHT = 0.05
 """Chance of a pose from which on it counts as a true one."""
 LAST, OTHERS = 1.0, 0.5
+LEAST_VISIBLE = 0.05
 
 
 class WarpLoss:
@@ -46,6 +47,9 @@ class WarpLoss:
         place: Weight of how far beside its place the ornament lies. Field, mask and colours are then compared with the
             ground truth moved to where it lies: where in a coarse box it is, nobody can know, and a field that is to be
             right at all these places at once stretches the ornament over the box. 0 to compare in place.
+        visibility: Weight of what the body hides: cross-entropy with what the true field covers and the wearing mask
+            does not. The mask then teaches the field alone: a visibility that may make good for it cuts an ornament
+            that is too large to size instead. 0 to let the mask teach both.
         extend: Carry the true field on, and teach it around the mask, too; false teaches it inside only.
 
     Raises:
@@ -64,6 +68,7 @@ class WarpLoss:
         skin: float = 1.0,
         confidence: float = 0.05,
         place: float = 0.0,
+        visibility: float = 0.0,
         extend: bool = True,
     ) -> None:
         self.weights = {
@@ -77,6 +82,7 @@ class WarpLoss:
             "skin": skin,
             "confidence": confidence,
             "place": place,
+            "visibility": visibility,
         }
         for name, weight in self.weights.items():
             if not weight >= 0:
@@ -155,7 +161,8 @@ class WarpLoss:
             "place": F.smooth_l1_loss(shift, torch.zeros_like(shift), beta=BETA, reduction="none").sum(1).mean(),
             "field": mean(field_error(output.uv, near.uv, near.pixels), known * fair),
             "slope": mean(slope_error(output.uv, near.uv, near.pixels), known * fair),
-            "mask": mean(mask_error(output.coverage, worn, box), fair),
+            "mask": mean(mask_error(self._taught(output, known), worn, box), fair),
+            "visibility": mean(visibility_error(output.visibility, near, training.inputs), known * fair),
             "area": mean(area_error(output.coverage, worn), fair),
             "detail": mean(masked_error(colours, near.image, worn), fair),
             "light": mean(light_error(output, near.image, worn), fair),
@@ -163,6 +170,14 @@ class WarpLoss:
             "confidence": mean((output.confidence + (error.detach() + 1e-3).log()).abs(), known),
         }
         return {name: self.weights[name] * value for name, value in errors.items()}
+
+    def _taught(self, output: WarpOutput, known: Tensor) -> Tensor:
+        """The coverage, (B, 1, H, W); without the visibility's gradient where that has a ground truth of its own."""
+        if not self.weights["visibility"]:
+            return output.coverage
+        given = output.visibility.clamp(min=LEAST_VISIBLE)
+        fixed = output.coverage * (given.detach() / given)
+        return torch.where(known[:, None, None, None] > 0, fixed, output.coverage)
 
 
 class _Answer(NamedTuple):
@@ -200,6 +215,15 @@ def mask_error(coverage: Tensor, worn: Tensor, box: Tensor) -> Tensor:
     blurred = [F.avg_pool2d(mask, HALO, 1, HALO // 2) * box for mask in (coverage, worn)]
     entropy = entropy.sum((1, 2, 3)) / box.sum((1, 2, 3)).clamp(min=1.0)
     return entropy + dice_error(coverage, worn, 1) + dice_error(blurred[0], blurred[1], 2)
+
+
+def visibility_error(visibility: Tensor, answer: _Answer, inputs: WarpInputs) -> Tensor:
+    """Cross-entropy of a visibility (B, 1, H, W), in the box, as far as the field is known, (B,)."""
+    own = sample_texture(inputs.texture[:, 3:].float(), answer.uv)
+    visible = (1 - own * (1 - answer.worn)).clamp(0, 1)
+    counted = (answer.pixels > 0) * inputs.box_mask
+    entropy = counted * F.binary_cross_entropy(visibility.float().clamp(0.002, 0.998), visible, reduction="none")
+    return entropy.sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1.0)
 
 
 def area_error(coverage: Tensor, worn: Tensor) -> Tensor:

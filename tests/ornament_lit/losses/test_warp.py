@@ -11,7 +11,17 @@ from torch import Tensor
 
 from ornament_lit.losses import WarpLoss
 from ornament_lit.losses.placing import moved
-from ornament_lit.losses.warp import dice_error, field_error, light_error, mask_error, masked_error, mean, slope_error
+from ornament_lit.losses.warp import (
+    _Answer,
+    dice_error,
+    field_error,
+    light_error,
+    mask_error,
+    masked_error,
+    mean,
+    slope_error,
+    visibility_error,
+)
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_ground_truth, warp_inputs
 
 
@@ -46,7 +56,10 @@ def only_of(name: str) -> WarpLoss:
 
 def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
     loss, terms = WarpLoss(extend=False)(perfect(worn_batch()))
-    names = {"pose", "pose_field", "field", "slope", "mask", "area", "detail", "light", "skin", "confidence", "place"}
+    names = {"pose", "pose_field", "field", "slope", "mask", "area", "detail", "light", "skin", "confidence"} | {
+        "place",
+        "visibility",
+    }
     assert set(terms) == names
     small = {name: float(value) for name, value in terms.items() if name != "mask"}
     assert all(0 <= value < 0.01 for value in small.values()), small
@@ -271,3 +284,40 @@ def test_an_ornament_that_lies_beside_its_place_is_wrong_in_place_alone(worn_bat
     for name in ("field", "mask", "detail"):
         assert apart[name] < 0.5 * in_place[name], name
     assert apart["field"] < 0.02 and torch.equal(apart["skin"], in_place["skin"])
+
+
+def test_what_the_body_hides_is_what_the_true_field_covers_and_the_mask_does_not(worn_batch) -> None:
+    training = perfect(worn_batch())
+    hidden = training.ground_truth.wearing_mask.clone()
+    hidden[..., 16:, :] = 0  # the body is in front of the lower half
+    truth = replace(training.ground_truth, wearing_mask=hidden)
+    right = 1 - (training.ground_truth.wearing_mask - hidden)
+    output = training.outputs[-1]
+
+    def error(visibility: Tensor) -> float:
+        one = replace(output, visibility=visibility)
+        said = replace(training, outputs=(one, one), ground_truth=truth)
+        return float(only_of("visibility")(said)[1]["visibility"])
+
+    seen, nowhere = torch.ones_like(right), torch.zeros_like(right)
+    assert error(right) < 0.35 < 0.6 < error(seen) < error(nowhere), "edges are neither hidden nor seen"
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_the_mask_teaches_the_visibility_unless_it_has_a_truth_of_its_own(worn_batch, weight: float) -> None:
+    training = perfect(worn_batch())
+    visibility = torch.full_like(training.outputs[-1].visibility, 0.4).requires_grad_()
+    own = training.ground_truth.wearing_mask
+    output = replace(training.outputs[-1], visibility=visibility, coverage=visibility * own)
+    terms: dict[str, float] = {**dict.fromkeys(WarpLoss().weights, 0.0), "mask": 1.0, "visibility": weight}
+    loss, found = WarpLoss(**terms)(replace(training, outputs=(output, output)))
+    gradient = torch.autograd.grad(loss - 1.5 * _with_gradient(training, output, weight), visibility)[0]
+    assert bool(gradient.abs().max() > 1e-6) == (weight == 0.0) and found["mask"] > 0
+
+
+def _with_gradient(training: WarpTraining, output: WarpOutput, weight: float) -> Tensor:
+    """The term of the visibility alone; both outputs together count one and a half times."""
+    answer = _Answer(
+        *WarpLoss()._target(training), training.ground_truth.wearing_mask, training.ground_truth.person_image
+    )
+    return weight * visibility_error(output.visibility, answer, training.inputs).mean()
