@@ -54,15 +54,21 @@ class ResidentDataModule(OrnamentDataModule):
         """Shuffled, augmented batches of equal size on the device; raises as the base does.
 
         Raises:
-            ValueError: If images have several sizes, or latents are asked for.
+            ValueError: If images have several sizes, or latents or photographic renderings are asked for.
         """
         if self.precomputed == "require":
             raise ValueError("ResidentDataModule trains on images, got precomputed=require; take OrnamentDataModule")
+        if self.photographic:
+            raise ValueError(
+                f"ResidentDataModule makes no photographs of renderings, got photographic={self.photographic}; set it "
+                "to 0, or take OrnamentDataModule"
+            )
         plan, transform = self._plan(), self.transform(augment=True)
         self._check_ranks(plan.catalogue)
         sample_errors = SampleErrorCounter(self.num_workers, self.strict)
         found = read_all(plan.catalogue, self, transform)
-        renderer = Renderer(make_store(found, transform.correspondence, self._device()), transform)
+        wanted = transform.correspondence, transform.bare > 0
+        renderer = Renderer(make_store(found, *wanted, self._device()), transform)
 
         def epoch_data(epoch: int) -> ViewDataset:
             parts = (plan.catalogue, plan.order(epoch), transform, sample_errors, self.cache, self.order.seed, epoch)

@@ -15,7 +15,7 @@ from datamodules.resident.store import Store
 from datamodules.resident.views import Frames, Views
 from datamodules.samples.carrying import LEAST
 from datamodules.samples.transforms import TripletTransform
-from ornament_lit.batch import Correspondence, OrnamentDetail, TryOnBatch, WideView
+from ornament_lit.batch import BarePerson, Correspondence, OrnamentDetail, TryOnBatch, WideView
 from ornament_lit.imaging.geometry import MID_GREY
 
 Looks = tuple[Tensor, Tensor]
@@ -73,6 +73,8 @@ class Renderer:
             batch["correspondence"] = self._correspondence(views, window)
         if self.transform.wide_view is not None:
             batch["wide_view"] = self._wide_view(views, self.transform.wide_view)
+        if self.transform.bare:
+            batch["bare_person"] = self._bare_person(views, window)
         if self.transform.detail > 1:
             looks = self._ornament(views, reference, self.transform.detail * self.transform.resolution)
             batch["ornament_detail"] = OrnamentDetail(image=looks[0], mask=looks[1])
@@ -95,6 +97,23 @@ class Renderer:
         images = self.store.ornament[views.rows], self.store.ornament_mask[views.rows]
         finer = supersampling(self._ornament_size, resolution)
         return look(*images, maps, views.change, resolution, finer)
+
+    def _bare_person(self, views: Views, maps: Maps) -> BarePerson:
+        shown = views.bare & self.store.has_bare[views.rows]
+        bare = BarePerson(image=self._shown(views, maps, shown), shown=shown.float())
+        if self.transform.wide_view is not None:
+            crop = widened(views.person.crop, self.transform.wide_view)
+            maps = frame_maps(views.person._replace(crop=crop), self._person_size, views.flip)
+            bare["wide_image"] = self._shown(views, maps, shown, self.transform.wide_view)
+        return bare
+
+    def _shown(self, views: Views, maps: Maps, shown: Tensor, factor: float = 1.0) -> Tensor:
+        """Bare persons in crops; grey where they are not shown."""
+        assert self.store.bare is not None
+        images = self.store.bare[views.rows], torch.zeros_like(self.store.wearing_mask[views.rows])
+        finer = supersampling(self._person_size, self.transform.resolution, factor)
+        image, _ = look(*images, maps, views.change, self.transform.resolution, finer)
+        return image * shown[:, None, None, None]
 
     def _wide_view(self, views: Views, factor: float) -> WideView:
         crop = widened(views.person.crop, factor)

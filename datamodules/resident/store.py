@@ -4,7 +4,7 @@ Shape legend: N triplets, h, w size of the persons, p, q size of the ornaments' 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ class Store:
         ornament_mask: (N, 1, p, q) uint8.
         correspondence: x and y in pixels of the ornament's image, both times the share that is known, that share,
             and the share that is seen, (N, 4, h, w) float32; None where it is not wanted.
+        bare: The persons without the ornament, (N, 3, h, w) uint8; None where they are not wanted.
+        has_bare: Of which triplets there is one, (N,) bool.
     """
 
     person: Tensor
@@ -37,14 +39,17 @@ class Store:
     ornament: Tensor
     ornament_mask: Tensor
     correspondence: Tensor | None
+    bare: Tensor | None
+    has_bare: Tensor
 
 
-def make_store(found: Sequence[Found], correspondence: bool, device: torch.device) -> Store:
+def make_store(found: Sequence[Found], correspondence: bool, bare: bool, device: torch.device) -> Store:
     """Put images onto a device.
 
     Args:
         found: The triplets, in the order of their numbers.
         correspondence: Whether the correspondences are wanted.
+        bare: Whether the persons without the ornament are wanted.
         device: Where the images go.
 
     Raises:
@@ -61,6 +66,8 @@ def make_store(found: Sequence[Found], correspondence: bool, device: torch.devic
         ornament=_zeros(len(found), 3, ornament, torch.uint8),
         ornament_mask=_zeros(len(found), 1, ornament, torch.uint8),
         correspondence=_zeros(len(found), 4, person, torch.float32) if correspondence else None,
+        bare=_zeros(len(found), 3, person, torch.uint8) if bare else None,
+        has_bare=torch.zeros(len(found), dtype=torch.bool),
     )
     for row, triplet in enumerate(found):
         if isinstance(triplet, Triplet):
@@ -92,6 +99,8 @@ def _fill(store: Store, row: int, triplet: Triplet) -> None:
     store.ornament[row], store.ornament_mask[row] = _pixels(triplet.ornament), _pixels(triplet.ornament_mask)
     if store.correspondence is not None and triplet.correspondence is not None:
         store.correspondence[row] = planes_of(triplet.correspondence)
+    if store.bare is not None and triplet.bare is not None:
+        store.bare[row], store.has_bare[row] = _pixels(triplet.bare), True
 
 
 def _pixels(image: Image.Image) -> Tensor:
@@ -100,11 +109,5 @@ def _pixels(image: Image.Image) -> Tensor:
 
 
 def _moved(store: Store, device: torch.device) -> Store:
-    known = store.correspondence
-    return Store(
-        store.person.to(device),
-        store.wearing_mask.to(device),
-        store.ornament.to(device),
-        store.ornament_mask.to(device),
-        None if known is None else known.to(device),
-    )
+    planes = {field.name: getattr(store, field.name) for field in fields(store)}
+    return replace(store, **{name: plane.to(device) for name, plane in planes.items() if plane is not None})

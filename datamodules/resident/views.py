@@ -53,6 +53,7 @@ class View(NamedTuple):
         change: The ornament's other colours, (3, 3); None where they stay.
         input_mask: What is masked out and given to the model.
         region: That, (1, R, R), where it is one of :data:`DRAWN_BY_WORKERS`.
+        bare: Whether the model is shown the bare person, if there is one.
     """
 
     row: int
@@ -67,6 +68,7 @@ class View(NamedTuple):
     change: Tensor | None
     input_mask: InputMask
     region: Tensor | None
+    bare: bool
 
 
 class Frames(NamedTuple):
@@ -94,6 +96,7 @@ class Views(NamedTuple):
         wearing: (B,) bool, whose input mask is the wearing mask.
         region_rows: (P,) int64, which samples have a region.
         regions: (P, 1, R, R) uint8 of 0 and 1.
+        bare: (B,) bool, which samples show the bare person, if there is one.
     """
 
     rows: Tensor
@@ -109,6 +112,7 @@ class Views(NamedTuple):
     wearing: Tensor
     region_rows: Tensor
     regions: Tensor
+    bare: Tensor
 
 
 def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) -> View:
@@ -151,6 +155,7 @@ def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) 
         change=choices.change,
         input_mask=choices.input_mask,
         region=region,
+        bare=choices.bare,
     )
 
 
@@ -174,6 +179,7 @@ def collate_views(views: Sequence[View | None]) -> Views | None:
         wearing=torch.tensor([view.input_mask == "wearing_mask" for view in usable]),
         region_rows=torch.tensor([row for row, view in enumerate(usable) if view.region is not None]).long(),
         regions=torch.stack(regions) if regions else torch.zeros(0, 1, 1, 1, dtype=torch.uint8),
+        bare=torch.tensor([view.bare for view in usable]),
     )
 
 

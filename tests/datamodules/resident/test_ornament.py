@@ -189,3 +189,27 @@ def test_large_pictures_are_averaged() -> None:
         4,
         2,
     )
+
+
+def test_the_bare_person_is_shown_in_the_same_samples_and_crops(
+    folder: Path, draw_entries: Draw, write_shard: Write
+) -> None:
+    entries = {f"t{i}": softened(draw_entries(i)) for i in range(12)}
+    for name, entry in entries.items():
+        entry["bare.jpg"] = softened(draw_entries(int(name[1:]) + 20))["person.jpg"]
+    del entries["t7"]["bare.jpg"]
+    write_shard(folder / "train-0.tar", entries)
+    shown = 0.0
+    for one, other in both(folder, bare=0.6, samples_per_epoch=40, **AUGMENTED, **EXTRAS):
+        mine, theirs = one["bare_person"], other["bare_person"]
+        assert torch.equal(mine["shown"], theirs["shown"]) and not mine["shown"][[k == "t7" for k in one["key"]]].any()
+        assert mean_difference(mine["image"], theirs["image"]) < 0.015
+        assert mean_difference(mine["wide_image"], theirs["wide_image"]) < 0.015
+        assert not mine["image"][mine["shown"] == 0].any()
+        shown += float(mine["shown"].mean())
+    assert 0.3 < shown / 10 < 0.8
+
+
+def test_photographic_renderings_are_for_the_other_module(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"makes no photographs of renderings, got photographic=0.5; set it to 0"):
+        build(ResidentDataModule, folder, photographic=0.5).train_dataloader()
