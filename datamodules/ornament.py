@@ -170,7 +170,7 @@ class OrnamentDataModule(LightningDataModule):
         for name, share in (("warped_pairs", warped_pairs), ("bare", bare), ("photographic", photographic)):
             if share and precomputed == "require":
                 raise ValueError(
-                    f"{name} shows other images, of which there are no latents, got {name}={share} and "
+                    f"{name} makes new images, of which there are no latents, got {name}={share} and "
                     "precomputed=require; set one of them to 0 or to auto"
                 )
         self.train_shards = train_shards
