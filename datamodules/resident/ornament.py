@@ -12,6 +12,7 @@ from datamodules.resident.rendering import Renderer
 from datamodules.resident.store import Found, make_store
 from datamodules.resident.views import View, collate_views, view_of
 from datamodules.samples.decoding import decode, describe
+from datamodules.samples.photographs import TONES
 from datamodules.samples.seeding import sample_seed
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.sample_index import Catalogue
@@ -54,14 +55,16 @@ class ResidentDataModule(OrnamentDataModule):
         """Shuffled, augmented batches of equal size on the device; raises as the base does.
 
         Raises:
-            ValueError: If images have several sizes, or latents or photographic renderings are asked for.
+            ValueError: If images have several sizes, or latents or other photographic changes than of tones are asked
+                for.
         """
         if self.precomputed == "require":
             raise ValueError("ResidentDataModule trains on images, got precomputed=require; take OrnamentDataModule")
-        if self.photographic:
+        others = [change for change in self.photographic_changes if change not in TONES]
+        if self.photographic and others:
             raise ValueError(
-                f"ResidentDataModule makes no photographs of renderings, got photographic={self.photographic}; set it "
-                "to 0, or take OrnamentDataModule"
+                f"the photographic_changes of ResidentDataModule can be {', '.join(TONES)}, got {', '.join(others)}; "
+                "leave them out, or take OrnamentDataModule"
             )
         plan, transform = self._plan(), self.transform(augment=True)
         self._check_ranks(plan.catalogue)

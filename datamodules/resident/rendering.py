@@ -91,12 +91,12 @@ class Renderer:
     def _person(self, views: Views, maps: Maps, resolution: int, factor: float = 1.0) -> Looks:
         finer = supersampling(self._person_size, resolution, factor)
         images = self.store.person[views.rows], self.store.wearing_mask[views.rows]
-        return look(*images, maps, views.change, resolution, finer)
+        return look(*images, maps, views.person_tones, views.change, resolution, finer)
 
     def _ornament(self, views: Views, maps: Maps, resolution: int) -> Looks:
         images = self.store.ornament[views.rows], self.store.ornament_mask[views.rows]
         finer = supersampling(self._ornament_size, resolution)
-        return look(*images, maps, views.change, resolution, finer)
+        return look(*images, maps, views.ornament_tones, views.change, resolution, finer)
 
     def _bare_person(self, views: Views, maps: Maps) -> BarePerson:
         shown = views.bare & self.store.has_bare[views.rows]
@@ -112,7 +112,7 @@ class Renderer:
         assert self.store.bare is not None
         images = self.store.bare[views.rows], torch.zeros_like(self.store.wearing_mask[views.rows])
         finer = supersampling(self._person_size, self.transform.resolution, factor)
-        image, _ = look(*images, maps, views.change, self.transform.resolution, finer)
+        image, _ = look(*images, maps, views.person_tones, views.change, self.transform.resolution, finer)
         return image * shown[:, None, None, None]
 
     def _wide_view(self, views: Views, factor: float) -> WideView:
@@ -202,22 +202,30 @@ def sample(planes: Tensor, maps: Maps, resolution: int, finer: int, mode: str) -
     return F.avg_pool2d(seen, finer) if finer > 1 else seen
 
 
-def look(image: Tensor, mask: Tensor, maps: Maps, change: Tensor, resolution: int, finer: int) -> Looks:
-    """See an image, recoloured within its mask, in crops; outside of it is mid grey.
+def look(image: Tensor, mask: Tensor, maps: Maps, tones: Tensor, change: Tensor, resolution: int, finer: int) -> Looks:
+    """See an image in other tones, recoloured within its mask, in crops; outside of it is mid grey.
 
     Args:
         image: (B, 3, h, w) uint8.
         mask: (B, 1, h, w) uint8.
         maps: Of the crops.
+        tones: Factors of red, green and blue, and an exponent, (B, 4).
         change: (B, 3, 3).
         resolution: R.
         finer: Points a side to a pixel.
     """
-    colours = sample(image.float() - MID_GREY, maps, resolution, finer, "bicubic") + MID_GREY
+    image = toned(image.float(), tones)
+    colours = sample(image - MID_GREY, maps, resolution, finer, "bicubic") + MID_GREY
     colours = colours.clamp(0, 255) / 127.5 - 1
     covered = sample(mask.float(), maps, resolution, finer, "bilinear").round() / 255
     changed = torch.einsum("bij,bjhw->bihw", change, (colours + 1) / 2).clamp(0, 1) * 2 - 1
     return torch.lerp(colours, changed, covered), covered
+
+
+def toned(image: Tensor, tones: Tensor) -> Tensor:
+    """Images (B, 3, h, w) in [0, 255] in other tones, as :func:`datamodules.samples.photographs.take` changes them."""
+    gains, exponent = tones[:, :3, None, None], tones[:, 3:, None, None]
+    return (image * gains / 255).clamp(0, 1) ** exponent * 255
 
 
 def draw_boxes(box: Tensor, crop: Tensor, resolution: int, flip: Tensor) -> Tensor:

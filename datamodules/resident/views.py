@@ -13,12 +13,14 @@ from torch import Tensor
 
 from datamodules.samples.decoding import Triplet
 from datamodules.samples.input_masks import InputMask, draw_input_mask
+from datamodules.samples.photographs import Camera, draw_cameras
 from datamodules.samples.transforms import TripletTransform, grown_box
 from datamodules.samples.turning import turn_mask
 from datamodules.storage.sample_errors import SampleError
 from ornament_lit.imaging.crops import mask_to_tensor
 from ornament_lit.imaging.geometry import Box, Crop, draw_box, mask_to_box, square_crop
 
+Tones = tuple[float, float, float, float]
 DRAWN_BY_WORKERS = ("oriented_box", "convex_hull")
 """Input masks that a device cannot draw."""
 
@@ -54,6 +56,7 @@ class View(NamedTuple):
         input_mask: What is masked out and given to the model.
         region: That, (1, R, R), where it is one of :data:`DRAWN_BY_WORKERS`.
         bare: Whether the model is shown the bare person, if there is one.
+        cameras: Tones of the person's and of the ornament's image: factors of red, green and blue, and an exponent.
     """
 
     row: int
@@ -69,6 +72,7 @@ class View(NamedTuple):
     input_mask: InputMask
     region: Tensor | None
     bare: bool
+    cameras: tuple[Tones, Tones]
 
 
 class Frames(NamedTuple):
@@ -97,6 +101,8 @@ class Views(NamedTuple):
         region_rows: (P,) int64, which samples have a region.
         regions: (P, 1, R, R) uint8 of 0 and 1.
         bare: (B,) bool, which samples show the bare person, if there is one.
+        person_tones: Factors of red, green and blue, and an exponent, (B, 4); ones where tones stay.
+        ornament_tones: The same for the ornaments' images.
     """
 
     rows: Tensor
@@ -113,6 +119,8 @@ class Views(NamedTuple):
     region_rows: Tensor
     regions: Tensor
     bare: Tensor
+    person_tones: Tensor
+    ornament_tones: Tensor
 
 
 def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) -> View:
@@ -137,6 +145,8 @@ def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) 
         tight = found
     box = grown_box(tight, choices.growth, mask.size)
     crop, reference = square_crop(box, transform.crop_factor), transform.reference(triplet, seed)
+    drawn = draw_cameras(seed, transform.photographic_changes) if choices.photographic else (Camera(), Camera())
+    cameras = _tones(drawn[0]), _tones(drawn[1])
     region = None
     if choices.input_mask in DRAWN_BY_WORKERS:
         images = mask_to_tensor(mask, crop, transform.resolution), draw_box(box, crop, transform.resolution)
@@ -156,6 +166,7 @@ def view_of(transform: TripletTransform, triplet: Triplet, row: int, seed: int) 
         input_mask=choices.input_mask,
         region=region,
         bare=choices.bare,
+        cameras=cameras,
     )
 
 
@@ -180,7 +191,13 @@ def collate_views(views: Sequence[View | None]) -> Views | None:
         region_rows=torch.tensor([row for row, view in enumerate(usable) if view.region is not None]).long(),
         regions=torch.stack(regions) if regions else torch.zeros(0, 1, 1, 1, dtype=torch.uint8),
         bare=torch.tensor([view.bare for view in usable]),
+        person_tones=_numbers([view.cameras[0] for view in usable]).float(),
+        ornament_tones=_numbers([view.cameras[1] for view in usable]).float(),
     )
+
+
+def _tones(camera: Camera) -> Tones:
+    return *camera.gains, camera.exponent
 
 
 def _frames(frames: Sequence[Frame]) -> Frames:

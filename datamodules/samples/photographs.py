@@ -19,6 +19,8 @@ from datamodules.samples.seeding import hash_seed
 
 Change = Literal["white_balance", "exposure", "contrast", "texture", "blur", "noise", "compression"]
 CHANGES: tuple[Change, ...] = get_args(Change)
+TONES: tuple[Change, ...] = ("white_balance", "exposure", "contrast")
+"""Changes of each pixel's colour alone."""
 
 WARMTH, TINT = 0.12, 0.05
 """Deviations of the logarithm of red over blue, and of green over both."""
@@ -77,6 +79,12 @@ def draw_camera(rng: random.Random, changes: Sequence[Change]) -> Camera:
     )
 
 
+def draw_cameras(seed: int, changes: Sequence[Change]) -> tuple[Camera, Camera]:
+    """The cameras of a ``sample_seed``: that of the person and that of the ornament."""
+    rng = random.Random(hash_seed(seed, "photographs"))
+    return draw_camera(rng, changes), draw_camera(rng, changes)
+
+
 def photographed(triplet: Triplet, seed: int, changes: Sequence[Change] = CHANGES) -> Triplet:
     """Make a triplet's images like photographs; masks and correspondence stay.
 
@@ -85,8 +93,8 @@ def photographed(triplet: Triplet, seed: int, changes: Sequence[Change] = CHANGE
         seed: Its ``sample_seed``.
         changes: What may change.
     """
-    rng = random.Random(hash_seed(seed, "photographs"))
-    person, ornament = draw_camera(rng, changes), draw_camera(rng, changes)
+    person, ornament = draw_cameras(seed, changes)
+    rng = random.Random(hash_seed(seed, "photographs", "texture"))
     pattern = draw_texture(triplet.person.size, rng) if "texture" in changes else None
     noise = np.random.default_rng(hash_seed(seed, "photographs", "noise"))
 

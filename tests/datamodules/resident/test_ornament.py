@@ -210,6 +210,12 @@ def test_the_bare_person_is_shown_in_the_same_samples_and_crops(
     assert 0.3 < shown / 10 < 0.8
 
 
-def test_photographic_renderings_are_for_the_other_module(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"makes no photographs of renderings, got photographic=0.5; set it to 0"):
+def test_tones_of_photographs_are_the_same_and_other_changes_are_for_the_other_module(folder: Path) -> None:
+    tones = {"photographic": 0.7, "photographic_changes": ["white_balance", "exposure", "contrast"]}
+    plain = next(iter(build(ResidentDataModule, folder, horizontal_flip=False, **EXTRAS).train_dataloader()))
+    batches = both(folder, horizontal_flip=False, **tones, **EXTRAS)
+    for one, other in batches:
+        assert_alike(one, other, 0.015)
+    assert mean_difference(batches[0][0]["person_image"], plain["person_image"]) > 0.03
+    with pytest.raises(ValueError, match=r"can be white_balance, exposure, contrast, got texture, blur, noise, compre"):
         build(ResidentDataModule, folder, photographic=0.5).train_dataloader()
