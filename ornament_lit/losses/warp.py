@@ -24,7 +24,6 @@ LIGHT = 8
 RIGHT = 0.05
 """Chance of a pose from which on it counts as a true one."""
 LAST, OTHERS = 1.0, 0.5
-LEAST_VISIBLE = 0.05
 
 
 class WarpLoss:
@@ -47,9 +46,9 @@ class WarpLoss:
         place: Weight of how far beside its place the ornament lies. Field, mask and colours are then compared with the
             ground truth moved to where it lies: where in a coarse box it is, nobody can know, and a field that is to be
             right at all these places at once stretches the ornament over the box. 0 to compare in place.
-        visibility: Weight of what the body hides: cross-entropy with what the true field covers and the wearing mask
-            does not. The mask then teaches the field alone: a visibility that may make good for it cuts an ornament
-            that is too large to size instead. 0 to let the mask teach both.
+        visibility: Weight of the mask as the visibility is taught it, beside the field. ``mask`` then teaches the field
+            alone, under what the body truly hides: where one error teaches both, the visibility cuts an ornament that
+            is too large to size, and the field stays as it is. 0 to let the mask teach both.
         extend: Carry the true field on, and teach it around the mask, too; false teaches it inside only.
 
     Raises:
@@ -155,14 +154,15 @@ class WarpLoss:
         box, beside = training.inputs.box_mask, (1 - answer.worn) * training.inputs.box_mask
         near, shift = self._beside(output.uv, answer, known * fair)
         worn = near.worn * box
+        field_mask, visible_mask = self._masks(output, training.inputs, near, known)
         error = field_error(output.uv, answer.uv, answer.pixels)
         colours = lit(output.warped, output.gain.detach())
         errors = {
             "place": F.smooth_l1_loss(shift, torch.zeros_like(shift), beta=BETA, reduction="none").sum(1).mean(),
             "field": mean(field_error(output.uv, near.uv, near.pixels), known * fair),
             "slope": mean(slope_error(output.uv, near.uv, near.pixels), known * fair),
-            "mask": mean(mask_error(self._taught(output, known), worn, box), fair),
-            "visibility": mean(visibility_error(output.visibility, near, training.inputs), known * fair),
+            "mask": mean(mask_error(field_mask, worn, box), fair),
+            "visibility": mean(mask_error(visible_mask, worn, box), fair),
             "area": mean(area_error(output.coverage, worn), fair),
             "detail": mean(masked_error(colours, near.image, worn), fair),
             "light": mean(light_error(output, near.image, worn), fair),
@@ -171,13 +171,13 @@ class WarpLoss:
         }
         return {name: self.weights[name] * value for name, value in errors.items()}
 
-    def _taught(self, output: WarpOutput, known: Tensor) -> Tensor:
-        """The coverage, (B, 1, H, W); without the visibility's gradient where that has a ground truth of its own."""
+    def _masks(self, output: WarpOutput, inputs: WarpInputs, near: "_Answer", known: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks (B, 1, H, W) by which the field is taught, and the visibility."""
         if not self.weights["visibility"]:
-            return output.coverage
-        given = output.visibility.clamp(min=LEAST_VISIBLE)
-        fixed = output.coverage * (given.detach() / given)
-        return torch.where(known[:, None, None, None] > 0, fixed, output.coverage)
+            return output.coverage, output.coverage
+        own = sample_texture(inputs.texture[:, 3:].float(), output.uv) * inputs.box_mask
+        seen = own * truly_visible(near, inputs)
+        return torch.where(known[:, None, None, None] > 0, seen, output.coverage), output.visibility * own.detach()
 
 
 class _Answer(NamedTuple):
@@ -217,13 +217,10 @@ def mask_error(coverage: Tensor, worn: Tensor, box: Tensor) -> Tensor:
     return entropy + dice_error(coverage, worn, 1) + dice_error(blurred[0], blurred[1], 2)
 
 
-def visibility_error(visibility: Tensor, answer: _Answer, inputs: WarpInputs) -> Tensor:
-    """Cross-entropy of a visibility (B, 1, H, W), in the box, as far as the field is known, (B,)."""
+def truly_visible(answer: _Answer, inputs: WarpInputs) -> Tensor:
+    """What the body does not hide, (B, 1, H, W): all but what the true field covers and the wearing mask does not."""
     own = sample_texture(inputs.texture[:, 3:].float(), answer.uv)
-    visible = (1 - own * (1 - answer.worn)).clamp(0, 1)
-    counted = (answer.pixels > 0) * inputs.box_mask
-    entropy = counted * F.binary_cross_entropy(visibility.float().clamp(0.002, 0.998), visible, reduction="none")
-    return entropy.sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1.0)
+    return (1 - own * (1 - answer.worn)).clamp(0, 1)
 
 
 def area_error(coverage: Tensor, worn: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ornament_lit.imaging.texture import sample_texture
 from ornament_lit.losses import WarpLoss
 from ornament_lit.losses.placing import moved
 from ornament_lit.losses.warp import (
@@ -20,7 +21,7 @@ from ornament_lit.losses.warp import (
     masked_error,
     mean,
     slope_error,
-    visibility_error,
+    truly_visible,
 )
 from ornament_lit.models.warps.base import WarpOutput, WarpTraining, warp_ground_truth, warp_inputs
 
@@ -288,36 +289,30 @@ def test_an_ornament_that_lies_beside_its_place_is_wrong_in_place_alone(worn_bat
 
 def test_what_the_body_hides_is_what_the_true_field_covers_and_the_mask_does_not(worn_batch) -> None:
     training = perfect(worn_batch())
-    hidden = training.ground_truth.wearing_mask.clone()
-    hidden[..., 16:, :] = 0  # the body is in front of the lower half
-    truth = replace(training.ground_truth, wearing_mask=hidden)
-    right = 1 - (training.ground_truth.wearing_mask - hidden)
-    output = training.outputs[-1]
-
-    def error(visibility: Tensor) -> float:
-        one = replace(output, visibility=visibility)
-        said = replace(training, outputs=(one, one), ground_truth=truth)
-        return float(only_of("visibility")(said)[1]["visibility"])
-
-    seen, nowhere = torch.ones_like(right), torch.zeros_like(right)
-    assert error(right) < 0.35 < 0.6 < error(seen) < error(nowhere), "edges are neither hidden nor seen"
+    worn, uv = training.ground_truth.wearing_mask, training.outputs[-1].uv
+    half = worn * (torch.arange(32)[:, None] < 16)  # the body is in front of the lower half
+    answer = _Answer(uv, torch.ones_like(worn), half, training.ground_truth.person_image)
+    visible = truly_visible(answer, training.inputs)
+    certain = (worn < 0.01) | (worn > 0.99)
+    surely_hidden = (worn > 0.99) & (half == 0)
+    assert surely_hidden.any() and visible[surely_hidden].max() < 0.2
+    assert visible[certain & ~surely_hidden].min() > 0.75, "edges are neither hidden nor seen"
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_the_mask_teaches_the_visibility_unless_it_has_a_truth_of_its_own(worn_batch, weight: float) -> None:
+def test_with_a_term_of_its_own_the_visibility_does_not_make_good_for_the_field(worn_batch, weight: float) -> None:
     training = perfect(worn_batch())
-    visibility = torch.full_like(training.outputs[-1].visibility, 0.4).requires_grad_()
-    own = training.ground_truth.wearing_mask
-    output = replace(training.outputs[-1], visibility=visibility, coverage=visibility * own)
-    terms: dict[str, float] = {**dict.fromkeys(WarpLoss().weights, 0.0), "mask": 1.0, "visibility": weight}
-    loss, found = WarpLoss(**terms)(replace(training, outputs=(output, output)))
-    gradient = torch.autograd.grad(loss - 1.5 * _with_gradient(training, output, weight), visibility)[0]
-    assert bool(gradient.abs().max() > 1e-6) == (weight == 0.0) and found["mask"] > 0
-
-
-def _with_gradient(training: WarpTraining, output: WarpOutput, weight: float) -> Tensor:
-    """The term of the visibility alone; both outputs together count one and a half times."""
-    answer = _Answer(
-        *WarpLoss()._target(training), training.ground_truth.wearing_mask, training.ground_truth.person_image
-    )
-    return weight * visibility_error(output.visibility, answer, training.inputs).mean()
+    output = training.outputs[-1]
+    visibility, uv = torch.full_like(output.visibility, 0.4).requires_grad_(), output.uv.clone().requires_grad_()
+    own = sample_texture(training.inputs.texture[:, 3:], uv) * training.inputs.box_mask
+    output = replace(output, uv=uv, visibility=visibility, coverage=visibility * own)
+    said = replace(training, outputs=(output, output))
+    terms: dict[str, float] = {**dict.fromkeys(WarpLoss().weights, 0.0), "visibility": weight}
+    loss, found = WarpLoss(**{**terms, "mask": 1.0})(said)
+    of_both = torch.autograd.grad(loss, (visibility, uv), retain_graph=True)
+    assert all(gradient.abs().max() > 1e-6 for gradient in of_both)
+    if weight:
+        of_it, of_field = torch.autograd.grad(WarpLoss(**terms)(said)[0], (visibility, uv), allow_unused=True)
+        torch.testing.assert_close(of_it, of_both[0])
+        assert of_field is None or not of_field.any()
+        assert found["mask"] < 0.3 < found["visibility"], "the field is right, and what is seen of it is not"
