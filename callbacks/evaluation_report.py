@@ -175,7 +175,7 @@ class EvaluationReport(Callback):
         several = any(metric.needs_wrong_references for metric in self._metrics)
         references = {"retrieval_references": self.retrieval_references} if several else {}
         protocol = {
-            "checkpoint": module.weights_from or checkpoint_protocol(trainer.ckpt_path),
+            "checkpoint": getattr(module, "weights_from", None) or checkpoint_protocol(trainer.ckpt_path),
             "data": {"n": len(measured[0].keys), **data_protocol(data)},
             "sampling": sampling_protocol(module) | references,
             "metrics": {_title(one): metric.protocol() for one, metric in zip(measured, self._metrics, strict=True)},

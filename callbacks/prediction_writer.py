@@ -148,7 +148,7 @@ def _card(trainer: Trainer, module: "TryOnModule") -> dict[str, Any]:
     from ornament_lit.checkpointing.serialization import describe
     from ornament_lit.utils.files import file_hash
 
-    checkpoint, weights = trainer.ckpt_path, module.weights_from
+    checkpoint, weights = trainer.ckpt_path, getattr(module, "weights_from", {})
     return {
         "checkpoint": Path(checkpoint).name if checkpoint else weights.get("file"),
         "sha256": file_hash(checkpoint) if checkpoint else weights.get("sha256"),

@@ -1,7 +1,6 @@
 """OrnamentDataModule: batches of triplets from shards, for training, validation, testing and prediction."""
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from datamodules.loading.resume import Progress, ResumeData, TrainingPosition
 from datamodules.samples.input_masks import INPUT_MASKS, InputMask
 from datamodules.samples.latents import Mode, PrecomputedTransform, choose_transform
 from datamodules.samples.photographs import CHANGES, Change
+from datamodules.samples.ranges import check_geometry, check_number, check_person, check_reference, check_share
 from datamodules.samples.transforms import TripletTransform
 from datamodules.shards.cache import ShardCache, default_folder
 from datamodules.shards.sample_index import Catalogue, open_catalogue
@@ -156,15 +156,14 @@ class OrnamentDataModule(LightningDataModule):
             ("other_ornaments", other_ornaments),
             ("detail", detail),
         ):
-            _check_number(name, number, 1)
-        _check_number("num_workers", num_workers, 0)
-        _check_number("seed", seed, 0)
-        _check_geometry(box_growth, crop_factor)
+            check_number(name, number, 1)
+        check_number("num_workers", num_workers, 0)
+        check_number("seed", seed, 0)
+        check_geometry(box_growth, crop_factor)
         for name, share in (("recolour", recolour), ("bare", bare), ("photographic", photographic)):
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name} must be a share in [0, 1], got {share}")
-        _check_reference(reference_rotation, reference_scale)
-        _check_person(rotation, wide_view)
+            check_share(name, share)
+        check_reference(reference_rotation, reference_scale)
+        check_person(rotation, wide_view)
         if input_mask not in INPUT_MASKS:
             raise ValueError(f"input_mask is one of {', '.join(INPUT_MASKS)}, got {input_mask!r}")
         for name, share in (("warped_pairs", warped_pairs), ("bare", bare), ("photographic", photographic)):
@@ -387,30 +386,3 @@ class OrnamentDataModule(LightningDataModule):
         else:
             rank, world_size, *_ = pytorch_worker_info()
         return Process(rank, world_size, self.num_workers, self.pin_memory)
-
-
-def _check_number(name: str, number: int | None, least: int) -> None:
-    if number is not None and number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}")
-
-
-def _check_reference(rotation: float, scale: tuple[float, float]) -> None:
-    if not 0.0 <= rotation <= 180.0:
-        raise ValueError(f"reference_rotation must be degrees in [0, 180], got {rotation}")
-    if not 0.0 < scale[0] <= scale[1] < math.inf:
-        raise ValueError(f"reference_scale must be [least, greatest] with 0 < least <= greatest, got {scale}")
-
-
-def _check_person(rotation: float, wide_view: float | None) -> None:
-    if not 0.0 <= rotation <= 180.0:
-        raise ValueError(f"rotation must be degrees in [0, 180], got {rotation}")
-    if wide_view is not None and not 1.0 <= wide_view < math.inf:
-        raise ValueError(f"wide_view must be at least 1, so that it holds the person's crop, got {wide_view}")
-
-
-def _check_geometry(box_growth: tuple[float, float], crop_factor: float) -> None:
-    low, high = box_growth
-    if not 0.0 <= low <= high < math.inf:
-        raise ValueError(f"box_growth must be [least, greatest] with 0 <= least <= greatest, got {box_growth}")
-    if not 1.0 <= crop_factor < math.inf:
-        raise ValueError(f"crop_factor must be at least 1, so that the crop holds the box, got {crop_factor}")

@@ -29,7 +29,7 @@ class WornOptions:
 
 @dataclass(frozen=True)
 class TryOnOptions:
-    """Show a person wearing an ornament, as by: try-on --ornament A --person B --box x0,y0,x1,y1 --output O.
+    """Show a person wearing an ornament: try-on --ornament A --person B --box x0,y0,x1,y1 --type T --output O.
 
     Several ornaments on one person: repeat --ornament, --box, --type and --ornament-mask; they are put on one after
     another. Many images: --batch LIST.csv with the columns person, ornament, box and, as needed, type,
