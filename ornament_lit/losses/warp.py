@@ -100,8 +100,8 @@ class WarpLoss:
                 warp that does not train.
 
         Returns:
-            The loss, a scalar, and its weighted terms without gradients: those of the last iteration, and ``pose`` and
-            ``pose_field``, of the pose alone.
+            The loss, a scalar, and its weighted terms without gradients: those of the last iteration, and ``pose``,
+            ``pose_field`` and ``pose_slope``, of the pose alone.
         """
         if training is None:
             return torch.zeros(()), {}
@@ -123,6 +123,8 @@ class WarpLoss:
             "pose": self.weights["pose"] * mean(pose, known),
             "pose_field": self.weights["field"]
             * mean(field_error(training.first_uv, begun.uv, begun.pixels), known * fair),
+            "pose_slope": self.weights["slope"]
+            * mean(slope_error(training.first_uv, begun.uv, begun.pixels), known * fair),
         }
         shares = [OTHERS] * (len(terms) - 1) + [LAST]
         total = _sum(first) + sum(share * _sum(some) for share, some in zip(shares, terms, strict=True))

@@ -60,6 +60,7 @@ def test_a_perfect_warp_has_next_to_no_error(worn_batch) -> None:
     names = {"pose", "pose_field", "field", "slope", "mask", "area", "detail", "light", "skin", "confidence"} | {
         "place",
         "visibility",
+        "pose_slope",
     }
     assert set(terms) == names
     small = {name: float(value) for name, value in terms.items() if name != "mask"}
