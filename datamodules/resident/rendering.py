@@ -102,8 +102,7 @@ class Renderer:
         shown = views.bare & self.store.has_bare[views.rows]
         bare = BarePerson(image=self._shown(views, maps, shown), shown=shown.float())
         if self.transform.wide_view is not None:
-            crop = widened(views.person.crop, self.transform.wide_view)
-            maps = frame_maps(views.person._replace(crop=crop), self._person_size, views.flip)
+            _, maps = self._widened(views, self.transform.wide_view)
             bare["wide_image"] = self._shown(views, maps, shown, self.transform.wide_view)
         return bare
 
@@ -115,9 +114,13 @@ class Renderer:
         image, _ = look(*images, maps, views.person_tones, views.change, self.transform.resolution, finer)
         return image * shown[:, None, None, None]
 
-    def _wide_view(self, views: Views, factor: float) -> WideView:
+    def _widened(self, views: Views, factor: float) -> tuple[Tensor, Maps]:
+        """Wider crops of the persons, (B, 3), and their maps."""
         crop = widened(views.person.crop, factor)
-        maps = frame_maps(views.person._replace(crop=crop), self._person_size, views.flip)
+        return crop, frame_maps(views.person._replace(crop=crop), self._person_size, views.flip)
+
+    def _wide_view(self, views: Views, factor: float) -> WideView:
+        crop, maps = self._widened(views, factor)
         image, _ = self._person(views, maps, self.transform.resolution, factor)
         box_mask = draw_boxes(views.box, crop, self.transform.resolution, views.flip)
         return WideView(image=image, box_mask=box_mask, factor=(crop[:, 2] / views.person.crop[:, 2]).float())

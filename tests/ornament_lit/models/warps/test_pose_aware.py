@@ -48,9 +48,9 @@ def test_shapes_ranges_and_what_lies_outside_of_the_box(build_warp, worn_batch, 
 def test_the_skin_in_the_box_is_what_is_seen_of_it_and_a_change(build_warp, worn_batch) -> None:
     batch, warp = worn_batch(), build_warp()
     change = ask(warp, batch).skin * batch["box_mask"]
-    for module in (warp.aligner.fine[0],):
-        torch.nn.init.zeros_(module.weight[-12:])
-        torch.nn.init.zeros_(module.bias[-12:])
+    last = warp.aligner.fine[0]
+    torch.nn.init.zeros_(last.weight[-12:])
+    torch.nn.init.zeros_(last.bias[-12:])
     batch["bare_person"] = {"image": torch.rand(2, 3, 32, 32), "shown": torch.ones(2)}
     batch["bare_person"]["wide_image"] = torch.rand_like(batch["wide_view"]["image"])
     assert change.any() and torch.equal(ask(warp, batch).skin, batch["bare_person"]["image"])
