@@ -17,6 +17,8 @@ FARTHEST = 0.25
 """Greatest shift along each axis, in half sides of the crop."""
 DAMPING = 1e-2
 """What is added to the squares of the slopes, so that a flat field does not move."""
+COARSE = 0.95
+"""Share of the box from which on an input mask tells no more than the box does."""
 
 
 def shift_of(uv: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -37,6 +39,11 @@ def shift_of(uv: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     damped = squares / total + DAMPING * torch.eye(2, device=uv.device)
     shift: Tensor = torch.linalg.solve(damped, sides[..., None] / total)[..., 0]
     return shift.clamp(-FARTHEST, FARTHEST)
+
+
+def in_doubt(input_mask: Tensor, box_mask: Tensor) -> Tensor:
+    """Whose place is in doubt: 1 where the input mask, (B, 1, H, W), is the whole box, 0 where it is finer, (B,)."""
+    return (input_mask.sum((1, 2, 3)) >= COARSE * box_mask.sum((1, 2, 3))).float()
 
 
 def moved(values: Tensor, shift: Tensor) -> Tensor:

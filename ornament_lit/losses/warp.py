@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ornament_lit.imaging.texture import lit, sample_texture
 from ornament_lit.losses.first_batch import FirstBatch
-from ornament_lit.losses.placing import moved, shift_of
+from ornament_lit.losses.placing import in_doubt, moved, shift_of
 from ornament_lit.models.warps.base import WarpInputs, WarpOutput, WarpTraining
 from ornament_lit.models.warps.extension import extend_field, gaussian_window
 
@@ -45,7 +45,8 @@ class WarpLoss:
         confidence: Weight of the error of the expected error.
         place: Weight of how far beside its place the ornament lies. Field, mask and colours are then compared with the
             ground truth moved to where it lies: where in a coarse box it is, nobody can know, and a field that is to be
-            right at all these places at once stretches the ornament over the box. 0 to compare in place.
+            right at all these places at once stretches the ornament over the box. Samples whose input mask is finer
+            than the box are compared in place, since it tells theirs. 0 to compare all in place.
         visibility: Weight of the mask as the visibility is taught it, beside the field. ``mask`` then teaches the field
             alone, under what the body truly hides: where one error teaches both, the visibility cuts an ornament that
             is too large to size, and the field stays as it is. 0 to let the mask teach both.
@@ -117,7 +118,7 @@ class WarpLoss:
         truth = training.ground_truth
         answer = _Answer(*self._target(training), truth.wearing_mask.float(), truth.person_image.float())
         terms = [self._terms(output, training, answer, known, fair) for output in training.outputs]
-        begun, _ = self._beside(training.first_uv, answer, known * fair)
+        begun, _ = self._beside(training.first_uv, training.inputs, answer, known * fair)
         pose = -(training.chances * training.logits.float().log_softmax(1)).sum(1)
         first = {
             "pose": self.weights["pose"] * mean(pose, known),
@@ -142,19 +143,20 @@ class WarpLoss:
         extended = F.interpolate(extend_field(halved, coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
         return extended, weight + AROUND * near
 
-    def _beside(self, uv: Tensor, answer: "_Answer", counted: Tensor) -> tuple["_Answer", Tensor]:
+    def _beside(self, uv: Tensor, inputs: WarpInputs, answer: "_Answer", counted: Tensor) -> tuple["_Answer", Tensor]:
         """The answer, moved to where a field lies in the samples that count, (B,), and by how much, (B, 2)."""
         if not self.weights["place"]:
             return answer, uv.new_zeros(len(uv), 2)
         around = -F.max_pool2d(-answer.pixels, 3, 1, 1)  # beside what is known, a field that is not carried on jumps
-        shift = shift_of(uv.float(), answer.uv, around * answer.worn) * counted[:, None]
+        free = counted * in_doubt(inputs.input_mask, inputs.box_mask)
+        shift = shift_of(uv.float(), answer.uv, around * answer.worn) * free[:, None]
         return _Answer(*(moved(part, shift.detach()) for part in answer)), shift
 
     def _terms(
         self, output: WarpOutput, training: WarpTraining, answer: "_Answer", known: Tensor, fair: Tensor
     ) -> dict[str, Tensor]:
         box, beside = training.inputs.box_mask, (1 - answer.worn) * training.inputs.box_mask
-        near, shift = self._beside(output.uv, answer, known * fair)
+        near, shift = self._beside(output.uv, training.inputs, answer, known * fair)
         worn = near.worn * box
         field_mask, visible_mask = self._masks(output, training.inputs, near, known)
         error = field_error(output.uv, answer.uv, answer.pixels)

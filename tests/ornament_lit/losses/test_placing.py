@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ornament_lit.imaging.frames import pixel_grid
-from ornament_lit.losses.placing import FARTHEST, moved, shift_of
+from ornament_lit.losses.placing import FARTHEST, in_doubt, moved, shift_of
 
 SHIFTS = torch.tensor([[0.06, -0.04], [0.0, 0.1]])
 
@@ -43,3 +43,10 @@ def test_what_is_moved_is_where_the_shift_says(grid: torch.Tensor) -> None:
     dot = torch.zeros(1, 1, 8, 8)
     dot[..., 3, 4] = 1
     assert moved(dot, torch.tensor([[0.25, -0.5]]))[0, 0, 5, 3] == 1, "one pixel to the right of it is shown, two above"
+
+
+def test_a_place_is_in_doubt_where_the_input_mask_is_the_box() -> None:
+    box, finer = torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 8)
+    box[..., 2:6, 1:7] = 1
+    finer[0], finer[1, :, 2:6, 1:6] = box[0], 1
+    assert in_doubt(box, box).tolist() == [1, 1] and in_doubt(finer, box).tolist() == [1, 0]

@@ -280,12 +280,15 @@ def test_an_ornament_that_lies_beside_its_place_is_wrong_in_place_alone(worn_bat
         coverage=moved(output.coverage, shift),
         warped=moved(output.warped, shift),
     )
-    training = replace(training, outputs=(beside, beside), inputs=replace(training.inputs, box_mask=ones))
+    inputs = replace(training.inputs, box_mask=ones, input_mask=ones)
+    training = replace(training, outputs=(beside, beside), inputs=inputs)
     in_place, apart = (WarpLoss(place=place, extend=False)(training)[1] for place in (0.0, 3.0))
     assert apart["place"] == pytest.approx(3 * (0.125 - 0.05 / 2), rel=0.05) and in_place["place"] == 0
     for name in ("field", "mask", "detail"):
         assert apart[name] < 0.5 * in_place[name], name
     assert apart["field"] < 0.02 and torch.equal(apart["skin"], in_place["skin"])
+    told = replace(training, inputs=replace(inputs, input_mask=training.ground_truth.wearing_mask))
+    assert WarpLoss(place=3.0, extend=False)(told)[1] == in_place, "a finer mask tells the place"
 
 
 def test_what_the_body_hides_is_what_the_true_field_covers_and_the_mask_does_not(worn_batch) -> None:
