@@ -246,10 +246,15 @@ def masked_error(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
 
 
 def light_error(output: WarpOutput, image: Tensor, worn: Tensor) -> Tensor:
-    """Difference of the ornament's mean colours in squares of :data:`LIGHT` pixels, (B,)."""
-    colours = lit(output.warped.detach(), output.gain)
+    """Difference of the ornament's mean colours in squares of :data:`LIGHT` pixels, (B,).
+
+    Laid over the skin by the true mask: a pixel that a thin piece covers in part shows skin, too, and light that made
+    good for that would give pearls the colour of the neck.
+    """
+    skin = output.skin.detach()
+    laid = skin + (lit(output.warped.detach(), output.gain) - skin) * worn
     covered = F.avg_pool2d(worn, LIGHT)
-    errors = (F.avg_pool2d((colours - image) * worn, LIGHT)).abs().sum((1, 2, 3))
+    errors = (F.avg_pool2d((laid - image) * worn, LIGHT)).abs().sum((1, 2, 3))
     return errors / (3 * covered.sum((1, 2, 3))).clamp(min=1e-2)
 
 

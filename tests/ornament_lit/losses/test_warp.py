@@ -264,6 +264,16 @@ def test_light_error_by_hand(worn_batch) -> None:
     assert light_error(output, image + stripes, worn).item() == pytest.approx(0, abs=1e-5)
 
 
+def test_light_does_not_take_the_skin_that_is_seen_beside_a_thin_piece_for_the_piece(worn_batch) -> None:
+    """A strand that covers half of its pixels: they show half of its colour, and half of the skin's."""
+    output, worn = perfect(worn_batch(1)).outputs[-1], torch.zeros(1, 1, 32, 32)
+    worn[..., 12:14] = 0.5
+    skin, strand = torch.full((1, 3, 32, 32), -0.4), torch.full((1, 3, 32, 32), 0.6)
+    output = replace(output, skin=skin, warped=strand, gain=torch.ones_like(output.gain))
+    assert light_error(output, skin + (strand - skin) * worn, worn).item() == pytest.approx(0, abs=1e-6)
+    assert light_error(output, skin, worn).item() == pytest.approx(0.5 * 1.0), "half of what the colours are apart"
+
+
 def test_means_are_over_the_batch_so_that_a_sample_counts_the_same_in_any() -> None:
     assert mean(torch.tensor([2.0, 6.0]), torch.tensor([1.0, 0.0])) == 1
     assert mean(torch.tensor([2.0, 6.0]), torch.zeros(2)) == 0
