@@ -33,6 +33,7 @@ def show(
     growth: float = 0.175,
     preview: bool = True,
     columns: int = 2,
+    tile: int = 128,
 ) -> None:
     """Try ornaments on and write one image of all.
 
@@ -44,6 +45,7 @@ def show(
         growth: Fraction of the annotated box by which each side moves outwards; training draws 0.1 to 0.25.
         preview: The warp alone; false generates with the denoiser, too.
         columns: Samples side by side.
+        tile: Width and height of each image in the grid, in pixels.
     """
     torch.set_num_threads(1)
     pipeline = load_checkpoint(checkpoint)
@@ -53,8 +55,8 @@ def show(
         category = json.loads(sample["json"])["type"]
         if len(rows[category]) < each:
             rows[category].append(try_on(pipeline, sample, growth, preview))
-    tiles = [pil_to_tensor(tile) for category in CATEGORIES for row in rows[category] for tile in row]
-    grid = make_grid(torch.stack(tiles), nrow=4 * columns, padding=2, pad_value=255)
+    images = [image.resize((tile, tile)) for category in CATEGORIES for row in rows[category] for image in row]
+    grid = make_grid(torch.stack(list(map(pil_to_tensor, images))), nrow=4 * columns, padding=2, pad_value=255)
     to_pil_image(grid).save(output)
     print(output)
 
