@@ -56,6 +56,8 @@ class PoseAwareWarp(Warp):
             front of the ornament's image in the middle of what is seen; false teaches the part that a triplet shows.
         bend: Let the fit begin with a quadratic map instead of an affine one: worn, a bracelet is straight, and in its
             image it is an arc.
+        looks: How often the fit is looked at when there is no ground truth; null for ``iterations``. One more costs a
+            third more time, and none in training.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -77,10 +79,12 @@ class PoseAwareWarp(Warp):
         own_poses: float = 0.1,
         slide: bool = True,
         bend: bool = False,
+        looks: int | None = None,
     ) -> None:
         super().__init__()
-        for name, number in (("hypotheses", hypotheses), ("iterations", iterations), ("turns", turns)):
-            if number < 1:
+        counts = {"hypotheses": hypotheses, "iterations": iterations, "turns": turns, "looks": looks}
+        for name, number in counts.items():
+            if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, got {number}")
         if not 0 <= own_poses <= 1:
             raise ValueError(f"own_poses must be a share in [0, 1], got {own_poses}")
@@ -92,14 +96,15 @@ class PoseAwareWarp(Warp):
         self.stem_channels, self.channels, self.heads = stem_channels, channels, heads
         self.pose = PoseEstimator(size, pose_channels, pose_hidden, turns, wide_view, bend)
         self.aligner = Aligner(stem_channels, channels, heads, pose_channels)
-        self.own_poses, self.slide, self.bend = own_poses, slide, bend
+        self.own_poses, self.slide, self.bend, self.looks = own_poses, slide, bend, looks
 
     def forward(self, inputs: WarpInputs) -> WarpOutput:
         """Try the likeliest poses, and return the one that is trusted most."""
         seen = self._resized(inputs)
         poses = self.pose(seen)
         likeliest = poses.logits.topk(self.hypotheses, dim=1).indices
-        fits = [self._align(seen, poses, anchor)[-1] for anchor in likeliest.unbind(1)]
+        looks = self.iterations if self.looks is None else self.looks
+        fits = [self._align(seen, poses, anchor, looks)[-1] for anchor in likeliest.unbind(1)]
         return most_confident([self._render(inputs, fit.field, opaque(fit.alignment)) for fit in fits])
 
     def training_pass(self, inputs: WarpInputs, ground_truth: WarpGroundTruth) -> WarpTraining:
@@ -112,16 +117,18 @@ class PoseAwareWarp(Warp):
         poses = self.pose(seen)
         chances = anchor_chances(ground_truth.correspondence["uv"], ground_truth.weight, self.pose.anchors)
         anchor = draw_anchors(ground_truth, chances, poses.logits, self.own_poses)
-        outputs = tuple(self._render(seen, *fit, supersampling=1) for fit in self._align(seen, poses, anchor))
+        outputs = tuple(
+            self._render(seen, *fit, supersampling=1) for fit in self._align(seen, poses, anchor, self.iterations)
+        )
         still = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
         first_uv = poses.choose(anchor).at(still)
         return WarpTraining(outputs, first_uv, poses.logits, chances, anchor, seen, ground_truth)
 
-    def _align(self, seen: WarpInputs, poses: Poses, anchor: Tensor) -> list["_Fit"]:
+    def _align(self, seen: WarpInputs, poses: Poses, anchor: Tensor, looks: int) -> list["_Fit"]:
         field = poses.choose(anchor).detach()
         displacement = torch.zeros_like(seen.masked_person[:, :2], dtype=torch.float32)
         fits = []
-        for _ in range(self.iterations):
+        for _ in range(looks):
             alignment = self.aligner(seen, poses.tokens, field, displacement.detach())
             displacement = alignment.displacement
             fits.append(_Fit(field, alignment))

@@ -56,6 +56,16 @@ def test_the_skin_in_the_box_is_what_is_seen_of_it_and_a_change(build_warp, worn
     assert change.any() and torch.equal(ask(warp, batch).skin, batch["bare_person"]["image"])
 
 
+@pytest.mark.parametrize("looks", [None, 1, 3])
+def test_it_looks_as_often_as_it_is_told_where_it_does_not_train(build_warp, worn_batch, looks: int | None) -> None:
+    batch, warp = worn_batch(), build_warp(iterations=2, looks=looks)
+    seen = said(ask(warp, batch))
+    warp.iterations, warp.looks = looks or 2, None
+    assert all(torch.equal(seen[name], tensor) for name, tensor in said(ask(warp, batch)).items())
+    warp.iterations = 4
+    assert not torch.equal(seen["uv"], ask(warp, batch).uv)
+
+
 def test_what_is_drawn_is_opaque_and_what_is_taught_may_be_in_doubt(build_warp, worn_batch) -> None:
     zeros = torch.zeros(5, 1, 1, 1)
     visibility = torch.tensor([0.0, 0.1, 0.35, 0.6, 1.0]).view(5, 1, 1, 1)
@@ -208,6 +218,7 @@ def test_poses_are_drawn_from_the_truth_or_from_belief(worn_batch) -> None:
         ({"size": 24}, "at least 32"),
         ({"turns": 0}, "turns must be at least 1"),
         ({"iterations": 0}, "iterations"),
+        ({"looks": 0}, "looks must be at least 1"),
         ({"hypotheses": 0}, "hypotheses"),
         ({"own_poses": 1.5}, "share"),
     ],
