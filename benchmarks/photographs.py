@@ -1,4 +1,4 @@
-"""Test triplets as bad cameras take them: each set is made worse in one way, by more than training ever draws.
+"""Test triplets as bad cameras take them: each set is made worse in one way, by more than training draws, or nearly so.
 
 One folder of shards a way, with the same samples in the same order, so that figures of one checkpoint can be compared
 in pairs. Run ``python -m benchmarks.photographs``, and then the study ``photographs``; ``--help`` tells the options.
