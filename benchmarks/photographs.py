@@ -19,6 +19,7 @@ from datamodules.shards.index import raise_sample_error, write_index
 from datamodules.shards.reading import RawSample, is_image, read_shard
 from datamodules.shards.writing import write_shard
 from datamodules.storage.shard_paths import resolve_shards
+from ornament_lit.imaging.writing import encode_jpeg
 
 SHARD = "test-000000.tar"
 PERSONS = ("person.jpg", BARE)
@@ -78,11 +79,12 @@ def make_worse(sample: RawSample, way: Way) -> dict[str, bytes]:
     noise = np.random.default_rng(hash_seed(sample["__key__"], "worse"))
     entries = {name: content for name, content in sample.items() if not name.startswith("__")}
     if way.patterned:
-        entries[ORNAMENT] = to_jpeg(laid_on_squares(open_image(entries[ORNAMENT]), open_image(entries[ORNAMENT_MASK])))
+        patterned = laid_on_squares(open_image(entries[ORNAMENT]), open_image(entries[ORNAMENT_MASK]))
+        entries[ORNAMENT] = encode_jpeg(patterned, QUALITY)
     cameras = {ORNAMENT: way.ornament, **dict.fromkeys(PERSONS, way.person)}
     for name, camera in cameras.items():
         if name in entries and camera != Camera():
-            entries[name] = to_jpeg(take(open_image(entries[name]).convert("RGB"), camera, noise))
+            entries[name] = encode_jpeg(take(open_image(entries[name]).convert("RGB"), camera, noise), QUALITY)
     return entries
 
 
@@ -96,13 +98,6 @@ def laid_on_squares(ornament: Image.Image, mask: Image.Image) -> Image.Image:
 def open_image(content: bytes) -> Image.Image:
     """An image from its file."""
     return Image.open(io.BytesIO(content))
-
-
-def to_jpeg(image: Image.Image) -> bytes:
-    """An image's file, of a quality that changes it little."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from datamodules.rendering.schema import COMPONENTS, PENDANT, POSE, complete
 from datamodules.samples.correspondence_png import encode_correspondence
 from datamodules.samples.schema import CORRESPONDENCE
 from datamodules.samples.seeding import hash_seed
+from ornament_lit.imaging.writing import encode_jpeg
 
 JPEG_QUALITY = 95
 ELSEWHERE = 4
@@ -159,9 +160,7 @@ def _oriented(image: NDArray[Any], mirrored: bool) -> NDArray[Any]:
 
 def encode_image(image: ImageArray) -> bytes:
     """JPEG of good quality with full colour resolution."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return buffer.getvalue()
+    return encode_jpeg(Image.fromarray(np.ascontiguousarray(image)), JPEG_QUALITY)
 
 
 def encode_mask(mask: Coverage) -> bytes:

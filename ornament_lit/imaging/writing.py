@@ -74,6 +74,18 @@ def encode_png(image: Image.Image) -> bytes:
     return content.getvalue()
 
 
+def encode_jpeg(image: Image.Image, quality: int) -> bytes:
+    """An image as the bytes of a JPEG with full colour resolution.
+
+    Args:
+        image: Grey or RGB.
+        quality: 1 to 95.
+    """
+    content = io.BytesIO()
+    image.save(content, format="JPEG", quality=quality, subsampling=0)
+    return content.getvalue()
+
+
 def _png_options(metadata: Mapping[str, str]) -> dict[str, Any]:
     chunks = PngInfo()
     for keyword, text in metadata.items():

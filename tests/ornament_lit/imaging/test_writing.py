@@ -1,4 +1,5 @@
 import json
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ornament_lit.imaging.reading import open_photograph
-from ornament_lit.imaging.writing import check_output, save_image
+from ornament_lit.imaging.writing import check_output, encode_jpeg, save_image
 
 
 def ramp(mode: str) -> Image.Image:
@@ -74,3 +75,10 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="no space left"):
         save_image(ramp("RGB"), path, {})
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_encoded_jpeg_keeps_the_colour_of_each_pixel() -> None:
+    reds = np.zeros((16, 16, 3), np.uint8)
+    reds[:, ::2, 0] = 200  # subsampled, the columns share one colour
+    with Image.open(BytesIO(encode_jpeg(Image.fromarray(reds), 95))) as read:
+        assert read.format == "JPEG" and np.abs(np.asarray(read).astype(int) - reds).max() < 20
