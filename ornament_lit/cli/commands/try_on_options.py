@@ -42,8 +42,10 @@ class TryOnOptions:
         ornament: Image of the ornament. Without --ornament-mask, its opacity says where the ornament is, or else
             what differs from the colours at its border.
         person: Photograph of the person.
-        box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it. A fifth number
-            tells the pose: the degrees by which that rectangle is turned about its centre, clockwise.
+        box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it. Draw it larger
+            than the ornament will be, by an eighth to a quarter of its size on each side: the ornament's size is taken
+            from it. A fifth number tells the pose: the degrees by which that rectangle is turned about its centre,
+            clockwise.
         type: Kind of the ornament; noted in the image's metadata.
         ornament_mask: White where the ornament is in its image.
         output: Image to write (.png, .jpg); with --batch, a folder.
