@@ -1,6 +1,5 @@
 """A row to the entries of a sample: read, check, cut out, encode."""
 
-import io
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from datamodules.packing.images import read_mask, read_photograph
 from datamodules.packing.rows import Row
 from datamodules.packing.rules import Problem, RowError
 from ornament_lit.imaging.geometry import AnyBox, Box, OrientedBox, oriented
+from ornament_lit.imaging.writing import encode_jpeg, encode_png
 
 ORNAMENT_FACTOR = 1.5
 
@@ -133,15 +133,14 @@ def _store(checked: _Checked, factor: float, encoding: Encoding) -> _Stored:
     moved = move_box(box, crop, stored)
     source = {"size": list(image.size), "crop": [float(edge) for edge in crop[:4]]}
     return _Stored(
-        _encode(cut(image, crop), "JPEG", quality=encoding.jpeg_quality, subsampling=0),
-        _encode(stored, "PNG"),
+        encode_jpeg(_without_metadata(cut(image, crop)), encoding.jpeg_quality),
+        encode_png(_without_metadata(stored)),
         moved if turned is None else move_oriented_box(turned, crop, stored),
         source,
     )
 
 
-def _encode(image: Image.Image, kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.info.clear()  # no EXIF (place, camera, thumbnail) and no profile goes into a data set
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+def _without_metadata(image: Image.Image) -> Image.Image:
+    """The same image: no EXIF (place, camera, thumbnail) and no profile goes into a data set."""
+    image.info.clear()
+    return image

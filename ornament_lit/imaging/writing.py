@@ -79,7 +79,7 @@ def encode_jpeg(image: Image.Image, quality: int) -> bytes:
 
     Args:
         image: Grey or RGB.
-        quality: 1 to 95.
+        quality: 1 to 100.
     """
     content = io.BytesIO()
     image.save(content, format="JPEG", quality=quality, subsampling=0)
