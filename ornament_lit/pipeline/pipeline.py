@@ -205,7 +205,7 @@ class OrnamentTryOnPipeline:
             ornament_image: The ornaments; transparency counts as white.
             person_image: The persons, of any size.
             box: Where the ornament is to be worn, (x0, y0, x1, y1) in pixels of the upright photograph: larger than
-                the ornament by as much on each side as boxes in training were, an eighth to a quarter of its size. A
+                the ornament by as much on each side as boxes in training were, a tenth to a quarter of its size. A
                 fifth number tells the pose: the degrees by which that rectangle is turned about its centre, clockwise
                 as a viewer sees it. The model then gets both, the turned rectangle and the upright box around it. What
                 is in them is masked out before the networks see the person, unless they were trained to see it

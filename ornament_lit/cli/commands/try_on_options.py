@@ -43,7 +43,7 @@ class TryOnOptions:
             what differs from the colours at its border.
         person: Photograph of the person.
         box: Where the ornament is worn, x0,y0,x1,y1 in pixels of the photograph as a viewer shows it. Draw it larger
-            than the ornament will be, by an eighth to a quarter of its size on each side: the ornament's size is taken
+            than the ornament will be, by a tenth to a quarter of its size on each side: the ornament's size is taken
             from it. A fifth number tells the pose: the degrees by which that rectangle is turned about its centre,
             clockwise.
         type: Kind of the ornament; noted in the image's metadata.
