@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ornament_lit.utils.imports import forbidden, import_plugins, restrict_imports
 
-FOUND_BY = ("path", "subfolder", "variant")
+FOUND_BY = ("path", "subfolder", "variant", "revision")
 HERE = "{folder}"
 """Stands for the folder that is being loaded."""
 

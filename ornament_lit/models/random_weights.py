@@ -1,11 +1,17 @@
 """Models with random weights and the sizes of pretrained ones: what computes as fast without a download."""
 
-from collections.abc import Mapping
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from diffusers import ModelMixin
 from torch import nn
+
+from ornament_lit.models.kinds import check_kind
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -29,16 +35,62 @@ _CLIP = {
     "patch_size": 14,
     "image_size": 224,
 }
+_CLIP_H = {
+    **_CLIP,
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "hidden_act": "gelu",
+    "projection_dim": 1024,
+}
+_CLIP_TEXT = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+_UNET_2 = {
+    **_UNET,
+    "attention_head_dim": [5, 10, 20, 20],
+    "cross_attention_dim": 1024,
+    "use_linear_projection": True,
+}
+_DINO = {
+    "hidden_size": 1536,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 24,
+    "mlp_ratio": 4,
+    "use_swiglu_ffn": True,
+    "patch_size": 14,
+    "image_size": 518,
+}
+_INPAINTING: Mapping[str, Mapping[str, Any]] = {
+    "UNet2DConditionModel": {**_UNET, "in_channels": 9},
+    "AutoencoderKL": _VAE,
+}
 SIZES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "stable-diffusion-v1-5": {"UNet2DConditionModel": _UNET, "AutoencoderKL": _VAE},
-    "stable-diffusion-inpainting": {"UNet2DConditionModel": {**_UNET, "in_channels": 9}, "AutoencoderKL": _VAE},
-    "clip-vit-large-patch14": {"CLIPVisionModel": _CLIP},
+    "stable-diffusion-v1-5": {"UNet2DConditionModel": _UNET, "AutoencoderKL": _VAE, "CLIPTextModel": _CLIP_TEXT},
+    "stable-diffusion-inpainting": _INPAINTING,
+    "stable-diffusion-2-1-base": {"UNet2DConditionModel": _UNET_2, "AutoencoderKL": _VAE},
+    "Paint-by-Example": {**_INPAINTING, "CLIPVisionModel": _CLIP},
+    "clip-vit-large-patch14": {
+        "CLIPVisionModel": _CLIP,
+        "CLIPVisionModelWithProjection": {**_CLIP, "projection_dim": 768},
+    },
+    "IP-Adapter": {"CLIPVisionModel": _CLIP_H, "CLIPVisionModelWithProjection": _CLIP_H},
+    "dinov2-giant": {"Dinov2Model": _DINO},
 }
 """Sizes of models on the hub, by the name of the repository and the class."""
+
+_BOOKKEEPING = ("architectures", "dtype", "torch_dtype", "transformers_version")
 
 
 def build_random(cls: type[Model], path: str, subfolder: str | None = None) -> Model:
     """Build a model of diffusers or transformers with random weights, on torch's current device and in its dtype.
+
+    The same class and sizes always give the same weights on one kind of device, whatever torch's random state, which
+    stays as it is: a checkpoint leaves frozen weights out, and who loads it builds them again.
 
     Args:
         cls: Its class.
@@ -62,16 +114,38 @@ def build_random(cls: type[Model], path: str, subfolder: str | None = None) -> M
     return _make(cls, sizes)
 
 
+def _seed(cls: type[nn.Module], sizes: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps([cls.__name__, sizes], sort_keys=True).encode())
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the generators that weights are drawn from, and put them back after it; those of other devices stay idle."""
+    device = torch.get_default_device()
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
 def _build_like(cls: type[Model], folder: Path) -> Model:
-    """Build a model by the ``config.json`` of a folder."""
-    if issubclass(cls, ModelMixin):
-        built: Model = cls.from_config(cls.load_config(folder))  # type: ignore[attr-defined]
-        return built
-    return cls(cls.config_class.from_pretrained(folder))  # type: ignore[attr-defined]
+    """Build a model by the ``config.json`` of a folder; who wrote it, and where it lay, does not change the weights."""
+    config = json.loads((folder / "config.json").read_text())
+    sizes = {key: value for key, value in config.items() if not key.startswith("_") and key not in _BOOKKEEPING}
+    with _seeded(_seed(cls, sizes)):
+        if issubclass(cls, ModelMixin):
+            built: Model = cls.from_config(cls.load_config(folder))  # type: ignore[attr-defined]
+            return built
+        check_kind(cls, config, str(folder))
+        return cls(cls.config_class.from_pretrained(folder))  # type: ignore[attr-defined]
 
 
 def _make(cls: type[Model], sizes: Mapping[str, Any]) -> Model:
     """Build a model of given sizes; transformers want them in a configuration."""
-    if issubclass(cls, ModelMixin):
-        return cls(**sizes)
-    return cls(cls.config_class(**sizes))  # type: ignore[attr-defined]
+    with _seeded(_seed(cls, sizes)):
+        if issubclass(cls, ModelMixin):
+            return cls(**sizes)
+        return cls(cls.config_class(**sizes))  # type: ignore[attr-defined]

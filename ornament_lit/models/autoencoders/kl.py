@@ -17,11 +17,14 @@ class KLAutoencoder(Autoencoder):
         path: A local folder in the diffusers format, or the id of a hub repository (``owner/name``).
         subfolder: Folder of the VAE inside it.
         variant: Word in the names of the files with weights, such as ``fp16``; null for none.
+        revision: Branch, tag or commit of the hub repository; null for its main branch.
     """
 
-    def __init__(self, path: str, subfolder: str = "vae", variant: str | None = None) -> None:
+    def __init__(
+        self, path: str, subfolder: str = "vae", variant: str | None = None, revision: str | None = None
+    ) -> None:
         super().__init__()
-        self.vae = freeze(load_pretrained(AutoencoderKL, path, subfolder, variant=variant))
+        self.vae = freeze(load_pretrained(AutoencoderKL, path, subfolder, variant=variant, revision=revision))
         self.latent_channels = self.vae.config.latent_channels
         self.scaling_factor = float(self.vae.config.scaling_factor)
         self.downsample_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
