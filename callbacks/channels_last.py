@@ -1,7 +1,7 @@
-"""ChannelsLast: the UNets' convolutions in the layout that GPUs prefer."""
+"""ChannelsLast: the convolutions of UNets and ControlNets in the layout that GPUs prefer."""
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
@@ -19,7 +19,7 @@ class ChannelsLast(Callback):
 
 
 def to_channels_last(module: nn.Module) -> None:
-    """Lay the weights of all UNets in a module out with channels last."""
-    for unet in module.modules():
-        if isinstance(unet, UNet2DConditionModel):
-            unet.to(memory_format=torch.channels_last)
+    """Lay the weights of all UNets and ControlNets in a module out with channels last."""
+    for network in module.modules():
+        if isinstance(network, UNet2DConditionModel | ControlNetModel):
+            network.to(memory_format=torch.channels_last)

@@ -1,11 +1,11 @@
-"""CompileBlocks: torch.compile for the blocks of the UNets and the networks of a warp, one by one and in place."""
+"""CompileBlocks: torch.compile for blocks of UNets and ControlNets and networks of a warp, one by one and in place."""
 
 import inspect
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -48,10 +48,10 @@ class CompileBlocks(Callback):
 
 
 def compile_blocks(module: nn.Module, blocks: Blocks = "all", **options: Any) -> int:  # noqa: ANN401
-    """Let torch.compile compile the blocks of all UNets and warps in a module, in place.
+    """Let torch.compile compile the blocks of all UNets, ControlNets and warps in a module, in place.
 
     Args:
-        module: Anything that holds UNets of diffusers or warps.
+        module: Anything that holds UNets or ControlNets of diffusers, or warps.
         blocks: See :class:`CompileBlocks`.
         options: More arguments of torch.compile.
 
@@ -70,10 +70,18 @@ def compile_blocks(module: nn.Module, blocks: Blocks = "all", **options: Any) ->
 
 
 def find_blocks(module: nn.Module, blocks: Blocks = "all") -> Iterator[nn.Module]:
-    """Transformer blocks, and residual blocks, of the UNets in a module; with ``all`` those of warps, too."""
+    """Transformer blocks, and residual blocks, of the UNets and ControlNets in a module, each once.
+
+    With ``all`` those of warps, too.
+    """
+    yield from dict.fromkeys(_blocks(module, blocks))
+
+
+def _blocks(module: nn.Module, blocks: Blocks) -> Iterator[nn.Module]:
+    """What :func:`find_blocks` finds, a block of networks inside each other once for each."""
     kinds = (BasicTransformerBlock, ResnetBlock2D) if blocks == "all" else (BasicTransformerBlock,)
     for part in module.modules():
-        if isinstance(part, UNet2DConditionModel):
+        if isinstance(part, UNet2DConditionModel | ControlNetModel):
             yield from (block for block in part.modules() if isinstance(block, kinds))
         elif isinstance(part, Warp) and blocks == "all":
             yield from part.children()

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+from diffusers import ModelMixin
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
@@ -17,7 +18,7 @@ class OffloadFrozen(Callback):
     Each of their layers is copied to the GPU when it computes, and the copy is dropped after it. Stable Diffusion's
     autoencoder and CLIP ViT-L/14 leave 1.5 GB free in float32 and 0.8 GB in bfloat16, and are copied in each step that
     encodes images. It is meant for trainings on latents of ``data latents``: they need the encoders to generate
-    images only.
+    images only. A network of which a part trains stays on the GPU as a whole: it computes in every step.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -27,11 +28,14 @@ class OffloadFrozen(Callback):
 
 
 def frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest sub-modules with parameters none of which trains."""
+    """The largest sub-modules with parameters none of which trains, but for those of a network that trains in part.
+
+    Such a network is one of diffusers: a UNet whose decoder trains computes its frozen encoder in every step.
+    """
     for part in module.children():
         if is_frozen(part):
             yield part
-        else:
+        elif not isinstance(part, ModelMixin):
             yield from frozen_parts(part)
 
 

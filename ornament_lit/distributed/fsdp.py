@@ -1,7 +1,9 @@
 """Sharding of the trained weights over processes (FSDP2): each keeps a part of them, of gradients and of averages."""
 
+import inspect
 from collections.abc import Iterator
 
+from diffusers import ModelMixin
 from diffusers.models.attention import FeedForward
 from diffusers.models.resnet import ResnetBlock2D
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,10 +19,11 @@ attention layers, which write into the context that they are given, are not amon
 
 
 def shard(module: nn.Module, mesh: DeviceMesh) -> None:
-    """Shard every trained parameter in place; frozen parts stay whole on each process.
+    """Shard every trained parameter in place; frozen parameters stay whole on each process.
 
     The units that are gathered at once are feed-forward and residual blocks of UNets, and what is around them in the
-    largest parts that train as a whole. A module that is sharded already stays as it is.
+    largest parts that train as a whole, or that hold a network of diffusers. A module that is sharded already stays as
+    it is.
 
     Args:
         module: Anything with trained parameters, not itself called by its ``forward``.
@@ -33,9 +36,9 @@ def shard(module: nn.Module, mesh: DeviceMesh) -> None:
         if any(isinstance(unit, FSDPModule) for unit in part.modules()):
             continue
         for block in part.modules():
-            if isinstance(block, BLOCKS) and block is not part:
+            if isinstance(block, BLOCKS) and block is not part and all(_trained(block)):
                 fully_shard(block, mesh=mesh, reshard_after_forward=True)
-        fully_shard(part, mesh=mesh, reshard_after_forward=True)
+        _shard_trained(part, mesh)
     whole = [name for name, p in module.named_parameters() if p.requires_grad and not isinstance(p, DTensor)]
     if whole:
         raise ValueError(
@@ -43,14 +46,41 @@ def shard(module: nn.Module, mesh: DeviceMesh) -> None:
         )
 
 
+def _shard_trained(part: nn.Module, mesh: DeviceMesh) -> None:
+    """Shard what trains of a part and is not sharded yet."""
+    frozen = {parameter for parameter in part.parameters() if not parameter.requires_grad}
+    if not frozen:
+        fully_shard(part, mesh=mesh, reshard_after_forward=True)
+    elif "ignored_params" in inspect.signature(fully_shard).parameters:
+        fully_shard(part, mesh=mesh, reshard_after_forward=True, ignored_params=frozen)
+    else:
+        raise ValueError(
+            f"a part that trains in part, as {type(part).__qualname__} does, can be sharded from torch 2.7 on; install "
+            "it, or choose another strategy than ModelParallelStrategy"
+        )
+
+
 def _trained_parts(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest sub-modules with a ``forward`` all of whose parameters train."""
+    """The largest sub-modules with a ``forward`` all of whose parameters train, or that hold a network."""
     for part in module.children():
-        trained = [parameter.requires_grad for parameter in part.parameters()]
-        if trained and all(trained) and _is_called(part):
+        trained = _trained(part)
+        if any(trained) and _is_called(part) and (all(trained) or _holds_network(part)):
             yield part
         elif any(trained):
             yield from _trained_parts(part)
+
+
+def _trained(part: nn.Module) -> list[bool]:
+    """Of each parameter, whether it trains."""
+    return [parameter.requires_grad for parameter in part.parameters()]
+
+
+def _holds_network(part: nn.Module) -> bool:
+    """Whether a part is, or calls, a network of diffusers that trains at least in part.
+
+    It hands the attention layers of the network what they write into, and FSDP2 would hand a copy to any unit in it.
+    """
+    return any(isinstance(each, ModelMixin) and any(_trained(each)) for each in (part, *part.children()))
 
 
 def _is_called(part: nn.Module) -> bool:

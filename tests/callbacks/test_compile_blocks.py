@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import ControlNetModel, DDPMScheduler, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.resnet import ResnetBlock2D
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 from callbacks import ChannelsLast, CompileBlocks
@@ -29,23 +30,27 @@ from ornament_lit.models.warps.base import warp_inputs
 from ornament_lit.module import TryOnModule
 
 
+def tiny_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        in_channels=48,
+        out_channels=48,
+        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=24,
+        attention_head_dim=2,
+    )
+
+
 @pytest.fixture
 def build() -> Callable[..., TryOnModule]:
     """The method at 32 pixels with the same weights at each call."""
 
     def build(checkpointing: bool = False, **options: Any) -> TryOnModule:
         torch.manual_seed(0)
-        unet = UNet2DConditionModel(
-            in_channels=48,
-            out_channels=48,
-            block_out_channels=(16, 32),
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            layers_per_block=1,
-            norm_num_groups=8,
-            cross_attention_dim=24,
-            attention_head_dim=2,
-        )
+        unet = tiny_unet()
         return TryOnModule(
             SpaceToDepthAutoencoder(4),
             NoImageEncoder(),
@@ -102,6 +107,32 @@ def test_the_chosen_blocks_are_those_of_both_unets(build) -> None:
     both = [*module.model.denoiser.modules(), *module.model.reference_net.modules()]
     assert transformers == [block for block in both if isinstance(block, BasicTransformerBlock)]
     assert len(list(find_blocks(module, "all"))) > len(transformers) > 4
+
+
+@pytest.fixture
+def control() -> ControlNetModel:
+    return ControlNetModel.from_unet(tiny_unet(), conditioning_channels=4)
+
+
+def test_blocks_of_a_control_net_are_compiled_too(control: ControlNetModel) -> None:
+    expected = [block for block in control.modules() if isinstance(block, BasicTransformerBlock | ResnetBlock2D)]
+    assert list(find_blocks(nn.ModuleDict({"control": control}))) == expected and len(expected) > 4
+    transformers = [block for block in expected if isinstance(block, BasicTransformerBlock)]
+    assert list(find_blocks(control, "transformer")) == transformers
+
+
+def test_a_block_inside_of_two_networks_is_compiled_once(control: ControlNetModel) -> None:
+    unet = tiny_unet()
+    apart = [*find_blocks(unet), *find_blocks(control)]
+    unet.add_module("control", control)
+    assert sorted(map(id, find_blocks(unet))) == sorted(map(id, apart))
+
+
+def test_channels_last_reaches_a_control_net(control: ControlNetModel) -> None:
+    to_channels_last(nn.ModuleDict({"control": control}))
+    weights = [part.weight for part in control.modules() if isinstance(part, nn.Conv2d)]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+    assert not control.controlnet_cond_embedding.conv_in.weight.is_contiguous()
 
 
 def test_copies_are_not_compiled(build) -> None:

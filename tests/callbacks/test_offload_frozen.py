@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from lightning.pytorch import Trainer
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -67,6 +67,18 @@ def test_what_trains_stays(vae: AutoencoderKL, clip: CLIPVisionModel) -> None:
     mixed = nn.ModuleDict({"clip": clip, "projection": nn.Linear(16, 8)})
     module = nn.ModuleDict({"vae": nn.ModuleDict({"inner": vae}), "encoder": mixed, "empty": nn.Identity()})
     assert list(frozen_parts(module)) == [module["vae"], clip]
+
+
+def test_a_network_that_trains_in_part_stays_whole(vae: AutoencoderKL) -> None:
+    unet = UNet2DConditionModel(
+        block_out_channels=(8,), down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), norm_num_groups=4
+    )
+    unet.requires_grad_(False)
+    unet.up_blocks.requires_grad_(True)
+    module = nn.ModuleDict({"denoiser": nn.ModuleDict({"unet": unet, "skip": nn.Linear(1, 1)}), "vae": vae})
+    assert list(frozen_parts(module)) == [vae]
+    unet.requires_grad_(False)
+    assert list(frozen_parts(module)) == [unet, vae]
 
 
 def test_losses_of_a_training_are_the_same(

@@ -12,7 +12,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributed as dist
+from diffusers import ControlNetModel, UNet2DConditionModel
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
@@ -52,15 +54,17 @@ def compare_gradients(rank: int, port: int, whole: TryOnModule, sharded: TryOnMo
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     shard(sharded, init_device_mesh("cpu", (2,)))
     shard(sharded, init_device_mesh("cpu", (2,)))  # does nothing
-    assert all(isinstance(parameter, DTensor) for parameter in sharded.parameters() if parameter.requires_grad)
     if rank:
         batch = {**batch, "person_image": -batch["person_image"]}
     for module in (whole, sharded):
         torch.stack(list(module.train().losses(batch)[0].values())).sum().backward()
     parts = dict(sharded.named_parameters())
     for name, parameter in whole.named_parameters():
-        dist.all_reduce(parameter.grad)
-        torch.testing.assert_close(parts[name].grad.full_tensor(), parameter.grad / 2, rtol=1e-4, atol=1e-6, msg=name)
+        assert isinstance(parts[name], DTensor) == parameter.requires_grad, name
+        if parameter.requires_grad:
+            dist.all_reduce(parameter.grad)
+            gathered = parts[name].grad.full_tensor()
+            torch.testing.assert_close(gathered, parameter.grad / 2, rtol=1e-4, atol=1e-6, msg=name)
     dist.destroy_process_group()
 
 
@@ -79,6 +83,79 @@ def test_gradients_are_those_of_whole_weights(
         return build_module(denoiser=nets[0], reference_net=nets[1])
 
     on_two_processes(compare_gradients, build(), build(), tiny_batch())
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradients_of_a_decoder_alone_are_those_of_whole_weights(
+    build_module: Build, build_unet: Callable[..., Any], tiny_batch: Callable[..., TryOnBatch], checkpointing: bool
+) -> None:
+    """What the attention layers of the decoder write down must arrive: features, and the mass that a loss looks at."""
+
+    def build() -> TryOnModule:
+        denoiser = Denoiser(build_unet(), checkpointing, inputs=["noisy"], trained="decoder")
+        return build_module(denoiser=denoiser, reference_net=UNetReferenceNet(gradient_checkpointing=checkpointing))
+
+    on_two_processes(compare_gradients, build(), build(), tiny_batch())
+
+
+def partly_frozen_networks() -> torch.nn.ModuleDict:
+    """A UNet whose decoder trains alone, and a ControlNet whose first layer is frozen; no weight is zero."""
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=24,
+        attention_head_dim=2,
+    )
+    sizes = {"conditioning_channels": 4, "conditioning_embedding_out_channels": (16, 32)}
+    control = ControlNetModel.from_unet(unet, **sizes)
+    for parameter in control.parameters():
+        parameter.data.add_(0.01 * torch.randn_like(parameter))
+    control.conv_in.requires_grad_(False)
+    for name in ("conv_in", "time_embedding", "down_blocks", "mid_block"):
+        unet.get_submodule(name).requires_grad_(False)
+    return torch.nn.ModuleDict({"unet": unet, "control": control})
+
+
+def squared_output(networks: torch.nn.ModuleDict, seed: int) -> Tensor:
+    """Both networks in one pass."""
+    generator = torch.Generator().manual_seed(seed)
+    latents, tokens, hint = (torch.randn(2, *size, generator=generator) for size in ((4, 8, 8), (3, 24), (4, 16, 16)))
+    steps = torch.tensor([3, 500])
+    down, middle = networks["control"](torch.zeros_like(latents), steps, tokens, hint, return_dict=False)
+    residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+    return networks["unet"](latents, steps, tokens, **residuals).sample.square().mean()
+
+
+def compare_partly_frozen(rank: int, port: int, checkpointing: bool) -> None:
+    know_each_other(rank, port)
+    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
+    whole, sharded = (partly_frozen_networks() for _ in range(2))
+    shard(sharded, init_device_mesh("cpu", (2,)))
+    for network in (*whole.values(), *sharded.values()) if checkpointing else ():
+        network.enable_gradient_checkpointing()
+    losses = [squared_output(networks.train(), rank) for networks in (whole, sharded)]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    parts = dict(sharded.named_parameters())
+    for name, parameter in whole.named_parameters():
+        assert isinstance(parts[name], DTensor) == parameter.requires_grad == (parts[name].grad is not None), name
+        if parameter.requires_grad:
+            dist.all_reduce(parameter.grad)
+            gathered = parts[name].grad.full_tensor()
+            torch.testing.assert_close(gathered, parameter.grad / 2, rtol=1e-4, atol=1e-7, msg=name)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_networks_that_train_in_part_are_sharded_where_they_train(checkpointing: bool) -> None:
+    on_two_processes(compare_partly_frozen, checkpointing)
 
 
 class Log(pl.Callback):
