@@ -56,7 +56,7 @@ class GivenFeatures(ImageEncoder):
         self.norm = nn.LayerNorm(FEATURE_DIM)
         self.projection = nn.Linear(FEATURE_DIM, TOKEN_DIM)
 
-    def extract(self, images: Tensor) -> Tensor:
+    def extract(self, images: Tensor, masks: Tensor | None = None) -> Tensor:
         """Refuse."""
         raise NotImplementedError("the image features of this batch must be given")
 

@@ -55,7 +55,7 @@ class Encoders:
         Raises:
             ValueError: If they depend on what is trained.
         """
-        images = ("ornament_image", "person_image", "box_mask")
+        images = ("ornament_image", "ornament_mask", "person_image", "box_mask")
         moved = {**batch, **{name: batch[name].to(self.device) for name in images}}  # type: ignore[literal-required]
         encoded = encode_images(cast(TryOnBatch, moved), self.autoencoder, self.image_encoder)
         tensors = cast(dict[str, Tensor], encoded)
@@ -102,8 +102,9 @@ def make_card(encoders: Encoders, transform: TripletTransform, copies: int, seed
         raise ValueError(f"copies must be at least 1, got {copies}")
     check_frozen(encoders.autoencoder)
     side = transform.resolution
-    blank = {"ornament_image": torch.zeros(1, 3, side, side), "person_image": torch.zeros(1, 3, side, side)}
-    encoded = encoders.encode(cast(TryOnBatch, {**blank, "box_mask": torch.zeros(1, 1, side, side)}))
+    blank = {name: torch.zeros(1, 3, side, side) for name in ("ornament_image", "person_image")}
+    blank |= {name: torch.zeros(1, 1, side, side) for name in ("ornament_mask", "box_mask")}
+    encoded = encoders.encode(cast(TryOnBatch, blank))
     shapes = {name: tuple(tensor.shape[1:]) for name, tensor in encoded.items()}
     return LatentsCard(copies, seed, dtype, transform, shapes, encoders.fingerprints())
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
 
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.imaging.frames import apply_affine, pixel_grid
@@ -169,3 +169,29 @@ def clip_folder(tmp_path: Path) -> Path:
     )
     CLIPVisionModel(config).save_pretrained(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def clip_embedding_folder(tmp_path: Path) -> Path:
+    """Folder with a tiny random CLIP vision model of two layers, with a projection to 768 channels."""
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        projection_dim=768,
+    )
+    CLIPVisionModelWithProjection(config).save_pretrained(tmp_path / "clip_embedding")
+    return tmp_path / "clip_embedding"
+
+
+@pytest.fixture
+def dinov2_folder(tmp_path: Path) -> Path:
+    """Folder with a tiny random DINOv2: patches of 14, made for 42 pixels."""
+    torch.manual_seed(0)
+    config = Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=42, patch_size=14)
+    Dinov2Model(config).save_pretrained(tmp_path / "dinov2")
+    return tmp_path / "dinov2"

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 
@@ -10,7 +11,7 @@ class ImageEncoder(nn.Module, ABC):
 
     The frozen part and the trained part are two methods, so that what the frozen part makes of an image can be
     computed once for all epochs. To add one: subclass, set the attributes, implement ``extract`` (and ``project``
-    where something is trained), name the class in the YAML.
+    where something is trained, ``null_tokens`` where a missing ornament is not zeros), name the class in the YAML.
 
     Attributes:
         num_tokens: L, tokens per image; 0 for none, and the denoiser then has no cross-attention to compute.
@@ -21,11 +22,13 @@ class ImageEncoder(nn.Module, ABC):
     token_dim: int
 
     @abstractmethod
-    def extract(self, images: Tensor) -> Tensor:
+    def extract(self, images: Tensor, masks: Tensor | None = None) -> Tensor:
         """Compute what no trained parameter has a part in.
 
         Args:
             images: (B, 3, H, W) in [-1, 1].
+            masks: Where the ornament is, (B, 1, H, W) in [0, 1]; an encoder may ignore them. None where they are not
+                known: the images are taken as they are.
 
         Returns:
             Features that :meth:`project` takes, (B, L, F); without a gradient.
@@ -42,6 +45,25 @@ class ImageEncoder(nn.Module, ABC):
         """
         return features
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Encode images of ornaments, (B, 3, H, W) in [-1, 1], to (B, num_tokens, token_dim)."""
-        return self.project(self.extract(images))
+    def null_tokens(self, tokens: Tensor) -> Tensor:
+        """Tokens of samples that must do without their ornament, as some do in training and half of them in guidance.
+
+        Args:
+            tokens: What :meth:`project` returned, (B, L, D).
+
+        Returns:
+            (B, L, D) of the same type: zeros here. Differentiable in the encoder's own trained parameters.
+        """
+        return torch.zeros_like(tokens)
+
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Encode images of ornaments to tokens.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+            masks: Where the ornament is, (B, 1, H, W) in [0, 1].
+
+        Returns:
+            (B, num_tokens, token_dim).
+        """
+        return self.project(self.extract(images, masks))

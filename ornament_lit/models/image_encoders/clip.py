@@ -1,18 +1,13 @@
 """CLIPImageEncoder: the tokens of a frozen CLIP vision model."""
 
-from typing import Self
-
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ornament_lit.models.image_encoders.base import ImageEncoder
+from ornament_lit.models.image_encoders.frozen import FrozenImageEncoder, clip_pixels
 from ornament_lit.models.pretrained import freeze, load_pretrained
 
 
-class CLIPImageEncoder(ImageEncoder):
+class CLIPImageEncoder(FrozenImageEncoder):
     """All tokens of a frozen CLIP vision model (class and patches), projected to the cross-attention's width.
 
     Args:
@@ -20,10 +15,8 @@ class CLIPImageEncoder(ImageEncoder):
         subfolder: Folder of the vision model inside it, if any.
         token_dim: D, the UNet's ``cross_attention_dim``.
         variant: Word in the names of the files with weights, such as ``fp16``; null for none.
+        revision: Branch, tag or commit of the hub repository; null for its main branch.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -31,32 +24,19 @@ class CLIPImageEncoder(ImageEncoder):
         subfolder: str | None = None,
         token_dim: int = 768,
         variant: str | None = None,
+        revision: str | None = None,
     ) -> None:
-        super().__init__()
-        self.clip = freeze(load_pretrained(CLIPVisionModel, path, subfolder, variant=variant))
-        config = self.clip.config
-        self.image_size: int = config.image_size
+        clip = freeze(load_pretrained(CLIPVisionModel, path, subfolder, variant=variant, revision=revision))
+        config = clip.config
+        super().__init__(clip_pixels(config), token_dim)
+        self.clip = clip
         self.num_tokens = (config.image_size // config.patch_size) ** 2 + 1
-        self.token_dim = token_dim
         self.norm = nn.LayerNorm(config.hidden_size)
         self.projection = nn.Linear(config.hidden_size, token_dim)
-        self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(3, 1, 1), persistent=False)
 
-    def train(self, mode: bool = True) -> Self:
-        """Keep the CLIP model in evaluation mode: it is never trained."""
-        super().train(mode)
-        self.clip.eval()
-        return self
-
-    @torch.no_grad()
-    def extract(self, images: Tensor) -> Tensor:
-        """Encode images, (B, 3, H, W) in [-1, 1], to the last hidden states of CLIP, (B, num_tokens, F)."""
-        size = (self.image_size, self.image_size)
-        # in float32, since CPUs cannot do it in bfloat16
-        resized = F.interpolate(images.float(), size=size, mode="bicubic", antialias=True, align_corners=False)
-        pixels = ((resized.clamp(-1, 1) + 1) / 2 - self.mean) / self.std
-        features: Tensor = self.clip(pixel_values=pixels.to(images.dtype)).last_hidden_state
+    def features_of(self, pixels: Tensor) -> Tensor:
+        """The last hidden states of CLIP, (B, num_tokens, F)."""
+        features: Tensor = self.clip(pixel_values=pixels).last_hidden_state
         return features
 
     def project(self, features: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ class NoImageEncoder(ImageEncoder):
     num_tokens = 0
     token_dim = 0
 
-    def extract(self, images: Tensor) -> Tensor:
+    def extract(self, images: Tensor, masks: Tensor | None = None) -> Tensor:
         """Return an empty (B, 0, 0) tensor."""
         return images.new_zeros(images.shape[0], 0, 0)
 

@@ -184,7 +184,7 @@ class Patches(ImageEncoder):
         super().__init__()
         self.scale = torch.nn.Parameter(torch.ones(()), requires_grad=trained)
 
-    def extract(self, images: torch.Tensor) -> torch.Tensor:
+    def extract(self, images: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
         return self.scale * images.mean((2, 3)).unsqueeze(1)
 
 

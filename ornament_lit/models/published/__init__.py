@@ -1,0 +1,1 @@
+"""Names of published weights: how they are called here."""
