@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionModel
 
 from benchmarks.sd15 import TOKEN_DIM, TOKENS, draw_batch, make_module
-from ornament_lit.models.attention import install_processors
+from ornament_lit.models.attention_layers import install_processors
 from ornament_lit.models.random_weights import build_random
 from ornament_lit.models.reference_nets import ReferenceNet, UNetReferenceNet
 from ornament_lit.models.unet import cut_tail, widen_input

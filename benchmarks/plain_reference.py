@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.noise import denoising_loss, draw_noising
-from ornament_lit.models.attention import highest_resolution_layers, mask_to_tokens, self_attention_layers
+from ornament_lit.models.attention import mask_to_tokens
+from ornament_lit.models.attention_layers import highest_resolution_layers, self_attention_layers
 from ornament_lit.models.conditioning import make_conditioning
 from ornament_lit.models.reference_features import ReferenceFeatures, tokens_to_map
 from ornament_lit.models.unet import widen_input

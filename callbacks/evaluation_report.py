@@ -29,7 +29,13 @@ from ornament_lit.metrics import (
 from ornament_lit.metrics.bootstrap import Resampling
 from ornament_lit.metrics.measured import Measured, SampleScores
 from ornament_lit.reports import Report, write_report
-from ornament_lit.reports.protocol import PACKAGES, checkpoint_protocol, data_protocol, sampling_protocol
+from ornament_lit.reports.protocol import (
+    PACKAGES,
+    checkpoint_protocol,
+    data_protocol,
+    model_protocol,
+    sampling_protocol,
+)
 from ornament_lit.utils.files import check_folder, write_file
 from ornament_lit.utils.versions import versions
 
@@ -176,6 +182,7 @@ class EvaluationReport(Callback):
         references = {"retrieval_references": self.retrieval_references} if several else {}
         protocol = {
             "checkpoint": getattr(module, "weights_from", None) or checkpoint_protocol(trainer.ckpt_path),
+            "model": model_protocol(module),
             "data": {"n": len(measured[0].keys), **data_protocol(data)},
             "sampling": sampling_protocol(module) | references,
             "metrics": {_title(one): metric.protocol() for one, metric in zip(measured, self._metrics, strict=True)},

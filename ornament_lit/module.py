@@ -33,11 +33,13 @@ from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_heads import MaskHead
 from ornament_lit.models.mask_refinement import MaskRefinement
 from ornament_lit.models.no_denoiser import NO_STEPS, NoDenoiser
+from ornament_lit.models.prompt_encoders import PromptEncoder
+from ornament_lit.models.reference_features import fill_rows
 from ornament_lit.models.reference_nets import ReferenceNet
 from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.warps import Warp
 from ornament_lit.models.warps.base import NO_WIDE_VIEW, warp_ground_truth, warp_inputs
-from ornament_lit.utils.frozen import drop_frozen, restore_frozen
+from ornament_lit.utils.frozen import check_gradients, drop_frozen, restore_frozen
 from ornament_lit.utils.learning_rates import LearningRateSchedule, build_scheduler, keep_options
 
 
@@ -82,6 +84,7 @@ class TryOnModule(LightningModule):
             paper.
         warp_loss: What the warp is taught; null for the defaults.
         warp_loss_weight: Weight of the warp's loss; 0 freezes the warp.
+        prompt_encoder: Says what the ornament is; null for no text, as in the paper.
     """
 
     mask_threshold: Tensor
@@ -105,6 +108,7 @@ class TryOnModule(LightningModule):
         warp: Warp | None = None,
         warp_loss: WarpLoss | None = None,
         warp_loss_weight: float = 1.0,
+        prompt_encoder: PromptEncoder | None = None,
     ) -> None:
         super().__init__()
         save_configuration(self)
@@ -112,15 +116,14 @@ class TryOnModule(LightningModule):
         self.diffusion_loss.check(noise_scheduler, denoiser.warp_condition)
         denoiser.check(noise_scheduler)
         parts = (autoencoder, image_encoder, denoiser, reference_net, mask_head, warp)
-        self.model = TryOnModel(*parts, neutral_background)
+        self.model = TryOnModel(*parts, neutral_background, prompt_encoder)
         self.noise_scheduler = noise_scheduler
         self.warp_loss = warp_loss or WarpLoss()
         if not warp_loss_weight:
             self.model.warp.requires_grad_(False)
         self.attention_loss = attention_loss
         self.mass_layers = attention_loss.layers(denoiser)
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.sampler = sampler or Sampler()
         check_steps(self.sampler.num_steps, noise_scheduler)
         if self.sampler.strength and isinstance(denoiser, NoDenoiser):
@@ -201,7 +204,8 @@ class TryOnModule(LightningModule):
         conditioning = model.encode(batch, ask_warp, self.diffusion_loss.true_share(batch, self.training))
         target = model.encode_target(batch)
         noisy = self.diffusion_loss.add_noise(self.noise_scheduler, target, batch["sample_seed"], self.training)
-        refinement = model.refine(replace(conditioning, denoised=noisy.denoised), self.steps_taken)
+        told = replace(conditioning, denoised=noisy.denoised, timesteps=noisy.timesteps, given=noisy.keep_condition)
+        refinement = model.refine(told, self.steps_taken)
         points = self.attention_loss.points(model.denoiser, batch)
         output = model.denoise(
             noisy.latents, noisy.timesteps, conditioning, refinement, noisy.keep_condition, self.mass_layers, points
@@ -211,7 +215,7 @@ class TryOnModule(LightningModule):
         attention, attention_mask = self.attention_loss(output.mass, worn, matched)
         losses = {
             "noise": self.diffusion_loss(output.prediction, noisy, wearing_mask, unknown),
-            "mask": model.mask_head.loss(refinement, wearing_mask),
+            "mask": model.mask_head.loss(refinement, fill_rows(wearing_mask, len(refinement.mask))),
             "attention": attention,
         }
         warp_terms: dict[str, Tensor] = {}
@@ -269,8 +273,7 @@ class TryOnModule(LightningModule):
         self.log_dict({f"{stage}/loss_{name}": mean for name, mean in self.mean_losses.compute().items()})
         self.mean_losses.reset()
         summary = self.mask_iou.summary(float(self.mask_threshold))
-        iou = {f"{stage}/iou_{name}": value for name, value in summary["iou"].items()}
-        self.log_dict(iou)
+        self.log_dict({f"{stage}/iou_{name}": value for name, value in summary["iou"].items()})
         self.mask_iou.reset()
 
     @torch.no_grad()
@@ -355,9 +358,7 @@ class TryOnModule(LightningModule):
             RuntimeError: If one gets none.
         """
         if self.trainer.global_step == 0:
-            idle = [name for name, value in self.named_parameters() if value.requires_grad and value.grad is None]
-            if idle:
-                raise RuntimeError(f"trained parameters that got no gradient: {', '.join(idle)}")
+            check_gradients(self)
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

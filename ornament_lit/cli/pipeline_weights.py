@@ -40,5 +40,6 @@ def take_pipeline(command: str, module: TryOnModule, options: dict[str, Any]) ->
         "sha256": file_hash(folder / WEIGHTS),
         "step": settings["steps_taken"],
         "weights": settings["source"].get("weights", "unknown"),
+        **{name: settings["source"][name] for name in ("published", "licence") if name in settings["source"]},
     }
     options["ckpt_path"] = None

@@ -21,8 +21,8 @@ from ornament_lit.batch import generators_of
 from ornament_lit.diffusion.noise import at_least_float32, denoised_share
 from ornament_lit.diffusion.refresh_policies import RefreshOnce, RefreshPolicy
 from ornament_lit.models.conditioning import Conditioning
-from ornament_lit.models.mask_refinement import MaskRefinement
-from ornament_lit.models.reference_features import choose
+from ornament_lit.models.mask_refinement import MaskRefinement, choose_refinement
+from ornament_lit.models.reference_features import first_rows
 from ornament_lit.models.try_on import TryOnModel
 
 StepCallback = Callable[[int, Tensor, Tensor], Tensor | None]
@@ -35,7 +35,8 @@ class SamplerOutput:
 
     Attributes:
         latents: (B, c, h, w).
-        refinements: Mask and features after each refresh; the first was computed before the first step.
+        refinements: Mask after each refresh; the first was computed before the first step. The last one has its
+            features of the reference, too, those of the samples with their ornaments.
     """
 
     latents: Tensor
@@ -126,22 +127,29 @@ class Sampler:
         like = conditioning.masked_person_latents
         noise = at_least_float32(_noise(like, generators, latents))
         latents = self._begin(scheduler, timesteps, noise, conditioning)
-        refinements = [model.refine(_at(conditioning, noise_scheduler, timesteps[:1]), steps_taken)]
+        refine = model.refine if self.guidance_scale == 1.0 else model.refine_guided
+        refinements = [refine(_at(conditioning, noise_scheduler, timesteps[:1]), steps_taken)]
         projected = model.project(refinements[0])
         for step, timestep in enumerate(timesteps):
             if interrupted is not None and interrupted():
                 break
             due = self._due(step, refinements)
-            if due.any():
+            renewed = step > 0 and model.reference_net.per_step
+            if due.any() or renewed:
                 latest = refinements[-1]
-                newest = model.refine(_at(conditioning, noise_scheduler, timestep), steps_taken, latest.mask)
-                refinements.append(choose(due.to(latents.device), newest, latest))
+                newest = refine(_at(conditioning, noise_scheduler, timestep), steps_taken, latest.mask)
+                chosen = choose_refinement(due.to(latents.device), newest, latest)
+                refinements[-1] = replace(latest, features=latest.features.without_tensors())
+                if due.any():
+                    refinements.append(chosen)
+                refinements[-1] = replace(chosen, features=newest.features) if renewed else chosen
                 projected = model.project(refinements[-1])
             inputs = scheduler.scale_model_input(latents, timestep).to(like.dtype)
             prediction = at_least_float32(self._predict(model, inputs, timestep, conditioning, projected))
             latents = scheduler.step(prediction, timestep, latents, **step_options).prev_sample
             replaced = None if on_step is None else on_step(step, timestep, latents)
             latents = latents if replaced is None else at_least_float32(replaced)
+        refinements[-1] = first_rows(refinements[-1], len(latents))
         return SamplerOutput(
             model.denoiser.known.insert(latents.to(like.dtype), like, conditioning.box_mask), refinements
         )
@@ -201,8 +209,9 @@ def _at(conditioning: Conditioning, noise_scheduler: SchedulerMixin, timestep: T
     """The conditioning at a timestep of the denoising; as it is where there is none."""
     if not timestep.numel():
         return conditioning
-    denoised = denoised_share(noise_scheduler, timestep.to(conditioning.box_mask.device))
-    return replace(conditioning, denoised=denoised.expand(len(conditioning.box_mask)))
+    rows, timestep = len(conditioning.box_mask), timestep.to(conditioning.box_mask.device)
+    denoised = denoised_share(noise_scheduler, timestep)
+    return replace(conditioning, denoised=denoised.expand(rows), timesteps=timestep.expand(rows))
 
 
 def _noise(like: Tensor, generators: list[torch.Generator], given: Tensor | None) -> Tensor:

@@ -3,23 +3,23 @@
 Shape legend: B batch, Q queries, K keys, N tokens of a layer, C channels, heads x d = C, m value columns.
 """
 
-import inspect
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
-from torch import Tensor
+from torch import Tensor, nn
 
+from ornament_lit.models.decoupled_attention import DecoupledAttention
 from ornament_lit.models.reference_features import LayerTokens, ProjectedTokens
 from ornament_lit.models.reference_matching import MatchFunction, as_they_are
 from ornament_lit.models.token_places import grid_size, token_centres, tokens_at
 
 COLUMNS = 8
+AbsentReference = Literal["dropped", "zeros"]
 
 
 def attention_with_mass(
@@ -110,7 +110,12 @@ class AttentionContext:
         visible_from: Ablation: (B, 1, h, w) in [0, 1], by which the attention of the queries to the ornament is
             multiplied before it is made to sum to 1; of the ornament they see what is in its mask. None leaves the
             attention free, as the paper does.
-        given: (B,) bool; a sample where it is False attends to itself alone. None where all are given their tokens.
+        keep_condition: (B,) bool; a sample where it is False attends to itself alone, or to zeros beside itself. None
+            where all are given their tokens.
+        absent: What stands in the place of tokens that a sample is not given: ``dropped`` for nothing, ``zeros`` for as
+            many keys and values of zeros, which take their share of the attention.
+        image_tokens: Tokens of the ornament for a cross-attention that has keys and values of their own for them, (B,
+            L, D).
         guided: The UNet's batch is 2B rows: B samples that are given their tokens, and the same B without; everything
             else here has B rows.
         match: What layers with tokens do to queries and keys, see
@@ -129,6 +134,8 @@ class AttentionContext:
     visible_from: Tensor | None = None
     keep_condition: Tensor | None = None
     guided: bool = False
+    absent: AbsentReference = "dropped"
+    image_tokens: Tensor | None = None
     match: MatchFunction = as_they_are
     points: Mapping[str, Tensor] = field(default_factory=dict)
     captured: dict[str, Tensor] | None = None
@@ -144,10 +151,12 @@ class ReferenceAttnProcessor:
 
     Args:
         name: Name of the layer in its UNet, as :func:`self_attention_layers` gives it.
+        norm: The normalisation before that layer, for tokens that are raw.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, norm: nn.Module) -> None:
         self.name = name
+        self.norm = norm
         self.plain = AttnProcessor2_0()
 
     def __call__(
@@ -166,7 +175,7 @@ class ReferenceAttnProcessor:
         if context is None or tokens is None:
             plain: Tensor = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
             return plain
-        reference = tokens if isinstance(tokens, ProjectedTokens) else project_tokens(attn, tokens)
+        reference = tokens if isinstance(tokens, ProjectedTokens) else project_tokens(attn, tokens, self.norm)
         query, key, value = (
             attn.head_to_batch_dim(layer(hidden_states), out_dim=4) for layer in (attn.to_q, attn.to_k, attn.to_v)
         )
@@ -178,15 +187,17 @@ class ReferenceAttnProcessor:
         attended = self.attend(*matched, wide_value, reference.num_ornament, context)
         if context.guided:
             alone = context.match(self.name, query[rows:], key[rows:], 0)
-            attended = torch.cat([attended, F.scaled_dot_product_attention(*alone, value[rows:])])
+            attended = torch.cat([attended, _alone(*alone, value[rows:], reference.key.shape[2], context.absent)])
         projected: Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2).to(hidden_states.dtype))
         return projected
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, num_ornament: int, context: AttentionContext) -> Tensor:
         """Choose the plain, the directly masked or the mass-measuring attention; (B, heads, N, d)."""
-        allowed = (
-            None if context.keep_condition is None else given_keys(context.keep_condition, query.shape[2], key.shape[2])
-        )
+        allowed, kept = None, context.keep_condition
+        if kept is not None and context.absent == "zeros":
+            key, value = (zero_absent(kept, query.shape[2], each) for each in (key, value))
+        elif kept is not None:
+            allowed = given_keys(kept, query.shape[2], key.shape[2])
         if context.visible_from is not None:
             bias = direct_mask(context, query.shape[2], key.shape[2], num_ornament).to(query.dtype)
             allowed = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
@@ -210,10 +221,49 @@ class ReferenceAttnProcessor:
         context.point_attention.setdefault(self.name, attention_at(query, ornament_key, tokens))
 
 
-class CrossAttnProcessor:
-    """Diffusers' attention for the cross-attention layers, which have no part in the context."""
+class RawCaptureProcessor:
+    """Diffusers' attention for a layer behind a :class:`RawLayerNorm`, whose raw half is captured."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.plain = AttnProcessor2_0()
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        context: AttentionContext | None = None,
+    ) -> Tensor:
+        """Attend from the normalised half of ``hidden_states``, (B, N, 2C), to itself."""
+        normalised, raw = hidden_states.chunk(2, dim=-1)
+        if context is not None and context.captured is not None:
+            context.captured.setdefault(self.name, raw)
+        output: Tensor = self.plain(attn, normalised, encoder_hidden_states, attention_mask, temb)
+        return output
+
+
+class RawLayerNorm(nn.LayerNorm):
+    """A layer norm that returns what it was given, too: [normalised ; raw], (B, N, 2C)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (B, N, C)."""
+        return torch.cat([super().forward(input), input], dim=-1)
+
+
+class CrossAttnProcessor:
+    """Attention of the cross-attention layers: diffusers' own, or one that attends to the ornament's tokens apart.
+
+    Args:
+        name: Name of the layer in its UNet.
+        decoupled: Keys and values for the context's image tokens; None for diffusers' attention.
+    """
+
+    def __init__(self, name: str = "", decoupled: DecoupledAttention | None = None) -> None:
+        self.name = name
+        self.decoupled = decoupled
         self.plain = AttnProcessor2_0()
 
     def __call__(
@@ -226,13 +276,20 @@ class CrossAttnProcessor:
         context: AttentionContext | None = None,
     ) -> Tensor:
         """Attend from ``hidden_states``, (B, N, C), to ``encoder_hidden_states``, (B, L, D)."""
+        if self.decoupled is not None and context is not None and context.image_tokens is not None:
+            told = (encoder_hidden_states, context.image_tokens)
+            apart: Tensor = self.decoupled(self.name, attn, hidden_states, *told)
+            return apart
         output: Tensor = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
         return output
 
 
-def project_tokens(attn: Attention, tokens: LayerTokens) -> ProjectedTokens:
-    """Apply a layer's key and value projections to the tokens of a reference."""
+def project_tokens(attn: Attention, tokens: LayerTokens, norm: nn.Module | None = None) -> ProjectedTokens:
+    """Apply a layer's key and value projections to the tokens of a reference, and before them ``norm`` to raw ones."""
     both = torch.cat([tokens.ornament, tokens.person], dim=1)
+    if tokens.raw:
+        assert norm is not None
+        both = norm(both)
     key, value = (attn.head_to_batch_dim(projection(both), out_dim=4) for projection in (attn.to_k, attn.to_v))
     return ProjectedTokens(key, value, tokens.ornament.shape[1])
 
@@ -257,6 +314,19 @@ def given_keys(keep_condition: Tensor, num_queries: int, num_keys: int) -> Tenso
     return (own | keep_condition[:, None])[:, None, None]
 
 
+def zero_absent(keep_condition: Tensor, num_queries: int, tensor: Tensor) -> Tensor:
+    """Keys or values, (B, heads, K, d), with zeros for those of the reference where it is not given."""
+    own, reference = tensor.split((num_queries, tensor.shape[2] - num_queries), dim=2)
+    return torch.cat([own, reference * keep_condition.view(-1, 1, 1, 1).to(tensor.dtype)], dim=2)
+
+
+def _alone(query: Tensor, key: Tensor, value: Tensor, num_absent: int, absent: AbsentReference) -> Tensor:
+    """Attention of samples without their reference, (B, heads, N, d)."""
+    if absent == "zeros":
+        key, value = (F.pad(each, (0, 0, 0, num_absent)) for each in (key, value))
+    return F.scaled_dot_product_attention(query, key, value)
+
+
 def direct_mask(context: AttentionContext, num_queries: int, num_keys: int, num_ornament: int) -> Tensor:
     """What is added to the scores of queries and keys when the attention itself is masked, (B, 1, N, K).
 
@@ -270,51 +340,3 @@ def direct_mask(context: AttentionContext, num_queries: int, num_keys: int, num_
     place = torch.arange(num_keys, device=weights.device) - num_queries
     is_ornament = (place >= 0) & (place < num_ornament)
     return torch.where(is_ornament, weights, 1.0).log()[:, None]
-
-
-def self_attention_layers(unet: UNet2DConditionModel) -> list[str]:
-    """Names of the self-attention layers of a diffusers UNet, from its input to its output."""
-    names = [name.removesuffix(".processor") for name in unet.attn_processors]
-    return sorted((name for name in names if name.endswith("attn1")), key=_depth)
-
-
-def _depth(name: str) -> tuple[int, list[int]]:
-    """Sort key that follows the data through a UNet: down blocks, middle block, up blocks."""
-    part, *rest = name.split(".")
-    return ("down_blocks", "mid_block", "up_blocks").index(part), [int(word) for word in rest if word.isdigit()]
-
-
-def highest_resolution_layers(unet: UNet2DConditionModel) -> list[str]:
-    """Self-attention layers of the highest resolution in the encoder and in the decoder (METHOD of the paper)."""
-    layers = self_attention_layers(unet)
-    blocks = [name.rsplit(".attentions.", 1)[0] for name in layers]
-    encoder = [block for block in blocks if block.startswith("down_blocks")]
-    decoder = [block for block in blocks if block.startswith("up_blocks")]
-    wanted = {*encoder[:1], *decoder[-1:]}
-    return [name for name, block in zip(layers, blocks, strict=True) if block in wanted]
-
-
-def install_processors(unet: UNet2DConditionModel) -> None:
-    """Let the self-attention layers of a UNet read an :class:`AttentionContext` from ``cross_attention_kwargs``."""
-    unet.set_attn_processor(
-        {
-            name: ReferenceAttnProcessor(name.removesuffix(".processor"))
-            if name.endswith("attn1.processor")
-            else CrossAttnProcessor()
-            for name in unet.attn_processors
-        }
-    )
-
-
-def keep_processors(unet: UNet2DConditionModel) -> None:
-    """Install our processors again, with a warning, where others that know no context have taken their places.
-
-    ``set_attention_slice`` and its like put such in; with them the UNet would not look at the reference.
-    """
-    if any("context" not in inspect.signature(used.__call__).parameters for used in unet.attn_processors.values()):
-        warnings.warn(
-            "the attention was given processors that do not look at the ornament (by slicing, xformers or fused "
-            "projections), and is given back its own, which need no more memory",
-            stacklevel=2,
-        )
-        install_processors(unet)

@@ -5,29 +5,38 @@ Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, get_args
 
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import Tensor, nn
 
-from ornament_lit.models.attention import (
-    AttentionContext,
+from ornament_lit.models.attention import AbsentReference, AttentionContext, project_tokens
+from ornament_lit.models.attention_layers import (
+    cross_attention_layers,
     highest_resolution_layers,
     install_processors,
-    project_tokens,
     self_attention_layers,
 )
+from ornament_lit.models.decoupled_attention import DecoupledAttention
+from ornament_lit.models.denoiser_inputs import Input, check_inputs, count_channels, join_inputs
 from ornament_lit.models.input_skip import InputSkip, NoInputSkip
 from ornament_lit.models.known_pixels import NothingKnown, OutsideBoxKnown
-from ornament_lit.models.reference_features import ProjectedTokens, ReferenceFeatures
+from ornament_lit.models.prompts import Prompts
+from ornament_lit.models.reference_features import LayerTokens, ProjectedTokens, ReferenceFeatures
 from ornament_lit.models.reference_matching import NoReferenceMatching, ReferenceMatching
 from ornament_lit.models.unet import (
     added_conditions,
     check_conditioning,
     fold_cross_attention,
+    freeze_encoder,
     start_at_zero,
     widen_input,
 )
+from ornament_lit.models.withholding import and_null, given_or, join_tokens
+
+Trained = Literal["all", "decoder"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,8 @@ class DenoiserOutput:
 class Denoiser(nn.Module):
     """Predict the noise from concat[noisy latents, mask, masked-person latents] and from reference features.
 
-    The order of the channels is that of Stable Diffusion's inpainting UNet, so that its weights fit as they are; a
-    UNet with latent channels only is widened, and the new channels start at zero.
+    This order of the channels is that of Stable Diffusion's inpainting UNet, so that its weights fit as they are; a
+    UNet with latent channels only is widened, and the new channels start at zero. ``inputs`` chooses others.
 
     Args:
         unet: A UNet of diffusers: `diffusers.UNet2DConditionModel` for random weights or
@@ -74,9 +83,17 @@ class Denoiser(nn.Module):
         warp_residual: Predict how the warp's composite is to change: its latents are added to the prediction, and
             where a UNet is widened, its last convolution starts at zero, so that an untrained denoiser generates the
             composite itself. For noise schedulers that predict the latents; needs ``warp_condition``.
+        inputs: What the UNet looks at, in the order of its channels: ``noisy`` latents first, then any of ``mask``,
+            ``erased`` (latents of the person with the box masked out) and ``keep`` (1 - mask).
+        trained: ``all`` of the UNet, or its ``decoder`` alone: the blocks behind the middle one, and the output.
+        decoupled_tokens: Attend to the image tokens by keys and values of their own, beside those of a prompt
+            (IP-Adapter); needs a prompt encoder and an image encoder.
+        absent_reference: What stands in the place of a reference's tokens that a sample is not given: ``dropped`` for
+            nothing, ``zeros`` for keys and values of zeros, which take their share of the attention.
 
     Raises:
-        ValueError: If the UNet's inputs do not fit, or ``warp_residual`` is without ``warp_condition``.
+        ValueError: If the UNet's inputs do not fit, an option is unknown, or ``warp_residual`` is without
+            ``warp_condition``.
     """
 
     def __init__(
@@ -89,21 +106,37 @@ class Denoiser(nn.Module):
         input_skip: bool = False,
         warp_condition: bool = False,
         warp_residual: bool = False,
+        inputs: Sequence[Input] = ("noisy", "mask", "erased"),
+        trained: Trained = "all",
+        decoupled_tokens: bool = False,
+        absent_reference: AbsentReference = "dropped",
     ) -> None:
         super().__init__()
+        check_inputs(inputs)
+        for name, value, choices in (
+            ("trained", trained, Trained),
+            ("absent_reference", absent_reference, AbsentReference),
+        ):
+            if value not in get_args(choices):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
         if warp_residual and not warp_condition:
             raise ValueError("warp_residual changes what warp_condition looks at; set warp_condition to true, too")
         self.unet = unet
         self.latent_channels = int(unet.config.out_channels)
         self.warp_condition, self.warp_residual = warp_condition, warp_residual
         self.direct_masking = direct_masking
+        self.inputs, self.trained = list(inputs), trained
+        self.decoupled_tokens, self.absent_reference = decoupled_tokens, absent_reference
         self._check_input_channels()
         check_conditioning(unet)
         if unet.config.in_channels < self.input_channels:
             widen_input(unet, self.input_channels, keep=unet.config.in_channels)
             if warp_residual:
                 start_at_zero(unet)
-        install_processors(unet)
+        if trained == "decoder":
+            freeze_encoder(unet)
+        self.decoupled = DecoupledAttention(unet, cross_attention_layers(unet)) if decoupled_tokens else None
+        self.install_processors(unet)
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
         self.reference_matching = reference_matching or NoReferenceMatching()
@@ -116,9 +149,18 @@ class Denoiser(nn.Module):
 
     @property
     def input_channels(self) -> int:
-        """Channels that the UNet looks at: noisy latents, mask, masked person; latents and coverage of the warp."""
-        groups = 3 if self.warp_condition else 2
-        return groups * self.latent_channels + groups - 1
+        """Channels that the UNet looks at: the inputs, and latents and coverage of the warp."""
+        warp = self.latent_channels + 1 if self.warp_condition else 0
+        return count_channels(self.inputs, self.latent_channels) + warp
+
+    @property
+    def needs_erased(self) -> bool:
+        """Whether it looks at the latents of the person with the box masked out."""
+        return "erased" in self.inputs or self.known_pixels
+
+    def install_processors(self, unet: UNet2DConditionModel) -> None:
+        """Let the attention layers of its UNet look at the reference and at the image tokens."""
+        install_processors(unet, self.decoupled)
 
     def check(self, noise_scheduler: SchedulerMixin) -> None:
         """Check that what is predicted fits the scheduler of training.
@@ -134,11 +176,17 @@ class Denoiser(nn.Module):
             )
 
     def _check_input_channels(self) -> None:
-        usual = (self.latent_channels, 2 * self.latent_channels + 1)
-        if self.unet.config.in_channels not in (*usual, self.input_channels):
+        given, latents = int(self.unet.config.in_channels), self.latent_channels
+        told = count_channels(self.inputs, latents)
+        if given not in (latents, told, self.input_channels):
             raise ValueError(
-                f"the UNet must have {usual[0]} input channels (latents) or {usual[1]} (noisy latents, mask, "
-                f"masked person), got in_channels={self.unet.config.in_channels}"
+                f"the UNet must have {latents} input channels (latents) or {told} ({', '.join(self.inputs)}), got "
+                f"in_channels={given}"
+            )
+        if self.trained == "decoder" and given < self.input_channels:
+            raise ValueError(
+                f"trained=decoder freezes the first convolution, whose new channels would stay zero; give a UNet with "
+                f"{self.input_channels} input channels, or inputs of {given}"
             )
 
     @property
@@ -172,11 +220,13 @@ class Denoiser(nn.Module):
         Returns:
             The same features; :meth:`forward` gives the same with them, in less time.
         """
-        tokens = {
-            name: layer if isinstance(layer, ProjectedTokens) else project_tokens(self.unet.get_submodule(name), layer)
-            for name, layer in features.tokens.items()
-        }
-        return replace(features, tokens=tokens)
+        return replace(features, tokens={name: self._project(name, layer) for name, layer in features.tokens.items()})
+
+    def _project(self, name: str, layer: LayerTokens | ProjectedTokens) -> ProjectedTokens:
+        if isinstance(layer, ProjectedTokens):
+            return layer
+        norm = self.unet.get_submodule(name.removesuffix("attn1") + "norm1")
+        return project_tokens(self.unet.get_submodule(name), layer, norm)
 
     def forward(
         self,
@@ -192,6 +242,8 @@ class Denoiser(nn.Module):
         box_mask: Tensor | None = None,
         points: Mapping[str, Tensor] | None = None,
         warp_latents: Tensor | None = None,
+        null_tokens: Tensor | None = None,
+        prompt: Prompts | None = None,
     ) -> DenoiserOutput:
         """Predict one denoising step.
 
@@ -206,12 +258,15 @@ class Denoiser(nn.Module):
             mass_layers: Layers whose attention mass on the ornament is wanted.
             keep_condition: (B,) bool; where it is False, no token or feature of the reference reaches the sample, as in
                 the unconditional half of a guided step: neither those of the ornament nor those of the person, which
-                have seen the ornament on a canvas. The masked person and the current mask, which was predicted with
-                the ornament, stay inputs. None where all samples keep theirs.
+                have seen the ornament on a canvas; features with ``own_null`` are taken as they are. The masked person
+                and the current mask, which was predicted with the ornament, stay inputs. None where all samples keep
+                theirs.
             box_mask: The coarse box, (B, 1, h, w) in [0, 1]; ``known_pixels`` and `PositionalMatching` need it.
             points: By layer, points of the person's image whose attention is wanted, (B, S, 2) of x and y in [-1, 1].
             warp_latents: Latents of the warp's composite, and its coverage, (B, c + 1, h, w); ``warp_condition`` needs
                 them.
+            null_tokens: What stands in the place of image tokens that are not given, (B, L, D); None for zeros.
+            prompt: Tokens of the prompt; None for none.
 
         Returns:
             The prediction and what was measured; differentiable in latents, mask, tokens and features.
@@ -224,17 +279,20 @@ class Denoiser(nn.Module):
             ornament_mask=ornament_mask,
             mass_layers=frozenset(mass_layers),
             visible_from=input_mask if self.direct_masking else None,
-            keep_condition=keep_condition,
+            keep_condition=None if features.own_null else keep_condition,
+            absent=self.absent_reference,
             match=self.reference_matching.bind(box_mask, ornament_mask),
             points=points or {},
         )
         noisy_latents = self.known.insert(noisy_latents, masked_person_latents, box_mask)
-        inputs = torch.cat(
-            [noisy_latents, input_mask, masked_person_latents, *self._warp(keep_condition, warp_latents)], dim=1
-        )
-        tokens = _where(keep_condition, _join_tokens(image_tokens, features.context_tokens))
-        residuals = [_where(keep_condition, residual) for residual in features.skip_residuals]
-        prediction = self._run(inputs, timesteps, tokens, residuals, context)
+        inputs = join_inputs(self.inputs, noisy_latents, masked_person_latents, input_mask)
+        pick = partial(given_or, keep_condition)
+        pick_features = partial(given_or, None) if features.own_null else pick
+        inputs = torch.cat([inputs, *(pick(condition) for condition in self._warp(warp_latents))], dim=1)
+        image = join_tokens(pick(image_tokens, null_tokens), pick_features, features.context_tokens)
+        residuals = [pick_features(residual) for residual in features.skip_residuals]
+        text = [] if prompt is None else [pick(prompt.tokens, prompt.null)]
+        prediction = self._run(inputs, timesteps, text, image, residuals, context)
         return DenoiserOutput(prediction, context.mass, context.places, context.point_attention)
 
     def guided(
@@ -248,10 +306,13 @@ class Denoiser(nn.Module):
         ornament_mask: Tensor,
         box_mask: Tensor | None = None,
         warp_latents: Tensor | None = None,
+        null_tokens: Tensor | None = None,
+        prompt: Prompts | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Predict both halves of a guided step in one call, which is faster than two.
 
-        Only self-attention tells them apart: neither half computes anything for the other's keys.
+        Only self-attention tells them apart: neither half computes anything for the other's keys. It is not for
+        features with ``own_null``, which :meth:`forward` takes.
 
         Args:
             noisy_latents: See :meth:`forward`, as for all others.
@@ -263,6 +324,8 @@ class Denoiser(nn.Module):
             ornament_mask: (B, 1, h, w).
             box_mask: (B, 1, h, w).
             warp_latents: (B, c + 1, h, w).
+            null_tokens: (B, L, D).
+            prompt: Tokens of the prompt.
 
         Returns:
             The predictions with the ornament's tokens and features and without them, each (B, c, h, w).
@@ -272,27 +335,39 @@ class Denoiser(nn.Module):
             ornament_mask=ornament_mask,
             visible_from=input_mask if self.direct_masking else None,
             guided=True,
+            absent=self.absent_reference,
             match=self.reference_matching.bind(box_mask, ornament_mask),
         )
         noisy_latents = self.known.insert(noisy_latents, masked_person_latents, box_mask)
-        inputs = torch.cat([torch.cat([noisy_latents, input_mask, masked_person_latents], dim=1)] * 2)
-        warped = [_and_nothing(condition) for condition in self._warp(None, warp_latents)]
-        inputs = torch.cat([inputs, *warped], dim=1)
-        tokens = _and_nothing(_join_tokens(image_tokens, features.context_tokens))
-        residuals = [_and_nothing(residual) for residual in features.skip_residuals]
-        conditional, unconditional = self._run(inputs, timesteps.repeat(2), tokens, residuals, context).chunk(2)
+        inputs = torch.cat([join_inputs(self.inputs, noisy_latents, masked_person_latents, input_mask)] * 2)
+        inputs = torch.cat([inputs, *(and_null(condition) for condition in self._warp(warp_latents))], dim=1)
+        image = join_tokens(and_null(image_tokens, null_tokens), and_null, features.context_tokens)
+        residuals = [and_null(residual) for residual in features.skip_residuals]
+        text = [] if prompt is None else [and_null(prompt.tokens, prompt.null)]
+        both = self._run(inputs, timesteps.repeat(2), text, image, residuals, context)
+        conditional, unconditional = both.chunk(2)
         return conditional, unconditional
 
-    def _warp(self, keep_condition: Tensor | None, warp_latents: Tensor | None) -> list[Tensor]:
+    def _warp(self, warp_latents: Tensor | None) -> list[Tensor]:
         if not self.warp_condition:
             return []
         if warp_latents is None:
             raise ValueError("warp_condition needs a warp, and the model has none; set model.warp")
-        return [_where(keep_condition, warp_latents)]
+        return [warp_latents]
 
     def _run(
-        self, inputs: Tensor, timesteps: Tensor, tokens: Tensor, residuals: list[Tensor], context: AttentionContext
+        self,
+        inputs: Tensor,
+        timesteps: Tensor,
+        text: list[Tensor],
+        image: Tensor,
+        residuals: list[Tensor],
+        context: AttentionContext,
     ) -> Tensor:
+        if self.decoupled is None:
+            tokens = torch.cat([*text, image], dim=1) if text else image
+        else:
+            (tokens,), context = text, replace(context, image_tokens=image)
         prediction: Tensor = self.unet(
             inputs,
             timesteps,
@@ -315,22 +390,3 @@ def _heads(unet: UNet2DConditionModel, name: str) -> tuple[int, int]:
     """Heads of an attention layer, and the channels of each."""
     layer = unet.get_submodule(name)
     return layer.heads, layer.to_q.out_features // layer.heads
-
-
-def _join_tokens(image_tokens: Tensor, context_tokens: Tensor | None) -> Tensor:
-    """Append the reference's context tokens, if it has any, to the image tokens."""
-    return image_tokens if context_tokens is None else torch.cat([image_tokens, context_tokens], dim=1)
-
-
-def _and_nothing(condition: Tensor) -> Tensor:
-    """A condition for the first half of a guided step, and zeros for the second, (2B, ...)."""
-    return torch.cat([condition, torch.zeros_like(condition)])
-
-
-def _where(keep_condition: Tensor | None, condition: Tensor) -> Tensor:
-    """Zeros for the samples that are not given a condition, (B, ...)."""
-    return (
-        condition
-        if keep_condition is None
-        else condition * keep_condition.view(-1, *[1] * (condition.ndim - 1)).to(condition.dtype)
-    )

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ornament_lit.models.reference_features import ReferenceFeatures
+from ornament_lit.models.reference_features import ReferenceFeatures, choose, fill_rows
 
 ReferenceFunction = Callable[[Tensor], ReferenceFeatures]
 """Features for an input mask, (B, 1, h, w) in [0, 1]: the reference net with the images already given."""
@@ -21,7 +21,8 @@ class MaskRefinement:
         logits: One prediction per iteration before the sigmoid, each (B, 1, h u, w u) with u the head's up-scaling;
             empty for a head that predicts nothing.
         mask: The mask for the denoiser, (B, 1, h, w) in [0, 1].
-        features: Features of the reference net for the denoiser.
+        features: Features of the reference net for the denoiser, of B rows; of 2B for a guided step in which samples
+            without their ornament have features of their own.
     """
 
     logits: tuple[Tensor, ...]
@@ -48,6 +49,13 @@ class MaskRefinement:
             for prediction in self.predictions
         ]
         return torch.stack(masks) if masks else like.new_zeros(0, *like.shape)
+
+
+def choose_refinement(rows: Tensor, first: MaskRefinement, second: MaskRefinement) -> MaskRefinement:
+    """Take the rows of one refinement, where ``rows``, (B,) bool, are True, or of another."""
+    logits, mask = choose(rows, (first.logits, first.mask), (second.logits, second.mask))
+    both = fill_rows(rows, len(first.features.ornament_map))
+    return MaskRefinement(logits, mask, choose(both, first.features, second.features))
 
 
 def blend(prediction: Tensor, box_mask: Tensor, alpha: float | Tensor) -> Tensor:

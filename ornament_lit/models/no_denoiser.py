@@ -22,11 +22,12 @@ class NoDenoiser(Denoiser):
     """
 
     latent_channels = 0
-    warp_condition = warp_residual = False
+    warp_condition = warp_residual = known_pixels = decoupled_tokens = False
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.unet = None
+        self.inputs = []
         self.known = NothingKnown()
 
     def noised(self, latents: Tensor) -> Tensor:

@@ -18,11 +18,14 @@ class LayerTokens:
 
     Attributes:
         ornament: (B, N, C) tokens of the reference ornament, row by row over its (square) map.
-        person: (B, N, C) tokens of the masked person.
+        person: (B, M, C) tokens of the masked person; M may be 0.
+        raw: The tokens are inputs of a transformer block as they are; the denoiser's own layer normalises them, as it
+            does its own. Else they are normalised already.
     """
 
     ornament: Tensor
     person: Tensor
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class ReferenceFeatures:
             token-only references.
         skip_residuals: Optional residuals added to the skip connections of the denoiser's encoder, from the
             highest resolution to the lowest and then of its middle block, for ControlNet-like references.
+        own_null: Samples that are not given their ornament have features of their own, which the denoiser takes as they
+            are; else it withholds the features from them.
     """
 
     ornament_map: Tensor
@@ -60,6 +65,11 @@ class ReferenceFeatures:
     tokens: Mapping[str, LayerTokens | ProjectedTokens] = field(default_factory=dict)
     context_tokens: Tensor | None = None
     skip_residuals: tuple[Tensor, ...] = ()
+    own_null: bool = False
+
+    def without_tensors(self) -> "ReferenceFeatures":
+        """The same kind of features with maps of no channels and nothing else, which take no memory."""
+        return ReferenceFeatures(self.ornament_map[:, :0], self.person_map[:, :0], own_null=self.own_null)
 
 
 def tokens_to_map(tokens: Tensor, height: int, width: int) -> Tensor:
@@ -117,6 +127,16 @@ def choose(rows: Tensor, first: Any, second: Any) -> Any:  # noqa: ANN401
 def repeat_rows(nest: Any, times: int) -> Any:  # noqa: ANN401
     """Put a batch behind itself: (B, ...) tensors of a nest, see :func:`choose`, become (``times`` B, ...)."""
     return nest if times == 1 else map_tensors(lambda tensor: torch.cat([tensor] * times), nest)
+
+
+def fill_rows(nest: Any, rows: int) -> Any:  # noqa: ANN401
+    """Put the tensors of a nest behind themselves, see :func:`repeat_rows`, until each of them has so many rows."""
+    return map_tensors(lambda tensor: repeat_rows(tensor, rows // len(tensor)), nest)
+
+
+def first_rows(nest: Any, rows: int) -> Any:  # noqa: ANN401
+    """The first rows of the tensors of a nest, see :func:`choose`."""
+    return map_tensors(lambda tensor: tensor[:rows], nest)
 
 
 def map_tensors(function: Callable[..., Tensor], first: Any, *others: Any) -> Any:  # noqa: ANN401

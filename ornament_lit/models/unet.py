@@ -7,7 +7,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from ornament_lit.models.attention import AttentionContext, self_attention_layers
+from ornament_lit.models.attention import AttentionContext
+from ornament_lit.models.attention_layers import self_attention_layers
 
 
 def widen_input(unet: UNet2DConditionModel, in_channels: int, keep: int) -> None:
@@ -34,6 +35,23 @@ def start_at_zero(unet: UNet2DConditionModel) -> None:
     with torch.no_grad():
         for weights in unet.conv_out.parameters():
             weights.zero_()
+
+
+def freeze_encoder(unet: UNet2DConditionModel) -> None:
+    """Take everything out of training that a UNet computes before its decoder: input, timestep, encoder, middle.
+
+    Checkpoints leave it out where the UNet comes from files of its own.
+    """
+    for name in ("conv_in", "time_embedding", "add_embedding", "down_blocks", "mid_block"):
+        part = getattr(unet, name, None)
+        if part is not None:
+            part.requires_grad_(False)
+            part.kept_when_frozen = not has_own_files(unet)
+
+
+def has_own_files(unet: UNet2DConditionModel) -> bool:
+    """Whether a UNet was loaded from a folder or a hub, so that its weights can be had again from there."""
+    return bool(unet.config.get("_name_or_path"))
 
 
 PIXELS_PER_LATENT = 8
@@ -92,7 +110,7 @@ class ConstantCrossAttention(nn.Module):
 
     def __init__(self, bias: Tensor) -> None:
         super().__init__()
-        self.bias = nn.Parameter(bias.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
 
     def forward(self, hidden_states: Tensor, **unused: Any) -> Tensor:  # noqa: ANN401
         """Return the bias, broadcast over (B, N, C)."""

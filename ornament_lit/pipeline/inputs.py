@@ -146,8 +146,9 @@ def make_batch(
     wide_view: float | None = None,
     detail: int = 1,
     bare: bool = False,
+    categories: Sequence[str] | None = None,
 ) -> TryOnBatch:
-    """Stack crops to a batch; the wearing mask, which nobody knows, is empty, and the category means nothing.
+    """Stack crops to a batch; the wearing mask, which nobody knows, is empty.
 
     There is an ``input_mask`` if any person has one; it is the box mask of those who have none.
 
@@ -160,6 +161,7 @@ def make_batch(
         wide_view: Factor of the wider view; None for none.
         detail: Factor of the ornament's resolution for a warp; 1 for none.
         bare: Show the model the box as it is, too; else it is masked out.
+        categories: B types of ornaments; None where they mean nothing to the model.
     """
 
     def stack(tensors: list[Tensor]) -> Tensor:
@@ -172,7 +174,7 @@ def make_batch(
         person_image=stack([person.image for person in persons]),
         wearing_mask=torch.zeros_like(box_mask),
         box_mask=box_mask,
-        category=[CATEGORIES[0]] * len(persons),
+        category=list(categories or [CATEGORIES[0]] * len(persons)),
         key=[str(row) for row in range(len(persons))],
         sample_seed=torch.tensor(list(seeds), dtype=torch.int64),
     )

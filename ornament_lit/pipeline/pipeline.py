@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
@@ -24,7 +24,7 @@ from ornament_lit.diffusion.sampler import Sampler, SamplerOutput
 from ornament_lit.imaging.compositing import PasteBack
 from ornament_lit.imaging.crops import ImageLike, crop_ornament, crop_person
 from ornament_lit.imaging.geometry import AnyBox
-from ornament_lit.models.attention import keep_processors
+from ornament_lit.models.attention_layers import HasUNet, keep_processors
 from ornament_lit.models.conditioning import Conditioning, predicted_masks
 from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.warps.base import split_rows
@@ -34,6 +34,7 @@ from ornament_lit.pipeline.outputs import OutputType, TryOnOutput, convert
 from ornament_lit.pipeline.paste_back import Detail, paste_generated
 from ornament_lit.pipeline.serialization import Settings, load_folder, save_folder
 from ornament_lit.utils.bundled import weights_path
+from ornament_lit.utils.categories import CATEGORIES, Category
 
 Region = Literal["mask", "box"]
 CallbackTensor = Literal["latents"]
@@ -194,6 +195,7 @@ class OrnamentTryOnPipeline:
         preview: bool = False,
         detail: bool | None = None,
         erase: bool = False,
+        category: str | Sequence[str] | None = None,
     ) -> TryOnOutput:
         """Put ornaments on persons.
 
@@ -233,19 +235,22 @@ class OrnamentTryOnPipeline:
                 light and shadow from the generated image; False pastes the generated image as it is. None for True
                 where the model has a warp.
             erase: Mask the box out for any model, as for a person who wears something there already.
+            category: Types of the ornaments, for a model with a prompt encoder.
 
         Returns:
             Images and what there is to look at.
 
         Raises:
             FileNotFoundError: If there is no file of that name.
-            ValueError: If an image, a box or a number cannot be used, or the lists differ in length.
+            ValueError: If an image, a box, a number or a type cannot be used, the lists differ in length, or a type is
+                needed and not given.
         """
         check_choice("region", region, Region)
         check_choice("output_type", output_type, OutputType)
         for name in callback_on_step_end_tensor_inputs:
             check_choice("callback_on_step_end_tensor_inputs", name, CallbackTensor)
-        rows = align(ornament=ornament_image, mask=ornament_mask, person=person_image, box=box)
+        rows = align(ornament=ornament_image, mask=ornament_mask, person=person_image, box=box, category=category)
+        categories = self._categories([row["category"] for row in rows])
         seeds = choose_seeds(len(rows), seed, generator, num_images_per_prompt)
         self._check_warp(preview, detail)
         sampler = self._sampler(num_inference_steps, guidance_scale, 0.0 if preview else self.settings.strength)
@@ -254,9 +259,10 @@ class OrnamentTryOnPipeline:
         persons = [crop_person(row["person"], row["box"], size, self.settings.crop_factor) for row in rows]
         ornaments, persons = repeat(ornaments, num_images_per_prompt), repeat(persons, num_images_per_prompt)
         extras = (self.settings.wide_view, self.settings.detail, self.settings.bare and not erase)
-        batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras)
+        types = repeat(categories, num_images_per_prompt) if categories else None
+        batch = make_batch(ornaments, persons, seeds, self.device, self.dtype, *extras, types)
         model = self.model
-        with self._at_work(model.autoencoder, model.image_encoder, model.warp):
+        with self._at_work(model.autoencoder, model.image_encoder, model.prompt_encoder, model.warp):
             conditioning = model.encode(batch)
         with self._at_work(model.denoiser, model.reference_net, model.mask_head):
             generated = self._generate(sampler, conditioning, batch, latents, callback_on_step_end)
@@ -288,6 +294,19 @@ class OrnamentTryOnPipeline:
         )
         return output if return_dict else output.to_tuple()
 
+    def _categories(self, given: Sequence[str | None]) -> list[str]:
+        """The types that a prompt encoder is told; none where there is no prompt."""
+        for name in given:
+            if name is not None:
+                check_choice("category", name, Category)
+        if not self.model.prompt_encoder.num_tokens:
+            return []
+        if None in given:
+            raise ValueError(
+                f"this model is told the type of the ornament; give category (--type), one of {', '.join(CATEGORIES)}"
+            )
+        return [str(name) for name in given]
+
     def _check_warp(self, preview: bool, detail: bool | None) -> None:
         if not self.model.warp.num_predictions and (preview or detail):
             name = "preview" if preview else "detail"
@@ -315,7 +334,7 @@ class OrnamentTryOnPipeline:
     ) -> SamplerOutput:
         for part in (self.model.denoiser, self.model.reference_net):
             if isinstance(getattr(part, "unet", None), UNet2DConditionModel):
-                keep_processors(part.unet)
+                keep_processors(cast(HasUNet, part))
         self._interrupt = False
         self._num_timesteps = len(sampler.timesteps(self.scheduler, self.device)[1])
         with tqdm(total=self._num_timesteps, **self._progress_bar) as bar:

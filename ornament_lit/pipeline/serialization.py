@@ -6,8 +6,8 @@
 ``scheduler``              the settings of a scheduler of diffusers
 ``vae``                    ``AutoencoderKL``, where the autoencoder loads one
 ``image_encoder``          ``CLIPVisionModel``, where the image encoder loads one
-``try_on.safetensors``     weights of the reference net, of the mask head, of the denoiser beside its UNet and of what
-                           else trains
+``try_on.safetensors``     weights of the reference net, of the mask head, of the denoiser beside its UNet, of what
+                           else trains, and the tokens of prompts
 =========================  ====================================================================================
 
 Nothing in it is pickled. A UNet without image tokens has constants in the place of its cross-attention; it is written
@@ -39,6 +39,7 @@ from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_heads import MaskHead
 from ornament_lit.models.no_denoiser import NoDenoiser
 from ornament_lit.models.pretrained import load_pretrained
+from ornament_lit.models.prompt_encoders import NoPrompt, PromptEncoder
 from ornament_lit.models.reference_matching import NoReferenceMatching, ReferenceMatching
 from ornament_lit.models.reference_nets import ReferenceNet
 from ornament_lit.models.try_on import TryOnModel
@@ -59,9 +60,20 @@ FAMILIES = {
     "reference_net": ReferenceNet,
     "mask_head": MaskHead,
     "warp": Warp,
+    "prompt_encoder": PromptEncoder,
 }
-DENOISER_OPTIONS = ("direct_masking", "known_pixels", "input_skip", "warp_condition", "warp_residual")
-"""Options of the denoiser that are kept beside ``reference_matching``; one that a folder does not name is off."""
+DENOISER_OPTIONS: Mapping[str, Any] = {
+    "direct_masking": False,
+    "known_pixels": False,
+    "input_skip": False,
+    "warp_condition": False,
+    "warp_residual": False,
+    "inputs": ["noisy", "mask", "erased"],
+    "trained": "all",
+    "decoupled_tokens": False,
+    "absent_reference": "dropped",
+}
+"""Options of the denoiser that are kept beside ``reference_matching``, and what they are in a folder without them."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +185,8 @@ def load_folder(folder: Path, variant: str | None = None) -> dict[str, Any]:
     refresh = build(index["settings"], {"refresh": RefreshPolicy}, folder)["refresh"]
     known = {entry.name for entry in fields(Settings)}
     settings = Settings(**{**{k: v for k, v in index["settings"].items() if k in known}, "refresh": refresh})
-    parts = build({"warp": describe(NoWarp()), **index["parts"]}, FAMILIES, folder, variant)
+    newer = {"warp": describe(NoWarp()), "prompt_encoder": describe(NoPrompt())}
+    parts = build({**newer, **index["parts"]}, FAMILIES, folder, variant)
     denoiser = _load_denoiser(index["denoiser"], folder, variant) if index["denoiser"] else NoDenoiser()
     model = TryOnModel(denoiser=denoiser, **parts, neutral_background=index.get("neutral_background", False))
     _load_weights(path, _own_parts(model))
@@ -293,14 +306,15 @@ def _own_parts(model: TryOnModel) -> dict[str, nn.Module]:
     parts, denoiser = _families(model), model.denoiser
     if isinstance(denoiser, NoDenoiser):
         return parts
-    return {**parts, "denoiser.reference_matching": denoiser.reference_matching, "denoiser.skip": denoiser.skip}
+    beside = {"reference_matching": denoiser.reference_matching, "skip": denoiser.skip, "decoupled": denoiser.decoupled}
+    return {**parts, **{f"denoiser.{name}": part for name, part in beside.items() if part is not None}}
 
 
 def _load_denoiser(index: Mapping[str, Any], folder: Path, variant: str | None) -> Denoiser:
     """Build the denoiser around its UNet; what else trains in it is loaded with the other parts."""
     unet = load_pretrained(UNet2DConditionModel, str(folder), "unet", variant=variant)
     described = {"reference_matching": index.get("reference_matching", describe(NoReferenceMatching()))}
-    options: dict[str, Any] = {name: bool(index.get(name, False)) for name in DENOISER_OPTIONS}
+    options = {name: type(usual)(index.get(name, usual)) for name, usual in DENOISER_OPTIONS.items()}
     options |= build(described, {"reference_matching": ReferenceMatching}, folder)
     return Denoiser(unet, **options)
 

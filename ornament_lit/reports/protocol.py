@@ -30,6 +30,18 @@ def data_protocol(data: object) -> dict[str, Any]:
     return checksum | given | {"resize": "Pillow: bicubic for images, bilinear for masks, antialiased"}
 
 
+def model_protocol(module: "TryOnModule") -> dict[str, Any]:
+    """Parts of the model, its parameters, and the share of training samples without their ornament."""
+    parameters = list(module.model.parameters())
+    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    return {
+        "parts": {name: type(part).__name__ for name, part in module.model.named_children()},
+        "trained_parameters": trained,
+        "frozen_parameters": sum(parameter.numel() for parameter in parameters) - trained,
+        "condition_dropout": module.diffusion_loss.condition_dropout,
+    }
+
+
 def sampling_protocol(module: "TryOnModule") -> dict[str, Any]:
     """How the module generates: steps, guidance, scheduler, refreshes, and the threshold of its masks."""
     sampler = describe(module.sampler)["init_args"]

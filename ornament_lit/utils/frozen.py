@@ -20,6 +20,22 @@ def is_frozen(part: nn.Module) -> bool:
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
+def check_gradients(module: nn.Module) -> None:
+    """Check, after a backward pass, that every parameter that should train has a gradient.
+
+    Raises:
+        RuntimeError: If one has none.
+    """
+    idle = [name for name, value in module.named_parameters() if value.requires_grad and value.grad is None]
+    if not idle:
+        return
+    null = any("null" in name for name in idle)
+    hint = (
+        "; null tokens train on dropped conditions alone: set diffusion_loss.condition_dropout above 0" if null else ""
+    )
+    raise RuntimeError(f"trained parameters that got no gradient: {', '.join(idle)}{hint}")
+
+
 def _inside(key: str, names: set[str]) -> bool:
     """Whether an entry of a state dictionary belongs to one of the named modules."""
     words = key.split(".")

@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from conditions import told
 from torch import Tensor, nn
 
-from ornament_lit.checkpointing.serialization import describe
+from ornament_lit.checkpointing.serialization import (
+    build,
+    describe,
+    describe_pretrained,
+    own_weights,
+    pretrained_child,
+)
 from ornament_lit.losses import WarpLoss
 from ornament_lit.losses.attention import (
     AttentionLoss,
@@ -23,6 +30,7 @@ from ornament_lit.models.autoencoders import Autoencoder
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.image_encoders import ImageEncoder
 from ornament_lit.models.mask_heads import MaskHead
+from ornament_lit.models.prompts import Prompts
 from ornament_lit.models.reference_features import ReferenceFeatures
 from ornament_lit.models.reference_nets import ReferenceNet, UNetReferenceNet
 from ornament_lit.models.warps import Warp
@@ -40,7 +48,14 @@ def construct(request: pytest.FixtureRequest) -> Callable[[type], nn.Module]:
     """Construct a part with its defaults; those that load weights from tiny folders."""
 
     def build(cls: type) -> nn.Module:
-        folders = {"KLAutoencoder": "vae_folder", "CLIPImageEncoder": "clip_folder"}
+        folders = {
+            "KLAutoencoder": "vae_folder",
+            "CLIPImageEncoder": "clip_folder",
+            "ClassTokenImageEncoder": "clip_folder",
+            "ResamplerImageEncoder": "clip_folder",
+            "EmbeddingImageEncoder": "clip_embedding_folder",
+            "DINOv2ImageEncoder": "dinov2_folder",
+        }
         torch.manual_seed(0)
         if cls is CombinedAttentionLoss:
             return cls([MaskGuidedAttentionLoss(), CorrespondenceAttentionLoss(), ExpectedPositionLoss()])
@@ -72,13 +87,35 @@ def test_autoencoders(cls: type[Autoencoder], batch_size: int, construct: Callab
 @pytest.mark.parametrize("cls", members(ImageEncoder))
 def test_image_encoders(cls: type[ImageEncoder], batch_size: int, construct: Callable[[type], Any]) -> None:
     encoder = construct(cls)
-    tokens = encoder(torch.rand(batch_size, 3, 40, 40) * 2 - 1)
-    assert tokens.shape == (batch_size, encoder.num_tokens, encoder.token_dim)
+    images, masks = torch.rand(batch_size, 3, 40, 40) * 2 - 1, torch.rand(batch_size, 1, 40, 40)
+    tokens = encoder(images, masks)
+    assert tokens.shape == encoder(images).shape == (batch_size, encoder.num_tokens, encoder.token_dim)
+    null = encoder.null_tokens(tokens)
+    assert null.shape == tokens.shape and null.dtype == tokens.dtype and null.isfinite().all()
     features = encoder.extract(torch.rand(batch_size, 3, 40, 40) * 2 - 1)
     assert len(features) == batch_size and not features.requires_grad, "nothing that is extracted may be trained"
     if tokens.requires_grad:
-        tokens.square().sum().backward()
+        (tokens.square().sum() + null.square().sum()).backward()
     assert trained_without_gradient(encoder) == []
+    assert describe_pretrained(encoder, "x") if pretrained_child(encoder) else describe(encoder)
+
+
+@pytest.mark.parametrize("cls", members(ImageEncoder))
+def test_image_encoders_come_back_from_a_folder(
+    cls: type[ImageEncoder], construct: Callable[[type], Any], tmp_path: Path
+) -> None:
+    """With the frozen model saved by itself and the other weights beside it, as an exported pipeline keeps them."""
+    encoder, child = construct(cls), pretrained_child(construct(cls))
+    folder = tmp_path / "exported"
+    if child:
+        getattr(encoder, child).save_pretrained(folder / "image_encoder")
+    description = describe_pretrained(encoder, "image_encoder") if child else describe(encoder)
+    found: ImageEncoder = build({"encoder": description}, {"encoder": ImageEncoder}, folder)["encoder"]
+    assert not found.load_state_dict(dict(own_weights(encoder)), strict=False).unexpected_keys
+    images, masks = torch.rand(2, 3, 40, 40) * 2 - 1, torch.rand(2, 1, 40, 40)
+    tokens = encoder(images, masks)
+    assert torch.equal(found(images, masks), tokens)
+    assert torch.equal(found.null_tokens(tokens), encoder.null_tokens(tokens))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -87,7 +124,15 @@ def test_reference_nets(cls: type[ReferenceNet], batch_size: int, construct: Cal
     net, denoiser = construct(cls), Denoiser(build_unet(channels=4))
     net.attach(denoiser.unet)
     latents, mask = torch.randn(batch_size, 4, 8, 8), torch.rand(batch_size, 1, 8, 8)
-    features: ReferenceFeatures = net(latents, mask, -latents, mask)
+    image, pixels, tokens = (
+        torch.rand(batch_size, 3, 64, 64),
+        torch.ones(batch_size, 1, 64, 64),
+        torch.randn(3, batch_size, 2, 24),
+    )
+    images = {"ornament_image": image, "ornament_pixels": pixels, "input_pixels": pixels, "masked_person_image": image}
+    features: ReferenceFeatures = net(
+        *told(latents, mask, -latents, mask, **images, image_tokens=tokens[0], prompt=Prompts(*tokens))
+    )
     assert set(features.tokens) <= set(denoiser.self_attention_layers())
     for image_map in (features.ornament_map, features.person_map):
         assert image_map.shape[:2] == (batch_size, net.feature_channels)
@@ -152,7 +197,7 @@ def test_attention_losses_with_a_correspondence(
     assert all(each.shape[::2] == (2, 2) and each.abs().max() <= 1 for each in points.values())
     assert all(torch.equal(points[name], each) for name, each in attention_loss.points(denoiser, batch).items())
     latents, mask = torch.randn(2, 4, 8, 8), torch.rand(2, 1, 8, 8)
-    features = net(latents, mask, -latents, mask)
+    features = net(*told(latents, mask, -latents, mask))
     shared = (latents, torch.zeros(2).long(), latents, mask, torch.zeros(2, 1, 24), features, mask, layers)
     output = denoiser(*shared, points=points)
     noisy = NoisyLatents(latents, torch.zeros(2), latents, keep_condition=None, weights=None, denoised=torch.zeros(2))

@@ -18,6 +18,8 @@ from ornament_lit.profiling.batches import draw_batch
 from ornament_lit.profiling.session import Subject
 from ornament_lit.profiling.steps import Recipe, take_steps
 
+PATHS = ("path", "text_encoder")
+"""Options that name pretrained weights."""
 STEP_CALLBACKS = ("ChannelsLast", "CompileBlocks", "TrainableEMA")
 """Callbacks that change what a step costs; the others write and generate."""
 
@@ -106,15 +108,16 @@ def weights_of(precision: object) -> AbstractContextManager[object]:
 
 
 def randomised(model: Any) -> Any:  # noqa: ANN401
-    """A configuration whose pretrained parts, those with a ``path``, get random weights of the same sizes."""
+    """A configuration whose pretrained parts, those with one of `PATHS`, get random weights of the same sizes."""
     if isinstance(model, list):
         return [randomised(entry) for entry in model]
     if not isinstance(model, dict | Namespace):
         return model
     entries = {name: randomised(entry) for name, entry in _items(model)}
-    path = entries.get("path")
-    if isinstance(path, str) and not path.startswith(RANDOM):
-        entries["path"] = RANDOM + path
+    for name in PATHS:
+        path = entries.get(name)
+        if isinstance(path, str) and not path.startswith(RANDOM):
+            entries[name] = RANDOM + path
     return Namespace(**entries) if isinstance(model, Namespace) else entries  # type: ignore[no-untyped-call]
 
 

@@ -17,7 +17,7 @@ class WornOptions:
     Attributes:
         ornament: Image of the ornament.
         box: Where it is worn, x0,y0,x1,y1 or x0,y0,x1,y1,angle, see :class:`TryOnOptions`.
-        type: Kind of the ornament; noted in the image's metadata.
+        type: Kind of the ornament; noted in the image's metadata, and told to a model that has a prompt.
         ornament_mask: White where the ornament is in its image.
     """
 
@@ -46,7 +46,7 @@ class TryOnOptions:
             than the ornament will be, by a tenth to a quarter of its size on each side: the ornament's size is taken
             from it. A fifth number tells the pose: the degrees by which that rectangle is turned about its centre,
             clockwise.
-        type: Kind of the ornament; noted in the image's metadata.
+        type: Kind of the ornament; noted in the image's metadata, and told to a model that has a prompt.
         ornament_mask: White where the ornament is in its image.
         output: Image to write (.png, .jpg); with --batch, a folder.
         batch: A CSV list of many images.

@@ -153,6 +153,7 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, opti
             preview=options.preview,
             detail=options.detail,
             erase=options.erase,
+            category=worn.kind,
         )
         outputs.append(output)
         image = output.images[0]

@@ -1,10 +1,12 @@
 """ReferenceNet: the contract of the family."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from ornament_lit.models.conditioning import Conditioning, Latents
 from ornament_lit.models.reference_features import ReferenceFeatures
 
 
@@ -15,9 +17,15 @@ class ReferenceNet(nn.Module, ABC):
 
     Attributes:
         feature_channels: C of the feature maps for the mask head, known after ``attach``; 0 for no maps.
+        needs: Latents that it looks at; what neither it nor the denoiser needs is not encoded.
+        per_step: Features depend on the timestep, and are computed anew in every denoising step.
+        own_null: Samples that are not given their ornament have features of their own.
     """
 
+    needs: ClassVar[frozenset[Latents]] = frozenset(("erased", "ornament"))
     feature_channels: int = 0
+    per_step: bool = False
+    own_null: bool = False
 
     @abstractmethod
     def attach(self, unet: UNet2DConditionModel) -> None:
@@ -28,17 +36,14 @@ class ReferenceNet(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(
-        self, ornament_latents: Tensor, ornament_mask: Tensor, masked_person_latents: Tensor, input_mask: Tensor
-    ) -> ReferenceFeatures:
+    def forward(self, conditioning: Conditioning, input_mask: Tensor) -> ReferenceFeatures:
         """Compute the features.
 
         Args:
-            ornament_latents: Latents of the ornament's image, (B, c, h, w).
-            ornament_mask: Where the ornament is in it, (B, 1, h, w) in [0, 1].
-            masked_person_latents: Latents of the person with the box masked out, (B, c, h, w).
+            conditioning: What the networks are told: latents of ornament and masked person, their images, tokens, and
+                for nets with ``per_step`` or ``own_null`` the timesteps and who is given the ornament.
             input_mask: Current wearing mask, (B, 1, h, w) in [0, 1].
 
         Returns:
-            Features; differentiable in all inputs.
+            Features; differentiable in latents and mask.
         """

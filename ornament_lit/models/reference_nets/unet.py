@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from ornament_lit.models.attention import AttentionContext, install_processors
+from ornament_lit.models.attention import AttentionContext
+from ornament_lit.models.attention_layers import install_processors
+from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.models.reference_features import LayerTokens, ReferenceFeatures, tokens_to_map
 from ornament_lit.models.reference_nets.base import ReferenceNet
 from ornament_lit.models.unet import added_conditions, cut_tail, fold_cross_attention, widen_input
@@ -54,25 +56,27 @@ class UNetReferenceNet(ReferenceNet):
                 "UNetReferenceNet copies the denoiser's UNet, and NoDenoiser has none; set "
                 "model.reference_net=NoReferenceNet"
             )
-        self.unet = copy.deepcopy(unet)
+        self.unet = copy.deepcopy(unet).requires_grad_(True)
         latent_channels = unet.config.out_channels
         widen_input(self.unet, latent_channels + 1, keep=latent_channels)
         if any(name.endswith("attn2.processor") for name in self.unet.attn_processors):
             fold_cross_attention(self.unet)
         last_block = cut_tail(self.unet)
-        install_processors(self.unet)
+        self.install_processors(self.unet)
         if self.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
         else:  # the copy has that of the denoiser
             self.unet.disable_gradient_checkpointing()
         self.feature_channels = self.unet.get_submodule(last_block).norm1.normalized_shape[0]
 
-    def forward(
-        self, ornament_latents: Tensor, ornament_mask: Tensor, masked_person_latents: Tensor, input_mask: Tensor
-    ) -> ReferenceFeatures:
+    def install_processors(self, unet: UNet2DConditionModel) -> None:
+        """Let the self-attention layers of its UNet hand out their inputs."""
+        install_processors(unet)
+
+    def forward(self, conditioning: Conditioning, input_mask: Tensor) -> ReferenceFeatures:
         """Compute tokens for every self-attention layer and, from the last of them, the maps for the mask head."""
-        ornament = torch.cat([ornament_latents, ornament_mask], dim=1)
-        person = torch.cat([masked_person_latents, input_mask], dim=1)
+        ornament = torch.cat([conditioning.ornament_latents, conditioning.ornament_mask], dim=1)
+        person = torch.cat([conditioning.masked_person_latents, input_mask], dim=1)
         captured: dict[str, Tensor] = {}
         images = torch.cat([ornament, person], dim=0 if self.layout == "rows" else 3)
         self.unet(
@@ -92,9 +96,11 @@ class UNetReferenceNet(ReferenceNet):
     def _split(self, tokens: Tensor, height: int, width: int) -> LayerTokens:
         """Split a layer's tokens, (2B, N, C) or (B, 2N, C), into those of the ornament and of the person."""
         if self.layout == "rows":
-            return LayerTokens(*tokens.chunk(2, dim=0))
+            ornament, person = tokens.chunk(2, dim=0)
+            return LayerTokens(ornament, person)
         halves = tokens_to_map(tokens, height, 2 * width).chunk(2, dim=3)
-        return LayerTokens(*(half.flatten(2).transpose(1, 2) for half in halves))
+        ornament, person = (half.flatten(2).transpose(1, 2) for half in halves)
+        return LayerTokens(ornament, person)
 
 
 def _to_map(tokens: Tensor, height: int, width: int) -> Tensor:

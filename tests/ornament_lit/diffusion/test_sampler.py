@@ -163,8 +163,8 @@ def test_a_sample_freezes_by_itself(scene) -> None:
     drawn = sampler(module.model, module.noise_scheduler, conditioning, seeds)
     assert len(rounds) == 5
     assert [round(float(refinement.mask[1].mean()), 2) for refinement in drawn.refinements] == [0.1, 0.2, 0.3, 0.4, 0.5]
-    name = next(iter(drawn.refinements[0].features.tokens))
-    first, last = (drawn.refinements[index].features.tokens[name].person for index in (1, -1))
+    name = next(iter(rounds[0].features.tokens))
+    first, last = (features.tokens[name].person for features in (rounds[0].features, drawn.refinements[-1].features))
     assert torch.equal(first[0], last[0]) and torch.equal(last[1], rounds[-1].features.tokens[name].person[1])
 
 

@@ -10,12 +10,10 @@ from ornament_lit.models.attention import (
     attention_with_mass,
     direct_mask,
     given_keys,
-    highest_resolution_layers,
-    install_processors,
     mask_to_tokens,
     project_tokens,
-    self_attention_layers,
 )
+from ornament_lit.models.attention_layers import highest_resolution_layers, install_processors, self_attention_layers
 from ornament_lit.models.mask_refinement import resize_mask
 from ornament_lit.models.reference_features import LayerTokens
 

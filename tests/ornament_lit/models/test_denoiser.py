@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conditions import told
 from diffusers import DDPMScheduler
 
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.reference_features import ReferenceFeatures
-from ornament_lit.models.reference_nets import NoReferenceNet, UNetReferenceNet
+from ornament_lit.models.reference_nets import UNetReferenceNet
 
 
 def call(
@@ -18,7 +19,7 @@ def call(
     generator = torch.Generator().manual_seed(0)
     noisy, erased = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))
     mask = torch.rand(2, 1, 8, 8, generator=generator)
-    features = features or NoReferenceNet()(noisy, mask, erased, mask)
+    features = features or ReferenceFeatures(noisy[:, :0], noisy[:, :0])
     given = (erased, mask, tokens, features, mask)
     return denoiser(noisy, torch.tensor([3, 700]), *given, warp_latents=warp_latents).prediction
 
@@ -64,7 +65,7 @@ def test_both_halves_of_a_guided_step_are_those_of_a_call_each(build_unet, direc
     noisy, erased = torch.randn(2, 2, 4, 8, 8)
     mask, ornament_mask = torch.rand(2, 2, 1, 8, 8)
     residuals = tuple(torch.randn(2, *shape) for shape in [(16, 8, 8), (16, 8, 8), (16, 4, 4), (32, 4, 4), (32, 4, 4)])
-    features = replace(net(erased, ornament_mask, noisy, mask), context_tokens=torch.randn(2, 3, 24))
+    features = replace(net(*told(erased, ornament_mask, noisy, mask)), context_tokens=torch.randn(2, 3, 24))
     features = denoiser.project(replace(features, skip_residuals=residuals))
     shared, tokens = (noisy, torch.tensor([3, 700]), erased, mask), torch.randn(2, 4, 24)
     nothing = ReferenceFeatures(features.ornament_map, features.person_map)
@@ -117,7 +118,7 @@ def test_guidance_withholds_what_a_warp_says(build_unet, known_pixels: bool) -> 
     denoiser = Denoiser(unet, warp_condition=True, known_pixels=known_pixels)
     noisy, erased = torch.randn(2, 2, 4, 8, 8)
     mask, ornament_mask, box = torch.rand(3, 2, 1, 8, 8)
-    features, tokens = NoReferenceNet()(noisy, mask, erased, mask), torch.randn(2, 4, 24)
+    features, tokens = ReferenceFeatures(noisy[:, :0], noisy[:, :0]), torch.randn(2, 4, 24)
     shared, more = (noisy, torch.tensor([3, 700]), erased, mask), {"box_mask": box.round(), "warp_latents": warped()}
     with torch.no_grad():
         conditional, unconditional = denoiser.guided(*shared, tokens, features, ornament_mask, **more)

@@ -6,7 +6,8 @@ from torch import Tensor
 from ornament_lit.batch import Correspondence
 from ornament_lit.losses.attention import ExpectedPositionLoss, Matched
 from ornament_lit.losses.attention.matched import ground_truth_of_tokens, weights_of
-from ornament_lit.models.attention import AttentionContext, install_processors
+from ornament_lit.models.attention import AttentionContext
+from ornament_lit.models.attention_layers import install_processors
 from ornament_lit.models.reference_features import LayerTokens
 from ornament_lit.models.token_places import token_centres
 

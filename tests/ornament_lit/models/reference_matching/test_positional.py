@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from conditions import told
 from torch import Tensor
 
 from ornament_lit.models.denoiser import Denoiser
@@ -25,7 +26,7 @@ class Scene:
         self.mask, self.ornament_mask = torch.rand(2, 2, 1, 8, 8)
         self.box = torch.zeros(2, 1, 8, 8)
         self.box[:, :, 2:6, 1:6] = 1
-        self.features = net(self.erased, self.ornament_mask, self.noisy, self.mask)
+        self.features = net(*told(self.erased, self.ornament_mask, self.noisy, self.mask))
         self.tokens = torch.randn(2, 3, 24)
 
     def arguments(self) -> tuple[Any, ...]:

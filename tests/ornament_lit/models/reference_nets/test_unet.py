@@ -2,9 +2,10 @@ import copy
 
 import pytest
 import torch
+from conditions import told
 from torch import Tensor
 
-from ornament_lit.models.attention import self_attention_layers
+from ornament_lit.models.attention_layers import self_attention_layers
 from ornament_lit.models.denoiser import Denoiser
 from ornament_lit.models.reference_nets import UNetReferenceNet
 
@@ -24,7 +25,7 @@ def pictures() -> list[Tensor]:
 @pytest.mark.parametrize("layout", ["rows", "canvas"])
 def test_every_layer_of_the_denoiser_gets_tokens_of_its_shape(build_unet, layout: str) -> None:
     net = attached(build_unet, layout)
-    features = net(*pictures())
+    features = net(*told(*pictures()))
     assert list(features.tokens) == self_attention_layers(build_unet(channels=4))
     sizes = {
         name: (tuple(tokens.ornament.shape), tuple(tokens.person.shape)) for name, tokens in features.tokens.items()
@@ -37,7 +38,7 @@ def test_every_layer_of_the_denoiser_gets_tokens_of_its_shape(build_unet, layout
 @pytest.mark.parametrize("layout", ["rows", "canvas"])
 def test_every_parameter_gets_a_gradient_from_tokens_and_maps(build_unet, layout: str) -> None:
     net = attached(build_unet, layout)
-    features = net(*pictures())
+    features = net(*told(*pictures()))
     sum((tokens.ornament**2).sum() + (tokens.person**2).sum() for tokens in features.tokens.values()).backward()
     idle = [name for name, value in net.named_parameters() if value.grad is None or not value.grad.any()]
     assert idle == []
@@ -47,8 +48,8 @@ def test_rows_do_not_see_each_other_and_a_canvas_does(build_unet) -> None:
     ornament, ornament_mask, person, mask = pictures()
     for layout, sees in (("rows", False), ("canvas", True)):
         net = attached(build_unet, layout)
-        one = net(ornament, ornament_mask, person, mask).person_map
-        other = net(-ornament, ornament_mask, person, mask).person_map
+        one = net(*told(ornament, ornament_mask, person, mask)).person_map
+        other = net(*told(-ornament, ornament_mask, person, mask)).person_map
         assert torch.equal(one, other) is not sees
 
 
@@ -63,7 +64,7 @@ def test_tokens_are_the_inputs_of_the_stock_layers(build_unet) -> None:
         )
     ornament, ornament_mask, person, mask = pictures()
     stock(torch.cat([ornament, person]), 0, encoder_hidden_states=torch.zeros(4, 1, 24))
-    features = net(ornament, ornament_mask, person, mask)
+    features = net(*told(ornament, ornament_mask, person, mask))
     for name, tokens in features.tokens.items():
         torch.testing.assert_close(torch.cat([tokens.ornament, tokens.person]), seen[name])
 
@@ -85,7 +86,7 @@ def test_decoder_blocks_behind_the_last_attention_are_removed(build_unet) -> Non
     net = UNetReferenceNet()
     net.attach(Denoiser(unet).unet)
     assert len(net.unet.up_blocks) == 1
-    features = net(*pictures())
+    features = net(*told(*pictures()))
     assert features.tokens["up_blocks.0.attentions.1.transformer_blocks.0.attn1"].person.shape == (2, 16, 32)
     assert features.person_map.shape == features.ornament_map.shape == (2, 32, 8, 8), "the maps have the latents' size"
     assert features.person_map.shape[1] == net.feature_channels
@@ -95,7 +96,7 @@ def test_gradients_are_equal_with_gradient_checkpointing(build_unet) -> None:
     gradients = []
     for checkpointing in (False, True):
         net = attached(build_unet, "canvas", gradient_checkpointing=checkpointing).train()
-        features = net(*pictures())
+        features = net(*told(*pictures()))
         sum((tokens.person**2).sum() for tokens in features.tokens.values()).backward()
         gradients.append({name: value.grad for name, value in net.named_parameters()})
     for name, gradient in gradients[0].items():
