@@ -17,8 +17,10 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").
 CONFIGS = [
     name for name in FILES if not name.startswith("configs/studies/")
 ]  # tests/ornament_lit/cli/commands/test_study.py
-FAMILIES = ("autoencoder", "image_encoder", "reference_net", "mask_head", "attention_loss")
+FAMILIES = ("autoencoder", "image_encoder", "prompt_encoder", "reference_net", "mask_head", "attention_loss")
 ABLATIONS = [name for name in CONFIGS if name.startswith("configs/ablations/")]
+BASELINES = [name for name in CONFIGS if Path(name).parent == Path("configs/baselines")]
+TINY_BASELINES = [name for name in CONFIGS if name.startswith("configs/baselines/tiny/")]
 STRATEGIES = [name for name in CONFIGS if name.startswith("configs/strategies/")]
 
 
@@ -81,14 +83,19 @@ def test_command_of_the_header_parses_and_every_class_arrives(name: str, parser:
     assert set(class_names(load(name))) <= set(class_names(config))
 
 
-@pytest.mark.parametrize("name", [*ABLATIONS, *STRATEGIES])
-def test_ablations_and_strategies_hold_differences_only(name: str) -> None:
-    base = load("configs/ornament.yaml")
+@pytest.mark.parametrize("name", [*ABLATIONS, *BASELINES, *TINY_BASELINES, *STRATEGIES])
+def test_what_is_laid_over_a_config_holds_differences_only(name: str) -> None:
+    base = load("configs/quickstart.yaml" if name in TINY_BASELINES else "configs/ornament.yaml")
     for group, values in load(name).items():
         assert all(base.get(group, {}).get(key) != value for key, value in values.items())
 
 
-@pytest.mark.parametrize("extra", [None, "configs/rendered.yaml", *ABLATIONS])
+def test_every_baseline_has_a_small_one() -> None:
+    small = {Path(name).stem for name in TINY_BASELINES}
+    assert len(small) == 4 and {Path(name).stem for name in BASELINES} == {*small, "anydoor_sd21"}
+
+
+@pytest.mark.parametrize("extra", [None, "configs/rendered.yaml", *ABLATIONS, *TINY_BASELINES])
 def test_quickstart_and_its_ablations_can_be_built(extra: str | None) -> None:
     files = ["configs/quickstart.yaml", *([extra] if extra else [])]
     model = build([word for name in files for word in ("--config", name)]).model

@@ -31,6 +31,7 @@ def test_every_part_is_in_the_table_and_every_row_exists() -> None:
         "ReferenceNet",
         "RefreshPolicy",
         *("Matched", "MatchFunction", "ReferenceMatching", "as_they_are", "TimestepSampler", "Warp"),
+        "PromptEncoder",
         *("TryOnMetric", "GeneratedImage", "GeneratedBatch", "EmbeddingSimilarity", "MaskIoU"),
     }
     table = set(re.findall(r"`([A-Z]\w+)`", README))
