@@ -18,6 +18,7 @@ from callbacks.generation import generated_batch
 from callbacks.sample_strips import draw_unpicked
 from ornament_lit.batch import TryOnBatch
 from ornament_lit.diffusion.sampler import Sampler
+from ornament_lit.losses import DiffusionLoss
 from ornament_lit.metrics import (
     LPIPS,
     PCK,
@@ -46,6 +47,9 @@ class Painter(LightningModule):
         self.register_buffer("mask_threshold", torch.tensor(0.5))
         self.sampler = Sampler(num_steps=4, guidance_scale=2.0)
         self.noise_scheduler = self.sampler.scheduler_for(_ddpm())
+        self.model = torch.nn.ModuleDict({"brush": torch.nn.Linear(2, 3), "easel": torch.nn.LayerNorm(2)})
+        self.model["easel"].requires_grad_(False)
+        self.diffusion_loss = DiffusionLoss(condition_dropout=0.1)
         self.fault = fault
         self.references: list[float] = []
 
@@ -124,6 +128,8 @@ def test_files_protocol_and_figures(make_trainer: Build, tmp_path: Path, capsys:
     assert overall["psnr_worn_gap"].value == pytest.approx(20 + 20 * torch.tensor(0.025).log10().item(), abs=0.6)
     assert logged["test/psnr_worn"] == pytest.approx(overall["psnr_worn"].value)
     protocol = report.protocol
+    counted = {"trained_parameters": 9, "frozen_parameters": 4, "condition_dropout": 0.1}
+    assert protocol["model"] == {"parts": {"brush": "Linear", "easel": "LayerNorm"}, **counted}
     assert protocol["data"]["checksum"] == "c0ffee" and protocol["data"]["n"] == 8 and protocol["data"]["seed"] == 3
     assert protocol["sampling"]["num_steps"] == 4 and protocol["sampling"]["guidance_scale"] == 2.0
     assert (
