@@ -44,6 +44,11 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "ornament_lit.cli.commands.export:export", "write a checkpoint as a pipeline: --checkpoint ... --output ..."
     ),
+    "published": Command(
+        "ornament_lit.cli.commands.published:published",
+        "write another method's published weights as a pipeline: --method ... --weights ... --config ... --output ...",
+        parsed=False,
+    ),
     "bench": Command(
         "ornament_lit.cli.commands.bench:bench",
         "measure speed, memory and FLOPs of a training on this machine: --config ...",

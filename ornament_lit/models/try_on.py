@@ -61,6 +61,7 @@ class TryOnModel(nn.Module):
         _check_widths(autoencoder, denoiser, {"image_encoder": image_encoder, "prompt_encoder": prompt_encoder})
         if image_encoder.num_tokens + prompt_encoder.num_tokens == 0:
             denoiser.drop_cross_attention()
+        reference_net.check_factor(autoencoder.downsample_factor)
         reference_net.attach(denoiser.unet)
         mask_head.attach(reference_net.feature_channels)
         self.autoencoder = autoencoder

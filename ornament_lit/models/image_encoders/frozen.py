@@ -85,25 +85,36 @@ class FrozenImageEncoder(ImageEncoder):
 class NullPictureImageEncoder(FrozenImageEncoder):
     """Base of encoders whose null tokens are those of one picture.
 
-    Its features depend on frozen weights alone, so the constructor computes them, and no step does. They are in no
-    state dictionary.
+    Its features depend on frozen weights alone, so they are computed when these are loaded, and no step does it. They
+    are in no state dictionary.
     """
 
+    null_pixels: Tensor
     null_features: Tensor
 
     @torch.no_grad()
     def keep_null_features(self, pixels: Tensor) -> None:
-        """Compute what the frozen model makes of the null picture; to be called once the model is loaded.
+        """Compute what the frozen model makes of the null picture, now and whenever weights are loaded into it.
+
+        To be called by the constructor, once the model is there.
 
         Args:
             pixels: (1, 3, image_size, image_size), as :class:`Pixels` prepares them.
         """
         weight = next(parameter for parameter in self.parameters() if not parameter.requires_grad)
-        self.register_buffer("null_features", self.features_of(pixels.to(weight)), persistent=False)
+        self.register_buffer("null_pixels", pixels.to(weight), persistent=False)
+        self.register_buffer("null_features", self.features_of(self.null_pixels), persistent=False)
+        self.register_load_state_dict_post_hook(_compute_null_features)  # type: ignore[no-untyped-call]
 
     def null_tokens(self, tokens: Tensor) -> Tensor:
         """Project the features of the null picture, and repeat them to (B, L, D)."""
         return self.project(self.null_features).to(tokens.dtype).expand_as(tokens)
+
+
+@torch.no_grad()
+def _compute_null_features(encoder: NullPictureImageEncoder, _: object) -> None:
+    """Ask the frozen model for the null picture again, after other weights were loaded into it."""
+    encoder.null_features = encoder.features_of(encoder.null_pixels)
 
 
 def clip_pixels(config: PretrainedConfig) -> Pixels:

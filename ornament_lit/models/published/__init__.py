@@ -1,1 +1,1 @@
-"""Names of published weights: how they are called here."""
+"""Published weights of other methods: what their files call their tensors, and what these are called here."""

@@ -35,6 +35,16 @@ class ReferenceNet(nn.Module, ABC):
             unet: The denoiser's UNet; it gives the shape and the starting weights and is not changed.
         """
 
+    def check_factor(self, downsample_factor: int) -> None:
+        """Check that it fits the autoencoder; any fits here.
+
+        Args:
+            downsample_factor: Pixels per latent along a side.
+
+        Raises:
+            ValueError: If it does not.
+        """
+
     @abstractmethod
     def forward(self, conditioning: Conditioning, input_mask: Tensor) -> ReferenceFeatures:
         """Compute the features.

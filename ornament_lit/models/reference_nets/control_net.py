@@ -53,6 +53,19 @@ class ControlNetReference(ReferenceNet):
         self.embedding_channels = list(embedding_channels)
         self.gradient_checkpointing = gradient_checkpointing
 
+    def check_factor(self, downsample_factor: int) -> None:
+        """Check that the convolutions bring images to the size of the latents.
+
+        Raises:
+            ValueError: If they do not.
+        """
+        if 2 ** (len(self.embedding_channels) - 1) != downsample_factor:
+            raise ValueError(
+                f"embedding_channels must have {downsample_factor.bit_length()} entries, to bring images to latents "
+                f"{downsample_factor} times smaller, got {self.embedding_channels}; set "
+                "reference_net.init_args.embedding_channels"
+            )
+
     def attach(self, unet: UNet2DConditionModel | None) -> None:
         """Copy the denoiser's encoder and middle block, weights included.
 
@@ -76,14 +89,8 @@ class ControlNetReference(ReferenceNet):
             self.controlnet.enable_gradient_checkpointing()
 
     def forward(self, conditioning: Conditioning, input_mask: Tensor) -> ReferenceFeatures:
-        """Compute the residuals of a denoising step, from the highest resolution to the lowest, and the middle one.
-
-        Raises:
-            ValueError: If the convolutions do not bring the collage to the size of the latents, or there is no tensor
-                of the images.
-        """
+        """Compute the residuals of a denoising step, from the highest resolution to the lowest, and the middle one."""
         hint = self.hint(conditioning)
-        self._check_size(hint, input_mask)
         rows, (height, width) = len(hint), input_mask.shape[-2:]
         nothing = hint.new_zeros(rows, self.controlnet.config.in_channels, height, width)
         timesteps = conditioning.timesteps
@@ -105,12 +112,3 @@ class ControlNetReference(ReferenceNet):
         assert image is not None and mask is not None and box is not None
         details = detail_map(image, mask, self.erosion, self.threshold)
         return collage(conditioning.masked_person_image, box, details)
-
-    def _check_size(self, hint: Tensor, input_mask: Tensor) -> None:
-        halvings = len(self.embedding_channels) - 1
-        factor = hint.shape[-1] // input_mask.shape[-1]
-        if 2**halvings != factor:
-            raise ValueError(
-                f"embedding_channels must have {factor.bit_length()} entries, to bring images to latents {factor} "
-                f"times smaller, got {self.embedding_channels}; set reference_net.init_args.embedding_channels"
-            )

@@ -49,6 +49,17 @@ def test_null_tokens_are_those_of_a_black_picture(dinov2_folder: Path) -> None:
     assert all(parameter.grad is None for parameter in encoder.dino.parameters())
 
 
+def test_null_tokens_follow_weights_that_are_loaded_later(dinov2_folder: Path) -> None:
+    encoder, other = (DINOv2ImageEncoder(str(dinov2_folder), token_dim=24, image_size=42) for _ in range(2))
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.5)
+    encoder.load_state_dict(other.state_dict())
+    tokens = encoder(-torch.ones(1, 3, 42, 42))
+    torch.testing.assert_close(encoder.null_tokens(tokens), tokens)
+    assert not torch.allclose(other.null_tokens(tokens), tokens, atol=1e-3)
+
+
 def test_null_features_follow_the_type_and_work_without_values(dinov2_folder: Path) -> None:
     encoder = DINOv2ImageEncoder(str(dinov2_folder), token_dim=24, image_size=42).to(torch.bfloat16)
     images, masks = torch.rand(1, 3, 40, 40).bfloat16(), torch.rand(1, 1, 40, 40).bfloat16()
