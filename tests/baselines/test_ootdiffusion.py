@@ -282,11 +282,11 @@ def text(tmp_path: Path) -> str:
 def build(clip: str, text: str) -> Callable[..., TryOnModule]:
     """OOTDiffusion at 32 pixels and 16 x 16 latents of 12 channels, with a reference that has other weights."""
 
-    def build(dropout: float = 0.5, **options: Any) -> TryOnModule:
+    def build(dropout: float = 0.5, negative: str = "same", **options: Any) -> TryOnModule:
         module = TryOnModule(
             autoencoder=SpaceToDepthAutoencoder(2),
             image_encoder=EmbeddingImageEncoder(clip, token_dim=DIM),
-            prompt_encoder=CategoryPrompt(text, template="{category}", negative_prompt="same", max_length=3),
+            prompt_encoder=CategoryPrompt(text, template="{category}", negative_prompt=negative, max_length=3),
             denoiser=Denoiser(build_unet(1, 24, 12), inputs=["noisy", "erased"]),
             noise_scheduler=DDPMScheduler(clip_sample=False),
             reference_net=OrnamentUNetReferenceNet(build_unet(2, 12, 12), **{**OOTDIFFUSION, **options}),
@@ -299,17 +299,21 @@ def build(clip: str, text: str) -> Callable[..., TryOnModule]:
     return build
 
 
-def test_the_null_half_of_a_guided_step_is_a_call_with_zero_latents(build, tiny_batch) -> None:
-    model, noisy = build().eval().model, torch.randn(2, 12, 16, 16)
+@pytest.mark.parametrize("negative", ["same", ""])
+def test_the_null_half_of_a_guided_step_is_a_call_with_zero_latents(build, tiny_batch, negative: str) -> None:
+    """OOTDiffusion keeps the prompt in it; another one would be told to both networks."""
+    model, noisy = build(negative=negative).eval().model, torch.randn(2, 12, 16, 16)
     with torch.no_grad():
         conditioning = model.encode(tiny_batch(2))
         prompt, tokens = conditioning.prompt, conditioning.image_tokens
-        assert torch.equal(prompt.null, prompt.tokens) and torch.equal(conditioning.null_tokens, tokens)
+        assert torch.equal(prompt.null, prompt.tokens) is (negative == "same")
+        assert torch.equal(conditioning.null_tokens, tokens)
         refinement = model.refine_guided(conditioning)
         halves = [
             model.denoise_guided(noisy, TIMES, conditioning, each) for each in (refinement, model.project(refinement))
         ]
-        blank = replace(conditioning, ornament_latents=torch.zeros_like(conditioning.ornament_latents))
+        zeros = torch.zeros_like(conditioning.ornament_latents)
+        blank = replace(conditioning, ornament_latents=zeros, prompt=replace(prompt, tokens=prompt.null))
         whole, alone = (
             model.denoise(noisy, TIMES, each, model.refine(each)).prediction for each in (conditioning, blank)
         )
