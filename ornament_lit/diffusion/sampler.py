@@ -136,13 +136,8 @@ class Sampler:
             due = self._due(step, refinements)
             renewed = step > 0 and model.reference_net.per_step
             if due.any() or renewed:
-                latest = refinements[-1]
-                newest = refine(_at(conditioning, noise_scheduler, timestep), steps_taken, latest.mask)
-                chosen = choose_refinement(due.to(latents.device), newest, latest)
-                refinements[-1] = replace(latest, features=latest.features.without_tensors())
-                if due.any():
-                    refinements.append(chosen)
-                refinements[-1] = replace(chosen, features=newest.features) if renewed else chosen
+                newest = refine(_at(conditioning, noise_scheduler, timestep), steps_taken, refinements[-1].mask)
+                refinements = _refreshed(refinements, newest, due.to(latents.device), renewed)
                 projected = model.project(refinements[-1])
             inputs = scheduler.scale_model_input(latents, timestep).to(like.dtype)
             prediction = at_least_float32(self._predict(model, inputs, timestep, conditioning, projected))
@@ -212,6 +207,25 @@ def _at(conditioning: Conditioning, noise_scheduler: SchedulerMixin, timestep: T
     rows, timestep = len(conditioning.box_mask), timestep.to(conditioning.box_mask.device)
     denoised = denoised_share(noise_scheduler, timestep)
     return replace(conditioning, denoised=denoised.expand(rows), timesteps=timestep.expand(rows))
+
+
+def _refreshed(
+    refinements: list[MaskRefinement], newest: MaskRefinement, due: Tensor, renewed: bool
+) -> list[MaskRefinement]:
+    """The refinements so far and, if the mask of any sample is due, the newest one; the last alone keeps its features.
+
+    Args:
+        refinements: Those so far.
+        newest: Computed in this step, of all samples.
+        due: Whose mask and features it replaces, (B,) bool.
+        renewed: Take its features for all samples, because they depend on the step.
+    """
+    *earlier, latest = refinements
+    chosen = choose_refinement(due, newest, latest)
+    chosen = replace(chosen, features=newest.features) if renewed else chosen
+    if not due.any():
+        return [*earlier, chosen]
+    return [*earlier, replace(latest, features=latest.features.without_tensors()), chosen]
 
 
 def _noise(like: Tensor, generators: list[torch.Generator], given: Tensor | None) -> Tensor:

@@ -3,6 +3,8 @@
 Shape legend: B batch, H, W image size, h, w latent size.
 """
 
+from dataclasses import replace
+
 import torch
 from diffusers import DDPMScheduler, SchedulerMixin
 from torch import Tensor
@@ -43,6 +45,8 @@ def measure_attention(
     noise = draw_noising(sample_seed, noising.config.num_train_timesteps, generated.latents).noise
     timesteps = torch.full_like(sample_seed, noising.config.num_train_timesteps // 2).to(noise.device)
     refinement = generated.refinements[-1]
+    if model.reference_net.per_step:
+        refinement = model.refine(replace(conditioning, timesteps=timesteps), start=refinement.mask)
     noisy_latents = noising.add_noise(generated.latents, noise, timesteps)
     layers = model.denoiser.highest_resolution_layers()
     output = model.denoise(noisy_latents, timesteps, conditioning, refinement, mass_layers=layers)
