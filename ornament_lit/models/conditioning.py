@@ -17,7 +17,7 @@ from ornament_lit.models.mask_refinement import MaskRefinement, resize_mask
 from ornament_lit.models.prompts import Prompts
 from ornament_lit.models.warps import Warp
 from ornament_lit.models.warps.base import WarpOutput, lay_by_ground_truth, warp_ground_truth, warp_inputs
-from ornament_lit.models.withholding import given_or
+from ornament_lit.models.withholding import cross_tokens, given_or
 
 Latents = Literal["erased", "ornament"]
 """Of the person with the box masked out, and of the ornament's image."""
@@ -67,9 +67,8 @@ class Conditioning:
     def tokens(self) -> Tensor:
         """What a cross-attention is told, [prompt ; image tokens], (B, P + L, D); the null ones where not given."""
         image = given_or(self.given, self.image_tokens, self.null_tokens)
-        if self.prompt is None:
-            return image
-        return torch.cat([given_or(self.given, self.prompt.tokens, self.prompt.null), image], dim=1)
+        prompt = None if self.prompt is None else given_or(self.given, self.prompt.tokens, self.prompt.null)
+        return cross_tokens(prompt, image)
 
 
 def encode_conditioning(

@@ -34,7 +34,7 @@ from ornament_lit.models.unet import (
     start_at_zero,
     widen_input,
 )
-from ornament_lit.models.withholding import and_null, given_or, join_tokens
+from ornament_lit.models.withholding import and_null, cross_tokens, given_or, join_tokens
 
 Trained = Literal["all", "decoder"]
 
@@ -291,7 +291,7 @@ class Denoiser(nn.Module):
         inputs = torch.cat([inputs, *(pick(condition) for condition in self._warp(warp_latents))], dim=1)
         image = join_tokens(pick(image_tokens, null_tokens), pick_features, features.context_tokens)
         residuals = [pick_features(residual) for residual in features.skip_residuals]
-        text = [] if prompt is None else [pick(prompt.tokens, prompt.null)]
+        text = None if prompt is None else pick(prompt.tokens, prompt.null)
         prediction = self._run(inputs, timesteps, text, image, residuals, context)
         return DenoiserOutput(prediction, context.mass, context.places, context.point_attention)
 
@@ -343,7 +343,7 @@ class Denoiser(nn.Module):
         inputs = torch.cat([inputs, *(and_null(condition) for condition in self._warp(warp_latents))], dim=1)
         image = join_tokens(and_null(image_tokens, null_tokens), and_null, features.context_tokens)
         residuals = [and_null(residual) for residual in features.skip_residuals]
-        text = [] if prompt is None else [and_null(prompt.tokens, prompt.null)]
+        text = None if prompt is None else and_null(prompt.tokens, prompt.null)
         both = self._run(inputs, timesteps.repeat(2), text, image, residuals, context)
         conditional, unconditional = both.chunk(2)
         return conditional, unconditional
@@ -359,15 +359,16 @@ class Denoiser(nn.Module):
         self,
         inputs: Tensor,
         timesteps: Tensor,
-        text: list[Tensor],
+        text: Tensor | None,
         image: Tensor,
         residuals: list[Tensor],
         context: AttentionContext,
     ) -> Tensor:
         if self.decoupled is None:
-            tokens = torch.cat([*text, image], dim=1) if text else image
+            tokens = cross_tokens(text, image)
         else:
-            (tokens,), context = text, replace(context, image_tokens=image)
+            assert text is not None
+            tokens, context = text, replace(context, image_tokens=image)
         prediction: Tensor = self.unet(
             inputs,
             timesteps,

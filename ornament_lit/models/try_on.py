@@ -106,7 +106,9 @@ class TryOnModel(nn.Module):
             steps_taken: Training steps so far, for what is scheduled by them.
             start: The mask to start from, (B, 1, h, w) in [0, 1]; None for the box alone.
         """
-        if conditioning.timesteps is not None and (self.reference_net.per_step or self.reference_net.own_null):
+        if not (self.reference_net.per_step or self.reference_net.own_null):
+            conditioning = replace(conditioning, timesteps=None, given=None)
+        elif conditioning.timesteps is not None:
             conditioning = fill_rows(conditioning, len(conditioning.timesteps))
         reference = partial(self.reference_net, conditioning)
         refinement: MaskRefinement = self.mask_head(

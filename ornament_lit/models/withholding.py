@@ -14,6 +14,13 @@ def join_tokens(image_tokens: Tensor, pick: Callable[[Tensor], Tensor], context_
     return image_tokens if context_tokens is None else torch.cat([image_tokens, pick(context_tokens)], dim=1)
 
 
+def cross_tokens(prompt: Tensor | None, image_tokens: Tensor) -> Tensor:
+    """What a cross-attention attends to, [prompt ; image tokens], (B, P + L, D); either of them may be absent."""
+    if prompt is None:
+        return image_tokens
+    return torch.cat([prompt, image_tokens], dim=1) if image_tokens.shape[1] else prompt
+
+
 def and_null(condition: Tensor, null: Tensor | None = None) -> Tensor:
     """A condition for the first half of a guided step, and ``null`` (None for zeros) for the second, (2B, ...)."""
     return torch.cat([condition, torch.zeros_like(condition) if null is None else null])

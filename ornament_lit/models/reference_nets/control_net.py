@@ -59,6 +59,11 @@ class ControlNetReference(ReferenceNet):
         Raises:
             ValueError: If they do not.
         """
+        if downsample_factor & (downsample_factor - 1):
+            raise ValueError(
+                f"ControlNetReference halves images until they are as small as latents, got an autoencoder of factor "
+                f"{downsample_factor}; take one whose factor is a power of two"
+            )
         if 2 ** (len(self.embedding_channels) - 1) != downsample_factor:
             raise ValueError(
                 f"embedding_channels must have {downsample_factor.bit_length()} entries, to bring images to latents "

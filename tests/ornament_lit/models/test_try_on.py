@@ -4,11 +4,17 @@ import pytest
 import torch
 
 from ornament_lit.batch import select_rows
+from ornament_lit.losses import DiffusionLoss
+from ornament_lit.losses.attention import ZeroAttentionLoss
 from ornament_lit.models.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.models.conditioning import encode_images
 from ornament_lit.models.image_encoders import NoImageEncoder
+from ornament_lit.models.mask_heads import BoxMaskHead
+from ornament_lit.models.prompt_encoders import CategoryEmbedding
 from ornament_lit.models.reference_features import ProjectedTokens
+from ornament_lit.models.reference_nets import OrnamentUNetReferenceNet
 from ornament_lit.pipeline.from_checkpoint import pipeline_of
+from ornament_lit.utils.frozen import check_gradients
 
 DENOISED = torch.tensor([0.25, 0.75])
 
@@ -85,3 +91,44 @@ def test_refinement_starts_where_it_is_told(model, tiny_batch) -> None:
 def test_decoded_images_are_in_range(model) -> None:
     images = model.decode(10 * torch.randn(2, 48, 8, 8))
     assert images.shape == (2, 3, 32, 32) and images.abs().max() == 1
+
+
+@pytest.mark.parametrize("null_features", ["absent", "zero_latents"])
+@pytest.mark.parametrize("timestep", ["denoising", "zero"])
+def test_several_noises_of_a_sample_and_dropped_ornaments_fit_every_kind_of_reference(
+    build_module, tiny_batch, timestep: str, null_features: str
+) -> None:
+    """A net that runs once serves all noises of a sample; one that runs for each of them is told so."""
+    module = build_module(
+        reference_net=OrnamentUNetReferenceNet(
+            trained=True, timestep=timestep, prompt="denoiser", null_features=null_features
+        ),
+        prompt_encoder=CategoryEmbedding(2, 24),
+        mask_head=BoxMaskHead(),
+        attention_loss=ZeroAttentionLoss(),
+        diffusion_loss=DiffusionLoss(num_noise_samples=2, condition_dropout=0.5),
+    ).train()
+    batch = tiny_batch(3)
+    batch["sample_seed"] = torch.tensor([1, 4, 9])
+    kept = module.diffusion_loss.add_noise(module.noise_scheduler, torch.zeros(3, 48, 8, 8), batch["sample_seed"], True)
+    assert 0 < kept.keep_condition.sum() < 6
+    losses, output = module.losses(batch)
+    assert losses["noise"].isfinite()
+    renewed = timestep == "denoising" or null_features == "zero_latents"
+    assert len(output.refinement.features.ornament_map) == (6 if renewed else 3)
+    losses["noise"].backward()
+    check_gradients(module)
+
+
+def test_a_prompt_alone_is_enough_for_a_cross_attention(build_module, tiny_batch) -> None:
+    module = build_module(prompt_encoder=CategoryEmbedding(2, 24)).eval()
+    batch = tiny_batch(2)
+    with torch.no_grad():
+        conditioning = module.model.encode(batch)
+        assert conditioning.tokens().shape == (2, 2, 24)
+        refinement = module.model.refine(conditioning)
+        told = (torch.randn(2, 48, 8, 8), torch.tensor([3, 3]))
+        one = module.model.denoise(*told, conditioning, refinement).prediction
+        batch["category"] = batch["category"][::-1]
+        other = module.model.denoise(*told, module.model.encode(batch), refinement).prediction
+    assert not torch.allclose(one, other, atol=1e-4)
