@@ -23,7 +23,7 @@ from ornament_lit.diffusion.refresh_policies import RefreshEverySteps, RefreshOn
 from ornament_lit.diffusion.sampler import Sampler
 from ornament_lit.losses.attention import ZeroAttentionLoss
 from ornament_lit.models.attention import AttentionContext
-from ornament_lit.models.attention_layers import install_processors
+from ornament_lit.models.attention_layers import cross_attention_layers, install_processors
 from ornament_lit.models.autoencoders import SpaceToDepthAutoencoder
 from ornament_lit.models.decoupled_attention import DecoupledAttention
 from ornament_lit.models.denoiser import Denoiser
@@ -194,6 +194,20 @@ def test_the_whole_network_is_one_with_idm_vtons_attention_in_every_block(said, 
     without = {name: torch.zeros_like(tokens) for name, tokens in references.items()}
     alone = by_hand(networks, said, without, said.prompt.tokens, said.image_tokens)
     assert (expected - alone).abs().max() > 0.1, "the reference matters"
+
+
+@LAYOUTS
+def test_the_gradients_of_a_reference_that_trains_are_those_through_idm_vtons_attention(said, layout) -> None:
+    networks = Networks(layout)
+    net = OrnamentUNetReferenceNet(copy.deepcopy(networks.garment), trained=True)
+    net.attach(networks.denoiser.unet)
+    references = norm1_outputs(networks.garment, said.ornament, TIMES, said.prompt.reference)
+    by_hand(networks, said, references, said.prompt.tokens, said.image_tokens).square().mean().backward()
+    said.predict(networks.denoiser, said.reference(net)).prediction.square().mean().backward()
+    expected = dict(networks.garment.named_parameters())
+    for name, parameter in net.unet.named_parameters():
+        close(parameter.grad, expected[name].grad)
+        assert parameter.grad.any(), name
 
 
 @LAYOUTS
@@ -478,6 +492,26 @@ def test_weights_of_another_shape_are_refused(options: dict[str, Any], message: 
         ValueError, match=f"weights of the reference net must be of a UNet of the denoiser's.*{message}"
     ):
         net.attach(build_unet(1, 9, layout=EVERYWHERE))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cross_attention_dim": 40}, r"tokens of the denoiser's width, 24, got cross_attention_dim=40; take another"),
+        ({"in_channels": 3}, r"must take 4 latent channels or more, got in_channels=3; take another UNet"),
+    ],
+)
+def test_weights_that_take_other_inputs_are_refused(options: dict[str, int], message: str) -> None:
+    unet = UNet2DConditionModel.from_config({**build_unet(2, 4).config, **options})
+    with pytest.raises(ValueError, match=message):
+        OrnamentUNetReferenceNet(unet).attach(build_unet(1, 9))
+
+
+def test_weights_that_are_told_nothing_may_take_tokens_of_any_width() -> None:
+    unet = UNet2DConditionModel.from_config({**build_unet(2, 4).config, "cross_attention_dim": 40})
+    net = OrnamentUNetReferenceNet(unet, prompt="none")
+    net.attach(build_unet(1, 9))
+    assert not cross_attention_layers(net.unet)
 
 
 def test_a_reference_that_wants_a_prompt_and_has_none_is_refused(build, tiny_batch) -> None:

@@ -217,6 +217,21 @@ def test_the_whole_network_is_one_with_ootdiffusions_blocks(said, layout) -> Non
 
 
 @LAYOUTS
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_gradients_of_the_reference_are_those_through_ootdiffusions_blocks(said, layout, checkpointing) -> None:
+    """Through the tokens of every layer: those of the last one alone would give each parameter some gradient."""
+    stock, garment = pair(layout)
+    denoiser, net = attached(stock, garment, gradient_checkpointing=checkpointing)
+    references = block_inputs(garment, said.ornament, said.tokens)
+    by_hand(stock, torch.cat([said.noisy, said.erased], dim=1), said.tokens, references).square().mean().backward()
+    said.predict(denoiser.train(), said.reference(net.train())).square().mean().backward()
+    expected = dict(garment.named_parameters())
+    for name, parameter in net.unet.named_parameters():
+        exact(parameter.grad, expected[name].grad)
+        assert parameter.grad.any(), name
+
+
+@LAYOUTS
 @torch.no_grad()
 def test_a_sample_without_its_ornament_has_features_of_zero_latents(said, layout) -> None:
     """And both networks are told the null prompt and tokens for it; OOTDiffusion's own are those of all samples."""

@@ -96,6 +96,7 @@ class OrnamentUNetReferenceNet(ReferenceNet):
         own = copy.deepcopy(unet) if self.weights is None else self.weights
         self.weights = None
         _check_shape(own, unet)
+        _check_widths(own, unet, has_prompt=self.prompt != "none")
         self.unet = own.requires_grad_(True)
         latent_channels = int(unet.config.out_channels)
         if own.config.in_channels != latent_channels:
@@ -165,6 +166,22 @@ def _check_shape(own: UNet2DConditionModel, unet: UNet2DConditionModel) -> None:
         raise ValueError(
             f"weights of the reference net must be of a UNet of the denoiser's shape: {name} has "
             f"{widths[0].get(name, 'no')} channels there, and {widths[1].get(name, 'no')} in the denoiser"
+        )
+
+
+def _check_widths(own: UNet2DConditionModel, unet: UNet2DConditionModel, has_prompt: bool) -> None:
+    """Check that a UNet takes the latents, and the tokens of the denoiser's cross-attention where it is told any."""
+    latents, given = int(unet.config.out_channels), int(own.config.in_channels)
+    if given < latents:
+        raise ValueError(
+            f"weights of the reference net must take {latents} latent channels or more, got in_channels={given}; take "
+            "another UNet"
+        )
+    told, wanted = (each.config.cross_attention_dim for each in (unet, own))
+    if has_prompt and cross_attention_layers(unet) and told != wanted:
+        raise ValueError(
+            f"weights of the reference net must be told tokens of the denoiser's width, {told}, got "
+            f"cross_attention_dim={wanted}; take another UNet, or set prompt to none"
         )
 
 
