@@ -6,7 +6,7 @@ Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer,
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
@@ -35,6 +35,7 @@ from ornament_lit.models.unet import (
     widen_input,
 )
 from ornament_lit.models.withholding import and_null, cross_tokens, given_or, join_tokens
+from ornament_lit.utils.choices import check_choice
 
 Trained = Literal["all", "decoder"]
 
@@ -113,12 +114,8 @@ class Denoiser(nn.Module):
     ) -> None:
         super().__init__()
         check_inputs(inputs)
-        for name, value, choices in (
-            ("trained", trained, Trained),
-            ("absent_reference", absent_reference, AbsentReference),
-        ):
-            if value not in get_args(choices):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+        check_choice("trained", trained, Trained)
+        check_choice("absent_reference", absent_reference, AbsentReference)
         if warp_residual and not warp_condition:
             raise ValueError("warp_residual changes what warp_condition looks at; set warp_condition to true, too")
         self.unet = unet

@@ -6,7 +6,7 @@ Shape legend: B batch, r resolution of a crop in pixels.
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -21,21 +21,6 @@ from ornament_lit.utils.categories import CATEGORIES
 MAX_SEED = 2**63 - 1
 
 T = TypeVar("T")
-
-
-def check_choice(name: str, value: str, choices: object) -> None:
-    """Check a word.
-
-    Args:
-        name: What errors call it.
-        value: The word.
-        choices: A ``Literal`` of all words.
-
-    Raises:
-        ValueError: If the word is not among them.
-    """
-    if value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
 
 
 def align(**columns: object) -> list[dict[str, Any]]:

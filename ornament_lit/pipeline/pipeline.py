@@ -29,12 +29,13 @@ from ornament_lit.models.conditioning import Conditioning, predicted_masks
 from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.warps.base import split_rows
 from ornament_lit.pipeline.attention_maps import measure_attention
-from ornament_lit.pipeline.inputs import align, check_choice, choose_seeds, make_batch, repeat
+from ornament_lit.pipeline.inputs import align, choose_seeds, make_batch, repeat
 from ornament_lit.pipeline.outputs import OutputType, TryOnOutput, convert
 from ornament_lit.pipeline.paste_back import Detail, paste_generated
 from ornament_lit.pipeline.serialization import Settings, load_folder, save_folder
 from ornament_lit.utils.bundled import weights_path
 from ornament_lit.utils.categories import CATEGORIES, Category
+from ornament_lit.utils.choices import check_choice
 
 Region = Literal["mask", "box"]
 CallbackTensor = Literal["latents"]

@@ -4,7 +4,7 @@ Shape legend: B batch, c latent channels, h, w latent size, N tokens of a layer,
 """
 
 import copy
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -17,6 +17,7 @@ from ornament_lit.models.reference_features import LayerTokens, ReferenceFeature
 from ornament_lit.models.reference_nets.base import ReferenceNet
 from ornament_lit.models.unet import added_conditions, cut_tail, fold_cross_attention, has_own_files, widen_input
 from ornament_lit.models.withholding import given_or
+from ornament_lit.utils.choices import check_choice
 
 Timestep = Literal["denoising", "zero"]
 Tokens = Literal["normalised", "raw"]
@@ -63,14 +64,10 @@ class OrnamentUNetReferenceNet(ReferenceNet):
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ("timestep", timestep, Timestep),
-            ("tokens", tokens, Tokens),
-            ("prompt", prompt, Prompt),
-            ("null_features", null_features, NullFeatures),
-        ):
-            if value not in get_args(choices):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+        check_choice("timestep", timestep, Timestep)
+        check_choice("tokens", tokens, Tokens)
+        check_choice("prompt", prompt, Prompt)
+        check_choice("null_features", null_features, NullFeatures)
         self.weights = weights
         self.trained = trained
         self.timestep = timestep
