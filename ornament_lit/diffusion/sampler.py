@@ -223,7 +223,7 @@ def _refreshed(
     *earlier, latest = refinements
     chosen = choose_refinement(due, newest, latest)
     chosen = replace(chosen, features=newest.features) if renewed else chosen
-    if not due.any():
+    if renewed and not due.any():
         return [*earlier, chosen]
     return [*earlier, replace(latest, features=latest.features.without_tensors()), chosen]
 
