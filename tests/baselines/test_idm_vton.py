@@ -14,6 +14,7 @@ from conditions import told
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0, IPAdapterAttnProcessor2_0
 from safetensors.torch import load_file
+from small_unets import DIM, EVERYWHERE, LIKE_SD15, build_unet, shake
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -37,34 +38,10 @@ from ornament_lit.models.reference_nets import OrnamentUNetReferenceNet
 from ornament_lit.module import TryOnModule
 from ornament_lit.pipeline.serialization import Settings, load_folder, save_folder
 
-EVERYWHERE = (("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"))
-LIKE_SD15 = (("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D"))
 LAYOUTS = pytest.mark.parametrize("layout", [EVERYWHERE, LIKE_SD15], ids=["everywhere", "like_sd15"])
-DIM = 24
-"""Channels of a token."""
 TIMES = torch.tensor([20, 700])
 
 close = partial(torch.testing.assert_close, atol=1e-9, rtol=0)
-
-
-def shake(part: nn.Module, seed: int) -> None:
-    """Move all weights, those of norms among them: at their start these are alike in all networks."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in part.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
-
-
-def build_unet(
-    seed: int, in_channels: int, out_channels: int = 4, layout: tuple[tuple[str, ...], ...] = LIKE_SD15, **options: Any
-) -> UNet2DConditionModel:
-    torch.manual_seed(seed)
-    sizes = {"block_out_channels": (16, 32), "layers_per_block": 1, "norm_num_groups": 8, "attention_head_dim": 2}
-    blocks = {"down_block_types": layout[0], "up_block_types": layout[1]}
-    channels = {"in_channels": in_channels, "out_channels": out_channels, "cross_attention_dim": DIM}
-    unet = UNet2DConditionModel(**{**sizes, **blocks, **channels, **options}).eval()
-    shake(unet, seed)
-    return unet
 
 
 def layers(unet: UNet2DConditionModel, ending: str) -> list[str]:

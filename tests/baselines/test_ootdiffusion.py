@@ -13,6 +13,7 @@ import torch
 from conditions import told
 from diffusers import DDPMScheduler, UNet2DConditionModel, UniPCMultistepScheduler
 from diffusers.models.attention import BasicTransformerBlock
+from small_unets import DIM, EVERYWHERE, LIKE_SD15, build_unet
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -33,8 +34,6 @@ from ornament_lit.models.reference_nets import OrnamentUNetReferenceNet
 from ornament_lit.module import TryOnModule
 from ornament_lit.utils.frozen import check_gradients
 
-EVERYWHERE = (("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"))
-LIKE_SD15 = (("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D"))
 LAYOUTS = pytest.mark.parametrize("layout", [EVERYWHERE, LIKE_SD15], ids=["everywhere", "like_sd15"])
 OOTDIFFUSION = {
     "trained": True,
@@ -43,39 +42,10 @@ OOTDIFFUSION = {
     "prompt": "denoiser",
     "null_features": "zero_latents",
 }
-DIM = 24
-"""Channels of a token."""
 TIMES = torch.tensor([20, 700])
 
 exact = partial(torch.testing.assert_close, atol=1e-9, rtol=0)
 close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
-
-
-def shake(part: nn.Module, seed: int) -> None:
-    """Move all weights, those of norms among them: at their start these are alike in all networks."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in part.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
-
-
-def build_unet(
-    seed: int, in_channels: int, out_channels: int = 4, layout: tuple[tuple[str, ...], ...] = LIKE_SD15
-) -> UNet2DConditionModel:
-    torch.manual_seed(seed)
-    unet = UNet2DConditionModel(
-        in_channels=in_channels,
-        out_channels=out_channels,
-        block_out_channels=(16, 32),
-        down_block_types=layout[0],
-        up_block_types=layout[1],
-        layers_per_block=1,
-        norm_num_groups=8,
-        cross_attention_dim=DIM,
-        attention_head_dim=2,
-    )
-    shake(unet, seed)
-    return unet
 
 
 def block_names(unet: UNet2DConditionModel) -> list[str]:

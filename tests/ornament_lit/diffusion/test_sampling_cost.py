@@ -39,7 +39,8 @@ class CountedSampler(Sampler):
 @pytest.fixture(scope="module")
 def cost():
     """FLOPs of guided sampling over those of guided plain inpainting, by policy."""
-    autoencoder, image_encoder = SimpleNamespace(latent_channels=4, downsample_factor=8), SimpleNamespace(num_tokens=257, token_dim=768)
+    autoencoder = SimpleNamespace(latent_channels=4, downsample_factor=8)
+    image_encoder = SimpleNamespace(num_tokens=257, token_dim=768)
     with torch.device("meta"):
         unet = UNet2DConditionModel(in_channels=9, cross_attention_dim=768, attention_head_dim=8)
         parts = (Denoiser(unet), UNetReferenceNet("canvas"), PoseAwareMaskHead(num_iterations=3))
