@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ornament_lit.batch import TryOnBatch, check_batch, select_rows
-from ornament_lit.checkpointing.state import check_weights, configuration_of, save_configuration
+from ornament_lit.checkpointing.state import check_weights, configuration_of, number_all_parameters, save_configuration
 from ornament_lit.diffusion.sampler import Sampler, check_steps
 from ornament_lit.distributed.fsdp import WholeInEvaluation, check_strategy, shard
 from ornament_lit.losses import DiffusionLoss, WarpLoss
@@ -123,8 +123,7 @@ class TryOnModule(LightningModule):
             self.model.warp.requires_grad_(False)
         self.attention_loss = attention_loss
         self.mass_layers = attention_loss.layers(denoiser)
-        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
-        self.sampler = sampler or Sampler()
+        self.optimizer, self.lr_scheduler, self.sampler = optimizer, lr_scheduler, sampler or Sampler()
         check_steps(self.sampler.num_steps, noise_scheduler)
         if self.sampler.strength and isinstance(denoiser, NoDenoiser):
             raise ValueError(NO_STEPS)
@@ -385,8 +384,10 @@ class TryOnModule(LightningModule):
         return module
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave frozen parts out of the checkpoint: they come from their own files."""
+        """Leave frozen parts, which come from their own files, out of the checkpoint; let any strategy resume it."""
         checkpoint["state_dict"] = drop_frozen(self, checkpoint["state_dict"])
+        if checkpoint.get("optimizer_states"):
+            checkpoint["optimizer_states"] = number_all_parameters(self, checkpoint["optimizer_states"])
         checkpoint["crop_settings"] = self.crop_settings
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -394,7 +395,6 @@ class TryOnModule(LightningModule):
         if "state_dict" in checkpoint:
             checkpoint["state_dict"] = restore_frozen(self, checkpoint["state_dict"])
         else:  # a strategy that shards weights has loaded them already, as far as the names fit
-            assert self.trainer.ckpt_path is not None
-            check_weights(self, self.trainer.ckpt_path)
+            check_weights(self, str(self.trainer.ckpt_path))
         self.steps_taken = checkpoint["global_step"]
         self.crop_settings = {**checkpoint.get("crop_settings", {}), **self.crop_settings}

@@ -1,7 +1,7 @@
 """Checkpoints without frozen weights, which rebuild the module that they hold."""
 
 from argparse import ArgumentError
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters, _given_hyperparameters_context
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ornament_lit.utils.frozen import frozen_state
 from ornament_lit.utils.imports import forbidden, import_plugins, restrict_imports
@@ -107,6 +109,35 @@ def configuration_of(path: str | Path) -> Iterator[None]:
         raise ValueError(
             f"the configuration in {path} cannot be built here: {forbidden(str(error)) or error}"
         ) from error
+
+
+def number_all_parameters(module: LightningModule, states: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number the parameters of optimizers by their places among all of a module's, frozen ones included.
+
+    Torch counts the parameters of an optimizer. A strategy that shards weights counts the frozen ones, too, and takes
+    the states of any checkpoint by these numbers; all others go by the order, whatever the numbers are.
+
+    Args:
+        module: What is trained.
+        states: State dictionaries of its optimizers; they are not changed.
+    """
+    trainer = module.trainer
+    if isinstance(trainer.strategy, ModelParallelStrategy):
+        return list(states)
+    places = {parameter: place for place, parameter in enumerate(module.parameters())}
+    return [_number(optimizer, state, places) for optimizer, state in zip(trainer.optimizers, states, strict=True)]
+
+
+def _number(optimizer: Optimizer, state: dict[str, Any], places: Mapping[nn.Parameter, int]) -> dict[str, Any]:
+    given = [number for group in state["param_groups"] for number in group["params"]]
+    own = [places[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = dict(zip(given, own, strict=True))
+    groups = [{**group, "params": [numbers[number] for number in group["params"]]} for group in state["param_groups"]]
+    return {
+        **state,
+        "state": {numbers[number]: each for number, each in state["state"].items()},
+        "param_groups": groups,
+    }
 
 
 def raw_weights(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor] | None:

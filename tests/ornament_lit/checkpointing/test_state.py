@@ -5,12 +5,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from diffusers import AutoencoderKL
 
 from ornament_lit.checkpointing.atomic_io import AtomicCheckpointIO
-from ornament_lit.checkpointing.state import read_checkpoint
+from ornament_lit.checkpointing.state import number_all_parameters, read_checkpoint
 from ornament_lit.cli.trainer import build, main
 from ornament_lit.diffusion.timesteps import LogitNormalTimesteps
 from ornament_lit.models.mask_heads import BoxMaskHead, PoseAwareMaskHead
@@ -65,8 +66,6 @@ def config(tmp_path: Path, shard_dir: Path) -> list[str]:
 
 
 def save(module: TryOnModule, path: Path) -> Path:
-    import lightning.pytorch as pl
-
     trainer = pl.Trainer(accelerator="cpu", logger=False, max_steps=0, enable_checkpointing=False)
     trainer.strategy.connect(module)
     trainer.save_checkpoint(path)
@@ -214,6 +213,28 @@ def test_frozen_weights_are_dropped_and_restored(config: list[str], tmp_path: Pa
     loaded = TryOnModule.load_from_checkpoint(path)
     for name, value in module.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name]), name
+
+
+def test_states_of_an_optimizer_are_numbered_among_all_parameters() -> None:
+    """As FSDP2 looks for them, whose whole runs are compared in tests of sharding."""
+    module = pl.LightningModule()
+    for name, trains in (("frozen", False), ("first", True), ("between", False), ("second", True)):
+        setattr(module, name, torch.nn.Linear(2, 3).requires_grad_(trains))
+    module.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    groups = [{"params": list(part.parameters())} for part in (module.second, module.first)]
+    optimizer = torch.optim.Adam(groups, lr=0.1)
+    module.trainer.strategy.optimizers = [optimizer]
+    (module.first.weight.sum() + module.second.bias.sum()).backward()
+    optimizer.step()
+    given = optimizer.state_dict()
+    (numbered,) = number_all_parameters(module, [given])
+    assert [group["params"] for group in numbered["param_groups"]] == [[6, 7], [2, 3]]
+    assert numbered["state"].keys() == {2, 7} and given["state"].keys() == {1, 2}
+    assert numbered["state"][2] is given["state"][2] and numbered["state"][7] is given["state"][1]
+    another = torch.optim.Adam(groups, lr=0.3)
+    another.load_state_dict(numbered)
+    assert another.state_dict()["param_groups"] == given["param_groups"]
+    assert torch.equal(another.state[module.second.bias]["exp_avg"], optimizer.state[module.second.bias]["exp_avg"])
 
 
 def test_drop_and_restore_by_hand() -> None:

@@ -222,6 +222,7 @@ def test_training_averages_and_checkpoints_are_those_of_ddp(
         folder = tmp_path / name
         folder.mkdir()
         module = build_module(sampler=Sampler(1), optimizer=lambda weights: torch.optim.Adam(weights, 1e-3))
+        module.model.autoencoder.frozen = torch.nn.Linear(3, 3).requires_grad_(False)
         arguments = (module, shard_dir, folder, kind, checkpoint)
         fit(0, 0, *arguments) if kind == "auto" else on_two_processes(fit, *arguments)
         return folder
