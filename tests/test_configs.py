@@ -90,6 +90,13 @@ def test_what_is_laid_over_a_config_holds_differences_only(name: str) -> None:
         assert all(base.get(group, {}).get(key) != value for key, value in values.items())
 
 
+def test_what_changes_the_method_changes_the_run_folder() -> None:
+    """Else a run would go into the folder of the one that it is compared with."""
+    configs = ["configs/quickstart.yaml", "configs/ornament.yaml", *ABLATIONS, *BASELINES, *TINY_BASELINES]
+    folders = [load(name)["trainer"]["logger"]["init_args"]["name"] for name in configs]
+    assert len(set(folders)) == len(configs)
+
+
 def test_every_baseline_has_a_small_one() -> None:
     small = {Path(name).stem for name in TINY_BASELINES}
     assert len(small) == 4 and {Path(name).stem for name in BASELINES} == {*small, "anydoor_sd21"}
