@@ -2,7 +2,6 @@
 
 import inspect
 import warnings
-from typing import Protocol
 
 from diffusers import UNet2DConditionModel
 
@@ -58,24 +57,19 @@ def install_processors(unet: UNet2DConditionModel, decoupled: DecoupledAttention
     unet.set_attn_processor({name: processor(name.removesuffix(".processor")) for name in unet.attn_processors})
 
 
-class HasUNet(Protocol):
-    """A part with a UNet, whose processors it can install."""
-
-    unet: UNet2DConditionModel
-
-    def install_processors(self, unet: UNet2DConditionModel) -> None:
-        """Install its own processors."""
-
-
-def keep_processors(part: HasUNet) -> None:
-    """Install a part's processors again, with a warning, where others that know no context have taken their places.
+def keep_processors(unet: UNet2DConditionModel, decoupled: DecoupledAttention | None = None) -> None:
+    """Install processors again, with a warning, where others that know no context have taken their places.
 
     ``set_attention_slice`` and its like put such in; with them the UNet would not look at the reference.
+
+    Args:
+        unet: See :func:`install_processors`.
+        decoupled: See :func:`install_processors`.
     """
-    if any("context" not in inspect.signature(used.__call__).parameters for used in part.unet.attn_processors.values()):
+    if any("context" not in inspect.signature(used.__call__).parameters for used in unet.attn_processors.values()):
         warnings.warn(
             "the attention was given processors that do not look at the ornament (by slicing, xformers or fused "
             "projections), and is given back its own, which need no more memory",
             stacklevel=2,
         )
-        part.install_processors(part.unet)
+        install_processors(unet, decoupled)

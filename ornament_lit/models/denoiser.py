@@ -133,7 +133,7 @@ class Denoiser(nn.Module):
         if trained == "decoder":
             freeze_encoder(unet)
         self.decoupled = DecoupledAttention(unet, cross_attention_layers(unet)) if decoupled_tokens else None
-        self.install_processors(unet)
+        install_processors(unet, self.decoupled)
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
         self.reference_matching = reference_matching or NoReferenceMatching()
@@ -154,10 +154,6 @@ class Denoiser(nn.Module):
     def needs_erased(self) -> bool:
         """Whether it looks at the latents of the person with the box masked out."""
         return "erased" in self.inputs or self.known_pixels
-
-    def install_processors(self, unet: UNet2DConditionModel) -> None:
-        """Let the attention layers of its UNet look at the reference and at the image tokens."""
-        install_processors(unet, self.decoupled)
 
     def check(self, noise_scheduler: SchedulerMixin) -> None:
         """Check that what is predicted fits the scheduler of training.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, cast, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
@@ -24,7 +24,7 @@ from ornament_lit.diffusion.sampler import Sampler, SamplerOutput
 from ornament_lit.imaging.compositing import PasteBack
 from ornament_lit.imaging.crops import ImageLike, crop_ornament, crop_person
 from ornament_lit.imaging.geometry import AnyBox
-from ornament_lit.models.attention_layers import HasUNet, keep_processors
+from ornament_lit.models.attention_layers import keep_processors
 from ornament_lit.models.conditioning import Conditioning, predicted_masks
 from ornament_lit.models.try_on import TryOnModel
 from ornament_lit.models.warps.base import split_rows
@@ -335,7 +335,7 @@ class OrnamentTryOnPipeline:
     ) -> SamplerOutput:
         for part in (self.model.denoiser, self.model.reference_net):
             if isinstance(getattr(part, "unet", None), UNet2DConditionModel):
-                keep_processors(cast(HasUNet, part))
+                keep_processors(part.unet, getattr(part, "decoupled", None))
         self._interrupt = False
         self._num_timesteps = len(sampler.timesteps(self.scheduler, self.device)[1])
         with tqdm(total=self._num_timesteps, **self._progress_bar) as bar:

@@ -103,16 +103,12 @@ class OrnamentUNetReferenceNet(ReferenceNet):
         last_block = cut_tail(own)
         if self.tokens == "raw":
             _hand_out_raw_tokens(own, last_block)
-        self.install_processors(own)
+        install_processors(own)
         own.requires_grad_(self.trained)
         if self.gradient_checkpointing and self.trained:
             own.enable_gradient_checkpointing()
         else:
             own.disable_gradient_checkpointing()
-
-    def install_processors(self, unet: UNet2DConditionModel) -> None:
-        """Let the self-attention layers of its UNet hand out their inputs."""
-        install_processors(unet)
 
     def forward(self, conditioning: Conditioning, input_mask: Tensor) -> ReferenceFeatures:
         """Compute tokens for every self-attention layer.

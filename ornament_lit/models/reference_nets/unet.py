@@ -12,7 +12,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ornament_lit.models.attention import AttentionContext
-from ornament_lit.models.attention_layers import install_processors
+from ornament_lit.models.attention_layers import cross_attention_layers, install_processors
 from ornament_lit.models.conditioning import Conditioning
 from ornament_lit.models.reference_features import LayerTokens, ReferenceFeatures, tokens_to_map
 from ornament_lit.models.reference_nets.base import ReferenceNet
@@ -59,19 +59,15 @@ class UNetReferenceNet(ReferenceNet):
         self.unet = copy.deepcopy(unet).requires_grad_(True)
         latent_channels = unet.config.out_channels
         widen_input(self.unet, latent_channels + 1, keep=latent_channels)
-        if any(name.endswith("attn2.processor") for name in self.unet.attn_processors):
+        if cross_attention_layers(self.unet):
             fold_cross_attention(self.unet)
         last_block = cut_tail(self.unet)
-        self.install_processors(self.unet)
+        install_processors(self.unet)
         if self.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
         else:  # the copy has that of the denoiser
             self.unet.disable_gradient_checkpointing()
         self.feature_channels = self.unet.get_submodule(last_block).norm1.normalized_shape[0]
-
-    def install_processors(self, unet: UNet2DConditionModel) -> None:
-        """Let the self-attention layers of its UNet hand out their inputs."""
-        install_processors(unet)
 
     def forward(self, conditioning: Conditioning, input_mask: Tensor) -> ReferenceFeatures:
         """Compute tokens for every self-attention layer and, from the last of them, the maps for the mask head."""
