@@ -59,7 +59,6 @@ FAMILIES = (
     timesteps,
     warps,
     no_denoiser,
-    prompt_encoders,
     metrics,
     datamodules,
     callbacks,
