@@ -13,6 +13,7 @@ from ornament_lit.module import TryOnModule
 from ornament_lit.profiling.batches import draw_batch, without_values
 from ornament_lit.profiling.flops import count_step, without_checkpointing
 from ornament_lit.reports.markdown import markdown_table
+from ornament_lit.utils.frozen import count_parameters
 
 BASE = "configs/ornament.yaml"
 METHODS = {"ours": [], "w/o both modules": ["configs/ablations/baseline.yaml"]} | {
@@ -42,10 +43,9 @@ def baselines(base: str = BASE, tiny: bool = False) -> None:
         chosen = "configs/quickstart.yaml" if tiny else base
         cli = BenchCLI([word for file in (chosen, *files) for word in ("--config", file)], random_weights=True)
         module = cli.build(torch.device("meta"))
-        trained = [parameter.numel() for parameter in module.parameters() if parameter.requires_grad]
-        frozen = [parameter.numel() for parameter in module.parameters() if not parameter.requires_grad]
+        trained, frozen = count_parameters(module)
         tflop = count(module, cli.config.data.init_args.resolution)
-        rows.append([name, f"{sum(trained) / 1e6:.1f} M", f"{sum(frozen) / 1e6:.1f} M", f"{tflop:.4g}"])
+        rows.append([name, f"{trained / 1e6:.1f} M", f"{frozen / 1e6:.1f} M", f"{tflop:.4g}"])
     print(markdown_table(["", "trained", "frozen", "TFLOP a sample"], rows))
 
 

@@ -18,6 +18,7 @@ from ornament_lit.profiling.memory import GIB
 from ornament_lit.profiling.peak import compute_dtype, measure_peak
 from ornament_lit.profiling.report import Figure, format_time
 from ornament_lit.profiling.steps import Recipe, Steps, take_steps
+from ornament_lit.utils.frozen import count_parameters
 
 TERA = 1e12
 
@@ -90,11 +91,9 @@ class Session:
 
     def sizes(self, module: TryOnModule) -> None:
         """Count the parameters."""
-        counts = {True: 0, False: 0}
-        for parameter in module.parameters():
-            counts[parameter.requires_grad] += parameter.numel()
-        self.note("trained_parameters", counts[True])
-        self.note("frozen_parameters", counts[False])
+        trained, frozen = count_parameters(module)
+        self.note("trained_parameters", trained)
+        self.note("frozen_parameters", frozen)
 
     def flops(self) -> None:
         """Count the FLOPs of a step on the meta device; where a part does not allow that, on the device."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ornament_lit.checkpointing.serialization import describe
 from ornament_lit.checkpointing.state import raw_weights, read_checkpoint
 from ornament_lit.utils.files import file_hash
+from ornament_lit.utils.frozen import count_parameters
 
 if TYPE_CHECKING:
     from ornament_lit.module import TryOnModule
@@ -32,12 +33,11 @@ def data_protocol(data: object) -> dict[str, Any]:
 
 def model_protocol(module: "TryOnModule") -> dict[str, Any]:
     """Parts of the model, its parameters, and the share of training samples without their ornament."""
-    parameters = list(module.model.parameters())
-    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    trained, frozen = count_parameters(module.model)
     return {
         "parts": {name: type(part).__name__ for name, part in module.model.named_children()},
         "trained_parameters": trained,
-        "frozen_parameters": sum(parameter.numel() for parameter in parameters) - trained,
+        "frozen_parameters": frozen,
         "condition_dropout": module.diffusion_loss.condition_dropout,
     }
 

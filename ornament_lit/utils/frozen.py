@@ -20,6 +20,14 @@ def is_frozen(part: nn.Module) -> bool:
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
+def count_parameters(module: nn.Module) -> tuple[int, int]:
+    """Numbers of trained and of frozen parameters, each counted once."""
+    counts = {True: 0, False: 0}
+    for parameter in module.parameters():
+        counts[parameter.requires_grad] += parameter.numel()
+    return counts[True], counts[False]
+
+
 def check_gradients(module: nn.Module) -> None:
     """Check, after a backward pass, that every parameter that should train has a gradient.
 

@@ -1,6 +1,6 @@
 from torch import nn
 
-from ornament_lit.utils.frozen import drop_frozen, frozen_state, is_frozen, restore_frozen
+from ornament_lit.utils.frozen import count_parameters, drop_frozen, frozen_state, is_frozen, restore_frozen
 
 
 class Kept(nn.Linear):
@@ -33,3 +33,10 @@ def test_a_part_without_a_file_is_kept_where_everything_around_it_is_frozen() ->
 
 def test_a_module_without_parameters_is_not_frozen() -> None:
     assert not is_frozen(nn.Identity())
+
+
+def test_parameters_are_counted_once_and_by_whether_they_train() -> None:
+    shared = nn.Linear(2, 3)
+    parts = nn.ModuleDict({"one": shared, "same": shared, "frozen": nn.Linear(4, 1).requires_grad_(False)})
+    assert count_parameters(parts) == (9, 5)
+    assert count_parameters(nn.Identity()) == (0, 0)
