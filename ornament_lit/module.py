@@ -20,6 +20,7 @@ from ornament_lit.batch import TryOnBatch, check_batch, select_rows
 from ornament_lit.checkpointing.state import check_weights, configuration_of, number_all_parameters, save_configuration
 from ornament_lit.diffusion.sampler import Sampler, check_steps
 from ornament_lit.distributed.fsdp import WholeInEvaluation, check_strategy, shard
+from ornament_lit.imaging.crops import crop_settings_of
 from ornament_lit.losses import DiffusionLoss, WarpLoss
 from ornament_lit.losses.attention import AttentionLoss
 from ornament_lit.losses.attention.matched import matched_of
@@ -123,7 +124,8 @@ class TryOnModule(LightningModule):
             self.model.warp.requires_grad_(False)
         self.attention_loss = attention_loss
         self.mass_layers = attention_loss.layers(denoiser)
-        self.optimizer, self.lr_scheduler, self.sampler = optimizer, lr_scheduler, sampler or Sampler()
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.sampler = sampler or Sampler()
         check_steps(self.sampler.num_steps, noise_scheduler)
         if self.sampler.strength and isinstance(denoiser, NoDenoiser):
             raise ValueError(NO_STEPS)
@@ -159,8 +161,8 @@ class TryOnModule(LightningModule):
     def setup(self, stage: str) -> None:
         """Note how images are cropped for training, and check encodings computed beforehand, if it uses any.
 
-        A data module tells of its crops by the attributes ``resolution``, ``crop_factor``, ``wide_view`` and
-        ``detail``, which go into the checkpoints, and of encodings, which must be of this module's encoders, by
+        A data module tells of its crops by the attributes ``resolution``, ``crop_factor``, ``wide_view``, ``detail``
+        and ``bare``, which go into the checkpoints, and of encodings, which must be of this module's encoders, by
         ``encoders``: see :func:`check_fingerprints`.
 
         Raises:
@@ -177,10 +179,7 @@ class TryOnModule(LightningModule):
             self.model.autoencoder.check_resolution(resolution)
         if stage == "fit":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
-            crop_settings = {
-                name: getattr(data, name, None) for name in ("resolution", "crop_factor", "wide_view", "detail", "bare")
-            }
-            self.crop_settings = {name: value for name, value in crop_settings.items() if value is not None}
+            self.crop_settings = crop_settings_of(data)
             parts = {"autoencoder": self.model.autoencoder, "image_encoder": self.model.image_encoder}
             check_fingerprints(getattr(data, "encoders", {}), parts)
 
@@ -395,6 +394,7 @@ class TryOnModule(LightningModule):
         if "state_dict" in checkpoint:
             checkpoint["state_dict"] = restore_frozen(self, checkpoint["state_dict"])
         else:  # a strategy that shards weights has loaded them already, as far as the names fit
-            check_weights(self, str(self.trainer.ckpt_path))
+            assert self.trainer.ckpt_path is not None
+            check_weights(self, self.trainer.ckpt_path)
         self.steps_taken = checkpoint["global_step"]
         self.crop_settings = {**checkpoint.get("crop_settings", {}), **self.crop_settings}

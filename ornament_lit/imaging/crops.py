@@ -40,6 +40,16 @@ ImageLike = Image.Image | str | Path | NDArray[Any] | Tensor
 """An image of Pillow, the path of a file, or pixels: see :func:`ornament_lit.imaging.reading.image_of_pixels`."""
 
 
+CROP_SETTINGS = ("resolution", "crop_factor", "wide_view", "detail", "bare")
+"""Options of a data module that a model has to be given the same crops by, after training."""
+
+
+def crop_settings_of(data: object) -> dict[str, float]:
+    """What a data module says of its crops, by its attributes; what it does not say, or says None of, is left out."""
+    told = {name: getattr(data, name, None) for name in CROP_SETTINGS}
+    return {name: value for name, value in told.items() if value is not None}
+
+
 class OrnamentCrop(NamedTuple):
     """An ornament as the networks see it, and its image.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from ornament_lit.models.published.methods import METHODS, Method
 
 PROGRAM = "python -m ornament_lit published"
-CROP_SETTINGS = ("resolution", "crop_factor", "wide_view", "detail", "bare")
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,7 @@ def write(options: PublishedOptions, training: Sequence[str]) -> None:
     import torch
 
     from ornament_lit.cli.commands.bench_parts import BenchCLI
+    from ornament_lit.imaging.crops import crop_settings_of
     from ornament_lit.models.published.loading import load_published
     from ornament_lit.pipeline.from_checkpoint import pipeline_of
     from ornament_lit.pipeline.serialization import check_replaceable
@@ -79,8 +79,7 @@ def write(options: PublishedOptions, training: Sequence[str]) -> None:
     cli = BenchCLI(training)
     module = cli.build(torch.device("cpu"))
     stays = load_published(module.model, options.method, options.weights)
-    data = cli.config.data.init_args
-    module.crop_settings = {name: data[name] for name in CROP_SETTINGS if data.get(name) is not None}
+    module.crop_settings = crop_settings_of(cli.config.data.init_args)
     known = METHODS[options.method]
     source = {
         "published": known.repository,

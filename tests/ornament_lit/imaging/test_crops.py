@@ -1,6 +1,7 @@
 """Square windows of photographs as tensors."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from PIL import Image
 from ornament_lit.imaging.crops import (
     crop_ornament,
     crop_person,
+    crop_settings_of,
     crop_wide_view,
     image_to_tensor,
     tensor_to_image,
@@ -109,3 +111,9 @@ def test_a_square_that_memory_would_not_do_for_is_refused() -> None:
     with pytest.raises(ValueError, match=r"looked at in the ornament's image .* got 48000; scale the image down"):
         crop_ornament(wide, Image.new("L", wide.size, 255), 16)
     assert crop_person(wide, (0, 0, 100, 16), 16, 1.5).crop.size == 150
+
+
+def test_settings_of_crops_are_those_that_a_data_module_has() -> None:
+    data = SimpleNamespace(resolution=64, crop_factor=1.5, wide_view=None, bare=0.0, batch_size=4)
+    assert crop_settings_of(data) == {"resolution": 64, "crop_factor": 1.5, "bare": 0.0}
+    assert crop_settings_of(None) == {}
