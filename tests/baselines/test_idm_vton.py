@@ -14,7 +14,7 @@ from conditions import told
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0, IPAdapterAttnProcessor2_0
 from safetensors.torch import load_file
-from small_unets import DIM, EVERYWHERE, LIKE_SD15, build_unet, shake
+from small_unets import DIM, EVERYWHERE, LIKE_SD15, build_unet, seen_in, shake
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -108,18 +108,9 @@ def said() -> Told:
 
 def norm1_outputs(garment: UNet2DConditionModel, latents: Tensor, timesteps: Tensor, prompt: Tensor) -> dict:
     """The output of the first norm of each transformer block of a whole stock UNet, by the name of its attention."""
-    seen: dict[str, Tensor] = {}
-
-    def note(norm: nn.Module, given: tuple[Tensor, ...], output: Tensor, name: str) -> None:
-        seen[name] = output
-
-    names = layers(garment, "attn1")
-    norms = (garment.get_submodule(name.replace("attn1", "norm1")) for name in names)
-    hooks = [norm.register_forward_hook(partial(note, name=name)) for name, norm in zip(names, norms, strict=True)]
-    garment(latents, timesteps, prompt)
-    for hook in hooks:
-        hook.remove()
-    return seen
+    norms = [name.replace("attn1", "norm1") for name in layers(garment, "attn1")]
+    seen = seen_in(garment, norms, latents, timesteps, prompt)
+    return {name.replace("norm1", "attn1"): output for name, (_, output) in seen.items()}
 
 
 class TwiceTheQueries:

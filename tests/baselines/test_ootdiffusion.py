@@ -13,7 +13,7 @@ import torch
 from conditions import told
 from diffusers import DDPMScheduler, UNet2DConditionModel, UniPCMultistepScheduler
 from diffusers.models.attention import BasicTransformerBlock
-from small_unets import DIM, EVERYWHERE, LIKE_SD15, build_unet
+from small_unets import DIM, EVERYWHERE, LIKE_SD15, build_unet, seen_in
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -69,17 +69,7 @@ class DoubledBlock(nn.Module):
 
 def block_inputs(garment: UNet2DConditionModel, latents: Tensor, tokens: Tensor) -> dict[str, Tensor]:
     """What goes into each transformer block of a whole stock UNet at timestep 0, by the block's name."""
-    seen: dict[str, Tensor] = {}
-
-    def note(block: nn.Module, given: tuple[Tensor, ...], name: str) -> None:
-        seen[name] = given[0]
-
-    names = block_names(garment)
-    hooks = [garment.get_submodule(name).register_forward_pre_hook(partial(note, name=name)) for name in names]
-    garment(latents, 0, tokens)
-    for hook in hooks:
-        hook.remove()
-    return seen
+    return {name: given for name, (given, _) in seen_in(garment, block_names(garment), latents, 0, tokens).items()}
 
 
 def by_hand(stock: UNet2DConditionModel, inputs: Tensor, tokens: Tensor, references: dict[str, Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, PNDMScheduler, UNet2DConditionModel
+from small_unets import stock_unet
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import CLIPVisionConfig
@@ -42,17 +43,7 @@ PLMS = {"skip_prk_steps": True, "steps_offset": 1, "set_alpha_to_one": False}
 
 def build_unet(in_channels: int, out_channels: int = 4) -> UNet2DConditionModel:
     torch.manual_seed(0)
-    return UNet2DConditionModel(
-        in_channels=in_channels,
-        out_channels=out_channels,
-        block_out_channels=(16, 32),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
-        norm_num_groups=8,
-        cross_attention_dim=24,
-        attention_head_dim=2,
-    )
+    return stock_unet(in_channels, out_channels)
 
 
 def shaken(model: torch.nn.Module, deviation: float = 0.1) -> torch.nn.Module:

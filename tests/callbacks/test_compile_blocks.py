@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import ControlNetModel, DDPMScheduler, UNet2DConditionModel
+from diffusers import ControlNetModel, DDPMScheduler
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 from lightning.pytorch import Trainer
+from small_unets import stock_unet
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
@@ -30,27 +31,13 @@ from ornament_lit.models.warps.base import warp_inputs
 from ornament_lit.module import TryOnModule
 
 
-def tiny_unet() -> UNet2DConditionModel:
-    return UNet2DConditionModel(
-        in_channels=48,
-        out_channels=48,
-        block_out_channels=(16, 32),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
-        norm_num_groups=8,
-        cross_attention_dim=24,
-        attention_head_dim=2,
-    )
-
-
 @pytest.fixture
 def build() -> Callable[..., TryOnModule]:
     """The method at 32 pixels with the same weights at each call."""
 
     def build(checkpointing: bool = False, **options: Any) -> TryOnModule:
         torch.manual_seed(0)
-        unet = tiny_unet()
+        unet = stock_unet(48, 48)
         return TryOnModule(
             SpaceToDepthAutoencoder(4),
             NoImageEncoder(),
@@ -111,7 +98,7 @@ def test_the_chosen_blocks_are_those_of_both_unets(build) -> None:
 
 @pytest.fixture
 def control() -> ControlNetModel:
-    return ControlNetModel.from_unet(tiny_unet(), conditioning_channels=4)
+    return ControlNetModel.from_unet(stock_unet(48, 48), conditioning_channels=4)
 
 
 def test_blocks_of_a_control_net_are_compiled_too(control: ControlNetModel) -> None:
@@ -122,7 +109,7 @@ def test_blocks_of_a_control_net_are_compiled_too(control: ControlNetModel) -> N
 
 
 def test_a_block_inside_of_two_networks_is_compiled_once(control: ControlNetModel) -> None:
-    unet = tiny_unet()
+    unet = stock_unet(48, 48)
     apart = [*find_blocks(unet), *find_blocks(control)]
     unet.add_module("control", control)
     assert sorted(map(id, find_blocks(unet))) == sorted(map(id, apart))

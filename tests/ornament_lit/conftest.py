@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from small_unets import EVERYWHERE, stock_unet
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
 
@@ -28,20 +29,7 @@ def build_unet() -> Callable[..., UNet2DConditionModel]:
 
     def build(channels: int = 48, **options: Any) -> UNet2DConditionModel:
         torch.manual_seed(0)
-        return UNet2DConditionModel(
-            **{
-                "in_channels": channels,
-                "out_channels": channels,
-                "block_out_channels": (16, 32),
-                "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-                "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-                "layers_per_block": 1,
-                "norm_num_groups": 8,
-                "cross_attention_dim": 24,
-                "attention_head_dim": 2,
-                **options,
-            }
-        )
+        return stock_unet(**{"in_channels": channels, "out_channels": channels, "layout": EVERYWHERE, **options})
 
     return build
 

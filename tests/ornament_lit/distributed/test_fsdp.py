@@ -12,8 +12,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributed as dist
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import ControlNetModel
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from small_unets import stock_unet
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
@@ -101,17 +102,7 @@ def test_gradients_of_a_decoder_alone_are_those_of_whole_weights(
 def partly_frozen_networks() -> torch.nn.ModuleDict:
     """A UNet whose decoder trains alone, and a ControlNet whose first layer is frozen; no weight is zero."""
     torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(16, 32),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
-        norm_num_groups=8,
-        cross_attention_dim=24,
-        attention_head_dim=2,
-    )
+    unet = stock_unet(4)
     sizes = {"conditioning_channels": 4, "conditioning_embedding_out_channels": (16, 32)}
     control = ControlNetModel.from_unet(unet, **sizes)
     for parameter in control.parameters():
