@@ -16,6 +16,7 @@ from torch import Tensor
 from ornament_lit.imaging.crops import tensor_to_mask
 from ornament_lit.imaging.geometry import Crop, uncrop, visible_part
 from ornament_lit.imaging.reading import as_rgb
+from ornament_lit.models.warps.base import WarpOutput
 
 OutputType = Literal["pil", "np", "pt", "latent"]
 
@@ -35,6 +36,7 @@ class TryOnOutput(BaseOutput):  # type: ignore[misc]
         attention: Attention mass on the ornament, (B, 1, r, r) in [0, 1], if it was asked for.
         crops: Where each crop lies in its photograph.
         seeds: What each was generated from.
+        warps: What the warp says of each, a row each, on the CPU; None for a model without one.
     """
 
     images: Any
@@ -44,6 +46,7 @@ class TryOnOutput(BaseOutput):  # type: ignore[misc]
     attention: Tensor | None
     crops: list[Crop]
     seeds: list[int]
+    warps: list[WarpOutput] | None = None
 
     def over_photograph(self, values: Tensor, index: int = 0) -> Image.Image:
         """Lay values of a crop over the photograph.

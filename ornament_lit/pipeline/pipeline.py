@@ -273,9 +273,10 @@ class OrnamentTryOnPipeline:
             decoded = model.decode(generated.latents).float().cpu()
         refined = [predicted_masks(conditioning, each, like=batch["box_mask"]).cpu() for each in generated.refinements]
         masks = list(refined[-1][-1]) if len(refined[-1]) else [None] * len(persons)
+        warps = None if conditioning.warp is None else split_rows(conditioning.warp)
         details: list[Detail | None] = [None] * len(persons)
-        if conditioning.warp is not None and detail is not False:
-            details = [Detail(*pair) for pair in zip(split_rows(conditioning.warp), ornaments, strict=True)]
+        if warps is not None and detail is not False:
+            details = [Detail(*pair) for pair in zip(warps, ornaments, strict=True)]
         pasted = [
             paste_generated(self.paste_back, *entries, whole_box=region == "box")
             for entries in zip(decoded, persons, masks, details, strict=True)
@@ -292,6 +293,7 @@ class OrnamentTryOnPipeline:
             attention=None if attention is None else attention.cpu(),
             crops=[person.crop for person in persons],
             seeds=seeds,
+            warps=warps,
         )
         return output if return_dict else output.to_tuple()
 

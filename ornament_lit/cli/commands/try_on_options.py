@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ornament_lit.utils.categories import Category
+from ornament_lit.utils.devices import Device, DType
 
 GROUPED = ("ornament", "ornament_mask", "box", "type")
 
@@ -85,8 +86,8 @@ class TryOnOptions:
     save_masks: bool = False
     raw: bool = False
     resolution: int | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: Device = "auto"
+    dtype: DType = "float32"
 
 
 def check_options(options: TryOnOptions) -> None:
@@ -95,10 +96,7 @@ def check_options(options: TryOnOptions) -> None:
     Raises:
         ValueError: If options are missing or contradict each other.
     """
-    if options.checkpoint is not None and options.pipeline is not None:
-        raise ValueError("give either --checkpoint or --pipeline, or neither for the weights that ship")
-    if options.checkpoint is None and (options.raw or options.resolution):
-        raise ValueError("--raw and --resolution are for a --checkpoint; an exported pipeline has chosen them")
+    check_source(options.checkpoint, options.pipeline, options.raw, options.resolution)
     needed = ["output"] if options.batch else ["person", "output"]
     absent = [f"--{name}" for name in needed if getattr(options, name) is None]
     if absent:
@@ -114,3 +112,21 @@ def check_options(options: TryOnOptions) -> None:
         raise ValueError(f"--guidance must not be negative, got {options.guidance}")
     if not 0 <= options.seed < 2**63:
         raise ValueError(f"--seed must be from 0 to 2**63 - 1, got {options.seed}")
+
+
+def check_source(checkpoint: str | None, pipeline: str | None, raw: bool, resolution: int | None) -> None:
+    """Check what weights are named by.
+
+    Args:
+        checkpoint: Checkpoint of a training run.
+        pipeline: Folder of an exported pipeline, or ``bundled:small``.
+        raw: Whether the raw weights of a checkpoint are asked for.
+        resolution: Side of the crops, for a checkpoint that does not say it.
+
+    Raises:
+        ValueError: If they contradict each other.
+    """
+    if checkpoint is not None and pipeline is not None:
+        raise ValueError("give either --checkpoint or --pipeline, or neither for the weights that ship")
+    if checkpoint is None and (raw or resolution):
+        raise ValueError("--raw and --resolution are for a --checkpoint; an exported pipeline has chosen them")

@@ -1,15 +1,13 @@
 """What ``try-on`` does: load, generate, write."""
 
 import errno
-import json
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from PIL import Image
 
 from ornament_lit.cli.commands.try_on_options import TryOnOptions, WornOptions
@@ -20,13 +18,10 @@ from ornament_lit.imaging.geometry import check_box
 from ornament_lit.imaging.reading import MIN_SIDE, open_photograph
 from ornament_lit.imaging.writing import check_output, save_image
 from ornament_lit.pipeline import OrnamentTryOnPipeline
-from ornament_lit.pipeline.from_checkpoint import load_checkpoint
+from ornament_lit.pipeline.loading import load_pipeline
+from ornament_lit.pipeline.metadata import WornOrnament, image_metadata
 from ornament_lit.pipeline.outputs import TryOnOutput
-from ornament_lit.utils.bundled import DEFAULT_WEIGHTS
 from ornament_lit.utils.files import check_folder
-from ornament_lit.utils.versions import VERSION
-
-METADATA = "ornament_lit"
 
 
 class Images(NamedTuple):
@@ -96,17 +91,12 @@ def load(options: TryOnOptions) -> OrnamentTryOnPipeline:
         ValueError: If it cannot be loaded, or not take so many steps.
         FileNotFoundError: If it is not there.
     """
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device=cuda needs a CUDA device, and there is none; leave it out")
-    device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if options.checkpoint is None:
-        pipeline = OrnamentTryOnPipeline.from_pretrained(options.pipeline or DEFAULT_WEIGHTS)
-    else:
-        pipeline = load_checkpoint(options.checkpoint, options.raw, options.resolution)
+    source = (options.checkpoint, options.pipeline, options.raw, options.resolution)
+    pipeline = load_pipeline(*source, options.device, options.dtype)
     if options.steps is not None:
         check_steps(options.steps, pipeline.scheduler)
     pipeline.set_progress_bar_config(disable=None, desc="sampling")
-    return pipeline.to(device, getattr(torch, options.dtype))
+    return pipeline
 
 
 def open_images(request: Request) -> Images:
@@ -157,33 +147,24 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, opti
         )
         outputs.append(output)
         image = output.images[0]
-    metadata = {"Software": f"ornament_lit {VERSION}", METADATA: json.dumps(describe(pipeline, request, options))}
+    worn = [
+        WornOrnament(each.ornament.name, each.box, each.kind, each.mask and each.mask.name) for each in request.worn
+    ]
+    metadata = image_metadata(
+        pipeline,
+        worn,
+        request.seed,
+        steps=options.steps,
+        guidance=options.guidance,
+        region=options.region,
+        preview=options.preview,
+        detail=options.detail,
+        erase=options.erase,
+    )
     if options.save_masks:
         for name, mask_image in masks_of(outputs):
             save_image(mask_image, request.output.with_name(f"{request.output.stem}.{name}.png"), metadata)
     save_image(image, request.output, metadata)
-
-
-def describe(pipeline: OrnamentTryOnPipeline, request: Request, options: TryOnOptions) -> dict[str, Any]:
-    """How an image was made; of files, their names without folders."""
-    settings = pipeline.settings
-    return {
-        "model": dict(settings.source),
-        "seed": request.seed,
-        "steps": settings.num_inference_steps if options.steps is None else options.steps,
-        "guidance": settings.guidance_scale if options.guidance is None else options.guidance,
-        "scheduler": type(pipeline.scheduler).__name__,
-        "resolution": settings.resolution,
-        "region": options.region,
-        "preview": options.preview,
-        "detail": options.detail is not False and bool(pipeline.model.warp.num_predictions),
-        "erase": options.erase or not settings.bare,
-        "dtype": options.dtype,
-        "ornaments": [
-            {"file": worn.ornament.name, "box": list(worn.box), "type": worn.kind, "mask": worn.mask and worn.mask.name}
-            for worn in request.worn
-        ],
-    }
 
 
 def masks_of(outputs: list[TryOnOutput]) -> Iterator[tuple[str, Image.Image]]:

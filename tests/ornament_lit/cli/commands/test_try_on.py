@@ -22,7 +22,6 @@ from safetensors.torch import load_file
 
 from ornament_lit.__main__ import main
 from ornament_lit.checkpointing.state import raw_weights
-from ornament_lit.cli.commands import try_on_run as drawing
 from ornament_lit.cli.commands.table import join_negative, normalise, split_groups
 from ornament_lit.cli.commands.try_on import parse
 from ornament_lit.diffusion.sampler import Sampler
@@ -34,7 +33,7 @@ from ornament_lit.models.no_denoiser import NoDenoiser
 from ornament_lit.models.reference_nets import NoReferenceNet
 from ornament_lit.models.warps import PoseAwareWarp
 from ornament_lit.module import TryOnModule
-from ornament_lit.pipeline import OrnamentTryOnPipeline
+from ornament_lit.pipeline import OrnamentTryOnPipeline, loading
 from ornament_lit.pipeline.from_checkpoint import load_checkpoint, pipeline_of
 from ornament_lit.utils.bundled import DEFAULT_WEIGHTS, weights_path
 
@@ -80,7 +79,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "load_checkpoint", load_once)
+    monkeypatch.setattr(loading, "load_checkpoint", load_once)
 
 
 load_once = cache(load_checkpoint)
