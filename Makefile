@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 CODE := ornament_lit datamodules callbacks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart try-on study test test-slow test-all check format hooks clean
+.PHONY: help install quickstart try-on demo study docs wheel test test-slow test-all check format hooks clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -27,9 +27,18 @@ try-on: $(VENV)/.installed ## Put the example's earring on the example's person,
 	@mkdir -p runs
 	$(BIN)/python -m ornament_lit try-on --ornament examples/earring.jpg --person examples/person.jpg --box 140,260,315,500 --type earring --output runs/try-on.png
 
+demo: $(VENV)/.installed-demo ## Open the page on which one draws the box: http://127.0.0.1:7860/ [ARGS='--checkpoint C']
+	$(BIN)/python -m ornament_lit demo $(ARGS)
+
 study: $(VENV)/.installed ## Train and test a study: NAME=ablation [CONFIG=configs/ornament.yaml] [ARGS='--seeds 0']
 	@test -n "$(NAME)" || { echo "make: say NAME=..., one of $(basename $(notdir $(wildcard configs/studies/*.yaml)))"; exit 2; }
 	$(BIN)/python -m ornament_lit study configs/studies/$(NAME).yaml --base $(CONFIG) $(ARGS)
+
+docs: $(VENV)/.installed-docs ## Build the documentation into build/docs; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+
+wheel: $(VENV)/.installed-dev ## Build the wheel into dist
+	$(BIN)/python -m build --wheel
 
 test: $(VENV)/.installed-test ## Run the fast tests
 	$(BIN)/python -m pytest -m "$(MARKERS)" $(PYTEST_ARGS)
@@ -66,10 +75,18 @@ $(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
+$(VENV)/.installed-demo: $(VENV)/.installed
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --editable '.[demo,docs]'
+	@touch $@
+
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) --editable '.[render,retrieval,test]'
+	$(PIP) --editable '.[demo,docs,render,retrieval,test]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test
-	$(PIP) --editable '.[dev,render,retrieval,test]'
+	$(PIP) --editable '.[demo,dev,docs,render,retrieval,test]'
 	@touch $@

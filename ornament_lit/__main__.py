@@ -41,6 +41,10 @@ COMMANDS: dict[str, Command] = {
         "generate a person wearing an ornament: --checkpoint ... --ornament ... --person ... --box ... --output ...",
         parsed=False,
     ),
+    "demo": Command(
+        "ornament_lit.cli.commands.demo:demo",
+        "open a page to try ornaments on: http://127.0.0.1:7860/ [--checkpoint ...]",
+    ),
     "export": Command(
         "ornament_lit.cli.commands.export:export", "write a checkpoint as a pipeline: --checkpoint ... --output ..."
     ),

@@ -151,7 +151,7 @@ def _correspondence(triplet: "Triplet", tile: int) -> Image.Image:
     x, y = np.moveaxis(points / triplet.ornament.size, -1, 0)
     light = (known + seen) / 2
     colours = np.stack([x, y, 1 - x], -1) * light[..., None]
-    return _fit(Image.fromarray(np.uint8(255 * colours.clip(0, 1))), tile)
+    return _fit(Image.fromarray((255 * colours.clip(0, 1)).astype(np.uint8)), tile)
 
 
 def _scaled_size(size: tuple[int, int], tile: int) -> tuple[int, int]:

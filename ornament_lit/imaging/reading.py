@@ -77,11 +77,12 @@ class Photograph(NamedTuple):
         return image.transpose(_TURNS[self.orientation][1]) if self.orientation in _TURNS else image
 
 
-def open_photograph(path: str | Path) -> Photograph:
+def open_photograph(path: str | Path, name: str | None = None) -> Photograph:
     """Open a photograph by the rules at the head of this file.
 
     Args:
         path: A file.
+        name: What errors and warnings call it; None for its path.
 
     Returns:
         The photograph; the file is closed.
@@ -90,13 +91,13 @@ def open_photograph(path: str | Path) -> Photograph:
         FileNotFoundError: If there is no such file.
         ValueError: If it is empty, no image, damaged, too small, too large, or of a mode that is refused.
     """
-    path = Path(path)
+    path, called = Path(path), name or str(path)
     if not path.is_file():
-        raise FileNotFoundError(f"a photograph must be a file, got {str(path)!r}; check the path")
+        raise FileNotFoundError(f"a photograph must be a file, got {called!r}; check the path")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes); copy the photograph again")
-    with _reading(str(path), lambda: Image.open(path, formats=FORMATS)) as image:
-        return as_photograph(image, str(path))
+        raise ValueError(f"{called} is empty (0 bytes); copy the photograph again")
+    with _reading(called, lambda: Image.open(path, formats=FORMATS)) as image:
+        return as_photograph(image, called)
 
 
 def as_photograph(image: Image.Image, name: str = "the photograph") -> Photograph:

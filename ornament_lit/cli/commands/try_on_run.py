@@ -147,12 +147,13 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, opti
         )
         outputs.append(output)
         image = output.images[0]
-    worn = [
-        WornOrnament(each.ornament.name, each.box, each.kind, each.mask and each.mask.name) for each in request.worn
+    told = [
+        WornOrnament(worn.ornament.name, worn.box, worn.kind, worn.mask.name if worn.mask else None)
+        for worn in request.worn
     ]
     metadata = image_metadata(
         pipeline,
-        worn,
+        told,
         request.seed,
         steps=options.steps,
         guidance=options.guidance,
