@@ -112,7 +112,7 @@ class Page:
                 shown = [gr.Image(visible=False, **_panel(f"panel-{number}")) for number in range(PANELS)]
             given, made = [ornament, person, *settings], [result, download, note, *shown]
             self._on_choosing(given, made, shelf)
-            self._on_pressing(go, halt, given, made)
+            self._on_pressing(go, halt, note, given, made)
             blocks.unload(self._leave)
         return blocks
 
@@ -199,7 +199,9 @@ class Page:
             )
             taken.then(self._preview, concurrency_limit=1, concurrency_id="preview", **preview)
 
-    def _on_pressing(self, go: gr.Button, halt: gr.Button, given: list[Any], made: list[Any]) -> None:
+    def _on_pressing(
+        self, go: gr.Button, halt: gr.Button, note: gr.Markdown, given: list[Any], made: list[Any]
+    ) -> None:
         go.click(lambda: gr.update(interactive=True), None, halt, queue=False, **QUIET)
         job = go.click(
             self._run,
@@ -213,7 +215,7 @@ class Page:
             api_visibility="private",
         )
         job.then(lambda: gr.update(interactive=False), None, halt, queue=False, **QUIET)
-        halt.click(self._stop, None, halt, cancels=[job], queue=False, **QUIET)
+        halt.click(self._stop, None, [halt, note], cancels=[job], queue=False, **QUIET)
 
     def _check_person(self, chosen: BoxedPhotograph | None) -> Any:  # noqa: ANN401
         return gr.skip() if chosen is None else _checked(check_person)(chosen[0])
@@ -290,8 +292,7 @@ class Page:
 
     def _stop(self, request: gr.Request) -> Any:  # noqa: ANN401
         self.jobs.stop(str(request.session_hash))
-        gr.Info("Stopped; nothing was changed.", duration=4)
-        return gr.update(interactive=False)
+        return gr.update(interactive=False), "Stopped; nothing was changed."
 
     def _leave(self, request: gr.Request) -> None:
         self.jobs.stop(str(request.session_hash))
