@@ -10,7 +10,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
-CODE := ornament_lit datamodules callbacks tests benchmarks
+CODE := ornament_lit datamodules callbacks tests benchmarks docs
 
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart try-on demo study docs wheel test test-slow test-all check format hooks clean

@@ -1,0 +1,73 @@
+"""The documentation site builds strictly, tells of every command and part, and asks no other host."""
+
+import inspect
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from ornament_lit.__main__ import COMMANDS, TRAINER_COMMANDS
+from ornament_lit.cli import trainer as cli
+from ornament_lit.cli.commands.try_on_options import TryOnOptions
+
+ROOT = Path(__file__).parent.parent
+OTHER_HOST = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^>]*>""")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built pages."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(folder / "tree")]
+    done = subprocess.run([*command, "docs", str(folder / "html")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "html"
+
+
+def words_of(page: Path) -> str:
+    """What a reader sees of a page."""
+    return unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
+
+
+def test_every_command_and_option_is_there(site: Path) -> None:
+    html, words = (site / "reference" / "commands.html").read_text(), words_of(site / "reference" / "commands.html")
+    for name in (*TRAINER_COMMANDS, *COMMANDS):
+        assert f'id="{name.replace(" ", "-")}"' in html or f"command-{name.replace(' ', '-')}" in html, name
+        assert f"python -m ornament_lit {name}" in words
+    for option in fields(TryOnOptions):
+        assert f"--{option.name}" in words, option.name
+    for option in ("--port", "--host", "--checkpoint"):
+        assert f'id="cmdoption-demo-{option.strip("-")}"' in html or option in words
+
+
+def test_every_part_is_there_with_its_options(site: Path) -> None:
+    pages = {page: words_of(page) for page in (site / "reference").glob("*.html")}
+    for family in cli.FAMILIES:
+        for name in family.__all__:
+            part = getattr(family, name)
+            anchor = f'id="{family.__name__}.{name}"'
+            found = [page for page in pages if anchor in page.read_text(encoding="utf-8")]
+            assert len(found) == 1, f"{family.__name__}.{name} must be on one page"
+            if inspect.isclass(part) and part.__init__ is not object.__init__:
+                names = part.__annotations__ if issubclass(part, dict) else inspect.signature(part).parameters
+                options = [each for each in names if each not in ("args", "kwargs")]
+                assert [option for option in options if option not in pages[found[0]]] == [], name
+
+
+def test_nothing_comes_from_another_host(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 35
+    assert [found for page in pages for found in OTHER_HOST.findall(page.read_text(encoding="utf-8"))] == []
+    styles = [sheet for sheet in site.rglob("*.css") if re.search(r"url\(['\"]?(?:https?:)?//", sheet.read_text())]
+    assert styles == []
+
+
+def test_every_page_is_reached_from_the_first(site: Path) -> None:
+    first = (site / "index.html").read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert page.stem == "index" or f'href="{page.stem}.html"' in first, page.name
