@@ -35,7 +35,7 @@ study: $(VENV)/.installed ## Train and test a study: NAME=ablation [CONFIG=confi
 	$(BIN)/python -m ornament_lit study configs/studies/$(NAME).yaml --base $(CONFIG) $(ARGS)
 
 docs: $(VENV)/.installed-docs ## Build the documentation into build/docs; warnings are errors
-	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+	$(BIN)/python -m sphinx -E -W --keep-going -b html docs build/docs
 
 wheel: $(VENV)/.installed-dev ## Build the wheel into dist
 	$(BIN)/python -m build --wheel
