@@ -20,6 +20,7 @@ extensions = [
     # of our own, in _ext: each says in its head what it does
     "command_reference",
     "family_reference",
+    "option_defaults",
     "repository_links",
     "short_names",
 ]
@@ -33,7 +34,6 @@ napoleon_use_ivar = True
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 add_module_names = False
 python_use_unqualified_type_names = True

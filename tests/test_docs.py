@@ -6,16 +6,22 @@ import subprocess
 import sys
 from dataclasses import fields
 from html import unescape
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from ornament_lit.__main__ import COMMANDS, TRAINER_COMMANDS
 from ornament_lit.cli import trainer as cli
+from ornament_lit.cli.commands.bench_options import BenchOptions
+from ornament_lit.cli.commands.latents import LatentsOptions
+from ornament_lit.cli.commands.published import PublishedOptions
 from ornament_lit.cli.commands.try_on_options import TryOnOptions
 
 ROOT = Path(__file__).parent.parent
-OTHER_HOST = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^>]*>""")
+OTHER_HOST = re.compile(
+    r"""<(?:script|link|img|iframe|source|object|embed)\b[^>]*\b(?:src|srcset|href|data)=["'](?:https?:)?//[^>]*>"""
+)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -39,10 +45,29 @@ def test_every_command_and_option_is_there(site: Path) -> None:
     for name in (*TRAINER_COMMANDS, *COMMANDS):
         assert f'id="{name.replace(" ", "-")}"' in html or f"command-{name.replace(' ', '-')}" in html, name
         assert f"python -m ornament_lit {name}" in words
-    for option in fields(TryOnOptions):
-        assert f"--{option.name}" in words, option.name
-    for option in ("--port", "--host", "--checkpoint"):
-        assert f'id="cmdoption-demo-{option.strip("-")}"' in html or option in words
+    for command, named in options_of_commands().items():
+        anchors = set(re.findall(rf'id="cmdoption-{command.replace(" ", "-")}-(?:arg-)?(\w+)"', html))
+        assert {name.lower() for name in anchors} == named, command
+        assert all(f"--{name}" in words or name.upper() in words for name in named)
+    linked = re.search(r'id="cmdoption-fit-model.NAME".*?</dd>', html, re.DOTALL)
+    assert linked and 'href="mask_heads.html#ornament_lit.models.mask_heads.MaskHead"' in linked[0]
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    """What each command takes that is no training's: by its signature, or by the dataclass that it parses."""
+    words = {
+        "try-on": TryOnOptions,
+        "published": PublishedOptions,
+        "bench": BenchOptions,
+        "data latents": LatentsOptions,
+    }
+    named = {name: {each.name for each in fields(options)} for name, options in words.items()}
+    for name, command in COMMANDS.items():
+        module, _, function = command.function.partition(":")
+        if command.parsed:
+            named[name] = set(inspect.signature(getattr(import_module(module), function)).parameters)
+    assert named.keys() == COMMANDS.keys()
+    return named
 
 
 def test_every_part_is_there_with_its_options(site: Path) -> None:
@@ -63,7 +88,11 @@ def test_nothing_comes_from_another_host(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 35
     assert [found for page in pages for found in OTHER_HOST.findall(page.read_text(encoding="utf-8"))] == []
-    styles = [sheet for sheet in site.rglob("*.css") if re.search(r"url\(['\"]?(?:https?:)?//", sheet.read_text())]
+    styles = [
+        sheet
+        for sheet in site.rglob("*.css")
+        if re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", sheet.read_text())
+    ]
     assert styles == []
 
 

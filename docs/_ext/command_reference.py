@@ -32,8 +32,10 @@ RESUMED = (
 )
 STARTS = {
     "ckpt_path": "A checkpoint, the folder of a pipeline, or ``bundled:small``, the weights that ship.",
-    "weights_only": "Read checkpoints without unpickling; true if absent.",
+    "weights_only": "Read checkpoints without unpickling.",
+    "return_predictions": "Keep the generated images in memory, too.",
 }
+DEFAULTS = {"weights_only": True, "return_predictions": False}
 
 
 class Commands(SphinxDirective):
@@ -68,7 +70,8 @@ def trainer_section(name: str) -> str:
     for parameter in _parameters(method):
         if parameter.name not in left_out:
             text = RESUMED if (name, parameter.name) == ("fit", "ckpt_path") else told[parameter.name]
-            lines += _option(f"--{parameter.name} VALUE", text, kind_of(parameter.annotation))
+            default = DEFAULTS.get(parameter.name, parameter.default)
+            lines += _option(f"--{parameter.name} VALUE", text, kind_of(parameter.annotation), default)
     if name == "test":
         lines += _option("--report.NAME VALUE", _any_option_of(callbacks.EvaluationReport))
     if name == "predict":

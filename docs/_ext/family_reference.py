@@ -6,7 +6,7 @@ command line knows must stand on some page; Sphinx warns of one that does not.
 
 import inspect
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -21,7 +21,6 @@ class Family(SphinxDirective):
     """``.. family:: ornament_lit.models.mask_heads``: its docstring, and all that it exports."""
 
     required_arguments = 1
-    option_spec: ClassVar = {}
 
     def run(self) -> list[nodes.Node]:
         """Write reST for autodoc, and parse it."""
@@ -43,13 +42,6 @@ def _entry(module: str, name: str, part: object) -> str:
     return f".. {directive}:: {module}.{name}{members}"
 
 
-def _shorten(
-    app: Sphinx, kind: str, name: str, part: object, options: object, signature: str, returned: str
-) -> tuple[str, str] | None:
-    """Leave away the signature of a class without options of its own."""
-    return ("", "") if kind == "class" and signature == "(*args, **kwargs)" else None
-
-
 def _check_complete(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of parts that no page tells of."""
     from ornament_lit.cli.trainer import FAMILIES
@@ -66,6 +58,5 @@ def _check_complete(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directive and its check."""
     app.add_directive("family", Family)
-    app.connect("autodoc-process-signature", _shorten)
     app.connect("env-check-consistency", _check_complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

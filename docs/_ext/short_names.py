@@ -1,11 +1,10 @@
 """References by short names: ``:class:`TryOnModule``` in any module's docstring leads to the one class of that name."""
 
-from typing import Any, cast
+from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
@@ -22,7 +21,7 @@ def _find(
     """Lead to the object whose name ends like this, if there is exactly one."""
     if node.get("refdomain") != "py":
         return None
-    domain = cast(PythonDomain, env.domains["py"])
+    domain = env.domains.python_domain
     ending = "." + str(node["reftarget"]).removesuffix("()").rpartition(":")[2]
     found = {entry.node_id: entry for name, entry in domain.objects.items() if name.endswith(ending)}
     if len(found) != 1:

@@ -137,30 +137,19 @@ class Page:
         )
         with gr.Accordion("Seed and more", open=False, elem_id="more"):
             number = self.generator.pipeline.settings.num_inference_steps
-            steps = gr.Slider(
-                *(1, max(MOST_STEPS, number), number),
-                step=1,
-                label="Steps",
-                elem_id="steps",
-                visible=self.generator.has_steps,
-            )
-            seed = gr.Number(
-                *(0, "Seed"),
-                precision=0,
-                minimum=0,
-                maximum=LARGEST_SEED,
-                info="the same seed gives the same image",
-                elem_id="seed",
-            )
+            most, shown = max(MOST_STEPS, number), self.generator.has_steps
+            steps = gr.Slider(1, most, number, step=1, label="Steps", elem_id="steps", visible=shown)
+            same = "the same seed gives the same image"
+            limits = {"precision": 0, "minimum": 0, "maximum": LARGEST_SEED}
+            seed = gr.Number(0, label="Seed", info=same, elem_id="seed", **limits)
             region = gr.Radio(
                 [("the ornament alone (predicted mask)", "mask"), ("the whole box", "box")],
                 value="mask",
                 label="Paste",
                 elem_id="region",
             )
-            erase = gr.Checkbox(
-                *(False, "They wear something there already"), info="hides the box from the model", elem_id="erase"
-            )
+            worn = "They wear something there already"
+            erase = gr.Checkbox(False, label=worn, info="hides the box from the model", elem_id="erase")
         return ornament, [kind, steps, seed, region, erase]
 
     def _result_column(self) -> tuple[gr.Image, gr.DownloadButton, gr.Markdown]:

@@ -131,7 +131,7 @@ class OrnamentTryOnPipeline:
 
     @property
     def interrupt(self) -> bool:
-        """Whether sampling stops before its next step: a callback may set ``pipeline._interrupt = True``."""
+        """Whether sampling stops before its next step; a callback may set ``pipeline._interrupt = True``."""
         return self._interrupt
 
     @property
