@@ -2,8 +2,10 @@
 
 import io
 import threading
+import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,19 +78,43 @@ def test_steps_are_counted_and_can_be_stopped(denoising: Generator, ring: NamedF
     denoising.generate(Order(ring, hand, BOX), nothing, "other")
 
 
-def test_two_orders_at_once_are_those_of_one_after_the_other(
-    denoising: Generator, ring: NamedFile, hand: NamedFile
-) -> None:
-    orders = [Order(ring, hand, BOX, seed=seed) for seed in (1, 2, 3)]
-    alone = [Image.open(denoising.generate(order, nothing, f"a{order.seed}").path) for order in orders]
-    work = [threading.Thread(target=denoising.generate, args=(order, nothing, f"b{order.seed}")) for order in orders]
+def test_the_seed_is_that_of_the_order(denoising: Generator, ring: NamedFile, hand: NamedFile) -> None:
+    photograph = Image.open(hand.path)
+    for seed in (1, 2):
+        worn = denoising.generate(Order(ring, hand, BOX, seed=seed, region="box"), nothing, "tab")
+        wanted = denoising.pipeline(Image.open(ring.path), photograph, BOX, seed=seed, region="box").images[0]
+        assert np.array_equal(np.asarray(Image.open(worn.path)), np.asarray(wanted))
+    other = denoising.pipeline(Image.open(ring.path), photograph, BOX, seed=1, region="box").images[0]
+    assert not np.array_equal(np.asarray(other), np.asarray(wanted)), "another seed, another image"
+
+
+def test_orders_take_turns(warping: Generator, ring: NamedFile, hand: NamedFile) -> None:
+    at_work, most = [], []
+    pipeline = warping.pipeline
+
+    class Watched:
+        """The pipeline, which notes how many use it."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pipeline, name)
+
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            at_work.append(1)
+            most.append(len(at_work))
+            time.sleep(0.05)
+            output = pipeline(*args, **options)
+            at_work.pop()
+            return output
+
+    warping.pipeline = Watched()  # type: ignore[assignment]
+    orders = [Order(ring, hand, BOX, seed=seed) for seed in range(3)]
+    work = [threading.Thread(target=warping.generate, args=(order, nothing, f"{order.seed}")) for order in orders]
+    work += [threading.Thread(target=warping.preview, args=(order,)) for order in orders]
     for thread in work:
         thread.start()
     for thread in work:
         thread.join()
-    for order, image in zip(orders, alone, strict=True):
-        (together,) = (denoising.folder / f"b{order.seed}").iterdir()
-        assert np.array_equal(np.asarray(Image.open(together)), np.asarray(image))
+    assert most == [1] * 6
 
 
 def test_panels_say_what_there_is(warping: Generator, denoising: Generator, ring: NamedFile, hand: NamedFile) -> None:
