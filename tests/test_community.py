@@ -3,6 +3,7 @@
 import configparser
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,13 +40,42 @@ def test_forms_can_be_read(path: Path) -> None:
 
 def test_ci_tries_the_allowed_pythons_and_needs_a_browser() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
-    tried = workflow["jobs"]["newest"]["strategy"]["matrix"]["python-version"]
-    oldest = setup_cfg()["options"]["python_requires"].removeprefix(">=")
-    assert tried[0] == oldest and tried == ["3.11", "3.12", "3.13"]
+    jobs = workflow["jobs"]
+    config = setup_cfg()
+    oldest = config["options"]["python_requires"].removeprefix(">=")
+    classified = re.findall(
+        r"^Programming Language :: Python :: (3\.\d+)$", config["metadata"]["classifiers"], re.MULTILINE
+    )
+    assert jobs["newest"]["strategy"]["matrix"]["python-version"] == classified
+    assert oldest == min(classified, key=_numbers)
+    assert {_python(job) for name, job in jobs.items() if name != "newest"} == {oldest}
     assert workflow["env"]["ORNAMENT_LIT_BROWSER_TESTS"] == "required"
     named = {word for job in workflow["jobs"].values() for step in job["steps"] for word in _targets(step)}
+    assert _python(jobs["newest"]) == "${{ matrix.python-version }}"
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"check", "test", "test-slow", "docs", "wheel"} <= named <= targets
+
+
+def test_ci_runs_what_make_test_runs_with_other_releases() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    [markers] = re.findall(r"^MARKERS \?= (.+)$", makefile, re.MULTILINE)
+    [extras] = re.findall(
+        r"^\$\(VENV\)/\.installed-test:.*\n\t\$\(PIP\) --editable '\.(\[.+\])'$", makefile, re.MULTILINE
+    )
+    for name in ("newest", "oldest"):
+        commands = [step["run"] for step in workflow["jobs"][name]["steps"] if "run" in step]
+        assert any(command.rstrip().endswith(f"--editable '.{extras}'") for command in commands), name
+        assert commands[-1] == f'python -m pytest -m "{markers}"', name
+
+
+def _python(job: dict[str, Any]) -> str:
+    [version] = [step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    return version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _targets(step: dict[str, str]) -> list[str]:
