@@ -10,7 +10,6 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from ornament_lit.demo.jobs import Jobs, Stopped
 from ornament_lit.demo.serving import SameOrigin, address_of, check_host, guarded, listen, serve, workspace
 
 ROUTES = ("/", "/config", "/gradio_api/upload")
@@ -89,18 +88,3 @@ def test_a_signal_ends_it_and_handlers_are_as_before() -> None:
     with listen("127.0.0.1", 0) as listening:
         serve(guarded(any_address=False), listening, lambda: stopped.append("work"))
     assert stopped and signal.getsignal(signal.SIGTERM) is before
-
-
-def test_work_is_stopped_by_session() -> None:
-    jobs = Jobs()
-    with jobs.running("a") as first, jobs.running("b") as second:
-        assert jobs.stop("a") and not jobs.stop("nobody")
-        jobs.check(second)
-        with pytest.raises(Stopped):
-            jobs.check(first)
-        jobs.stop_all()
-        with pytest.raises(Stopped):
-            jobs.check(second)
-    assert not jobs.stop("a"), "what is over cannot be stopped"
-    with jobs.running("c") as late, pytest.raises(Stopped):
-        jobs.check(late)
