@@ -20,6 +20,7 @@ from ornament_lit.imaging.writing import encode_jpeg, save_image
 from ornament_lit.pipeline.metadata import WornOrnament, image_metadata
 from ornament_lit.pipeline.outputs import TryOnOutput
 from ornament_lit.pipeline.pipeline import OrnamentTryOnPipeline, Region
+from ornament_lit.utils.devices import DType
 
 PREVIEW_SIDE = 1280
 """Longest side of the photograph that a preview is made on, in pixels."""
@@ -117,10 +118,12 @@ class Generator:
     Args:
         pipeline: The pipeline.
         folder: Where results are written.
+        dtype: Type of the numbers, noted in the images' files.
     """
 
-    def __init__(self, pipeline: OrnamentTryOnPipeline, folder: Path) -> None:
+    def __init__(self, pipeline: OrnamentTryOnPipeline, folder: Path, dtype: DType = "float32") -> None:
         self.pipeline = pipeline
+        self.dtype = dtype
         self.folder = folder
         self.has_warp = bool(pipeline.model.warp.num_predictions)
         self.has_steps = pipeline.settings.strength > 0
@@ -189,7 +192,13 @@ class Generator:
         path = folder / f"{Path(order.person.name).stem}-{Path(order.ornament.name).stem}.png"
         worn = WornOrnament(order.ornament.name, order.box, order.category)
         told = image_metadata(
-            self.pipeline, [worn], order.seed, steps=order.steps, region=order.region, erase=order.erase
+            self.pipeline,
+            [worn],
+            order.seed,
+            steps=order.steps,
+            region=order.region,
+            erase=order.erase,
+            dtype=self.dtype,
         )
         save_image(image, path, told)
         return path

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ornament_lit.imaging.geometry import AnyBox
 from ornament_lit.pipeline.pipeline import OrnamentTryOnPipeline, Region
+from ornament_lit.utils.devices import DType
 from ornament_lit.utils.versions import VERSION
 
 METADATA = "ornament_lit"
@@ -39,6 +40,7 @@ def image_metadata(
     preview: bool = False,
     detail: bool | None = None,
     erase: bool = False,
+    dtype: DType = "float32",
 ) -> dict[str, str]:
     """How an image was made; the options are those of :meth:`OrnamentTryOnPipeline.__call__`.
 
@@ -52,6 +54,7 @@ def image_metadata(
         preview: Whether it was stopped after the warp.
         detail: Whether the ornament's own image was sampled; None where the model has a warp.
         erase: Whether the box was hidden from the model.
+        dtype: Type of the numbers that was asked for; some parts compute in float32 whatever it is.
 
     Returns:
         Keywords and texts for :func:`ornament_lit.imaging.writing.save_image`: the software, and JSON.
@@ -68,7 +71,7 @@ def image_metadata(
         "preview": preview,
         "detail": detail is not False and bool(pipeline.model.warp.num_predictions),
         "erase": erase or not settings.bare,
-        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "dtype": dtype,
         "ornaments": [
             {"file": worn.file, "box": list(worn.box), "type": worn.type, "mask": worn.mask} for worn in ornaments
         ],

@@ -48,7 +48,8 @@ def demo(
         from ornament_lit.demo.page import Page
         from ornament_lit.pipeline.loading import load_pipeline
 
-        generator = Generator(load_pipeline(checkpoint, pipeline, raw, resolution, device, dtype), folder / "worn")
+        loaded = load_pipeline(checkpoint, pipeline, raw, resolution, device, dtype)
+        generator = Generator(loaded, folder / "worn", dtype)
         page = Page(generator)
         application = page.mounted(guarded(any_address=beyond))
         print(f"{address_of(listening)}  (Ctrl-C ends it)", flush=True)

@@ -161,6 +161,7 @@ def draw(pipeline: OrnamentTryOnPipeline, request: Request, images: Images, opti
         preview=options.preview,
         detail=options.detail,
         erase=options.erase,
+        dtype=options.dtype,
     )
     if options.save_masks:
         for name, mask_image in masks_of(outputs):
