@@ -13,8 +13,9 @@ from PIL import Image
 
 from ornament_lit.diffusion.sampler import check_steps
 from ornament_lit.imaging.crops import crop_ornament, tensor_to_image, tensor_to_mask
+from ornament_lit.imaging.frames import pixel_grid
 from ornament_lit.imaging.geometry import MID_GREY, AnyBox, crop_and_resize, read_box, visible_part
-from ornament_lit.imaging.overlays import heat_over, own_points, point_colours
+from ornament_lit.imaging.overlays import heat_over, point_colours
 from ornament_lit.imaging.reading import MIN_SIDE, as_rgb, open_photograph
 from ornament_lit.imaging.writing import encode_jpeg, save_image
 from ornament_lit.pipeline.metadata import WornOrnament, image_metadata
@@ -139,8 +140,7 @@ class Generator:
         person, factor = _reduced(order.person)
         ornament, _ = _reduced(order.ornament)
         box = read_box([*(edge * factor for edge in order.box[:4]), *order.box[4:]])
-        with self._one_at_a_time, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with self._one_at_a_time:
             output = self.pipeline(
                 ornament, person, box, seed=order.seed, preview=True, erase=order.erase, category=order.category
             )
@@ -182,7 +182,7 @@ class Generator:
                 callback_on_step_end=after_step,
             )
         path = self._write(output.images[0], order, name)
-        return Worn(path, person.size, panels_of(output, ornament, person), told)
+        return Worn(path, person.size, panels_of(output, _reduced(order.ornament)[0], person), told)
 
     def _write(self, image: Image.Image, order: Order, name: str) -> Path:
         folder = self.folder / name
@@ -227,7 +227,7 @@ def panels_of(output: TryOnOutput, ornament: Image.Image, person: Image.Image) -
 
     Args:
         output: Of one person, with the attention.
-        ornament: The ornament's image.
+        ornament: The ornament's image; a reduced one does.
         person: The photograph.
     """
     window = crop_and_resize(as_rgb(person), output.crops[0], PANEL, MID_GREY)
@@ -243,7 +243,7 @@ def panels_of(output: TryOnOutput, ornament: Image.Image, person: Image.Image) -
     if output.warps:
         seen = crop_ornament(ornament, None, PANEL)
         pair = Image.new("RGB", (2 * PANEL, PANEL))
-        pair.paste(point_colours(tensor_to_image(seen.image), own_points(PANEL), seen.mask), (0, 0))
+        pair.paste(point_colours(tensor_to_image(seen.image), pixel_grid((PANEL, PANEL), seen.mask), seen.mask), (0, 0))
         pair.paste(point_colours(window, output.warps[0].uv[0], output.warps[0].coverage[0]), (PANEL, 0))
         panels.append(Panel("Where it looked: the same colour is the same point", pair))
     return panels

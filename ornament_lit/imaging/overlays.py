@@ -33,7 +33,8 @@ def point_colours(image: Image.Image, uv: Tensor, share: Tensor) -> Image.Image:
 
     Args:
         image: What is seen below, (r, r).
-        uv: Points, (2, r, r), in the coordinates of :class:`ornament_lit.batch.Correspondence`.
+        uv: Points, (2, r, r), in the coordinates of :class:`ornament_lit.batch.Correspondence`; for the ornament's own
+            image, :func:`ornament_lit.imaging.frames.pixel_grid`.
         share: How much of the ornament each pixel shows, (1, r, r) in [0, 1].
 
     Returns:
@@ -45,10 +46,3 @@ def point_colours(image: Image.Image, uv: Tensor, share: Tensor) -> Image.Image:
     below = image.convert("RGB")
     over, mask = tensor_to_image(colours).resize(below.size), tensor_to_mask(share).resize(below.size)
     return Image.composite(over, below, mask)
-
-
-def own_points(resolution: int) -> Tensor:
-    """The points of an image itself, (2, r, r): what :func:`point_colours` needs to colour the ornament's own image."""
-    line = (torch.arange(resolution) + 0.5) * (2 / resolution) - 1
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    return torch.stack([x, y])

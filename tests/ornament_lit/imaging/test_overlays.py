@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ornament_lit.imaging.overlays import CORNER_COLOURS, LARGEST_SHARE, heat_over, own_points, point_colours
+from ornament_lit.imaging.frames import pixel_grid
+from ornament_lit.imaging.overlays import CORNER_COLOURS, LARGEST_SHARE, heat_over, point_colours
 
 
 def test_no_heat_leaves_the_image_and_full_heat_covers_most_of_it() -> None:
@@ -22,7 +23,7 @@ def test_an_image_of_another_mode_is_seen_in_rgb() -> None:
 
 
 def test_own_points_are_the_centres_of_pixels() -> None:
-    points = own_points(4)
+    points = pixel_grid((4, 4), torch.empty(0))
     assert points.shape == (2, 4, 4)
     assert points[0, 2].tolist() == [-0.75, -0.25, 0.25, 0.75] and points[1, :, 1].tolist() == points[0, 0].tolist()
 
@@ -36,8 +37,12 @@ def test_corners_have_their_colours(corner: int) -> None:
 
 
 def test_a_point_has_one_colour_wherever_it_is_shown() -> None:
-    own = np.asarray(point_colours(Image.new("RGB", (32, 32)), own_points(32), torch.ones(1, 32, 32)))
-    mirrored = point_colours(Image.new("RGB", (32, 32)), own_points(32).flip(-1), torch.ones(1, 32, 32))
+    own = np.asarray(
+        point_colours(Image.new("RGB", (32, 32)), pixel_grid((32, 32), torch.empty(0)), torch.ones(1, 32, 32))
+    )
+    mirrored = point_colours(
+        Image.new("RGB", (32, 32)), pixel_grid((32, 32), torch.empty(0)).flip(-1), torch.ones(1, 32, 32)
+    )
     assert np.array_equal(np.asarray(mirrored), own[:, ::-1])
     assert len({tuple(pixel) for pixel in own.reshape(-1, 3)}) > 500, "other points, other colours"
 
@@ -45,5 +50,5 @@ def test_a_point_has_one_colour_wherever_it_is_shown() -> None:
 def test_only_what_is_shown_is_coloured() -> None:
     share = torch.zeros(1, 8, 8)
     share[..., 4:] = 1
-    image = np.asarray(point_colours(Image.new("RGB", (8, 8), (1, 2, 3)), own_points(8), share))
+    image = np.asarray(point_colours(Image.new("RGB", (8, 8), (1, 2, 3)), pixel_grid((8, 8), torch.empty(0)), share))
     assert (image[:, :4] == (1, 2, 3)).all() and not (image[:, 4:] == (1, 2, 3)).all(-1).any()
