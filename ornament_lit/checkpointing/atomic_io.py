@@ -2,12 +2,14 @@
 
 import logging
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from lightning.fabric.plugins import CheckpointIO
@@ -145,41 +147,31 @@ def write_whole(checkpoint: Mapping[str, Any], path: Path) -> None:
     for left in path.parent.glob(f"*.ckpt{ASIDE}"):  # of runs that were killed
         left.unlink(missing_ok=True)
     with atomic_path(path, durable=True) as aside:
-        with aside.open("wb") as file, _os_errors(file) as recorder:
-            torch.save(checkpoint, recorder)
+        with aside.open("wb") as file, _first_cause():
+            torch.save(checkpoint, file)
         if not is_whole(aside, thoroughly=False):
             raise OSError(f"what was written to {aside} cannot be read back")
 
 
-class _Recorder:
-    """Passes on what is written, and keeps the error that torch would hide behind its own."""
-
-    error: OSError | None = None
-
-    def __init__(self, write: Callable[[Any], int]) -> None:
-        self._write = write
-
-    def write(self, content: Any) -> int:  # noqa: ANN401
-        try:
-            return self._write(content)
-        except OSError as error:
-            self.error = self.error or error
-            raise
-
-    def flush(self) -> None:
-        """Nothing is kept here."""
-
-
 @contextmanager
-def _os_errors(file: BinaryIO) -> Iterator[Any]:
-    """Something for ``torch.save`` to write to; a failure of the disk comes out as what it is."""
-    recorder = _Recorder(file.write)
+def _first_cause() -> Iterator[None]:
+    """Let what ends ``torch.save`` come out as itself: torch covers a full disk, or a stop, by an error of its own."""
+    handled = sys.exc_info()[1]
     try:
-        yield recorder
-    except Exception as error:
-        if recorder.error is not None and error is not recorder.error:
-            raise recorder.error from error
-        raise
+        yield
+    except RuntimeError as error:
+        causes = list(takewhile(lambda cause: cause is not handled, _contexts(error)))
+        cause = next((cause for cause in causes if isinstance(cause, OSError | KeyboardInterrupt)), None)
+        if cause is None:
+            raise
+        raise cause from None
+
+
+def _contexts(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, the one it was raised over, and so on."""
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def _advice(folder: Path, where: str = "beside") -> str:

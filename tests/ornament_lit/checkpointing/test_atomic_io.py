@@ -10,6 +10,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from lightning.pytorch import Trainer
 from ornament_lit.checkpointing import atomic_io as checkpoint_io
 from ornament_lit.checkpointing.atomic_io import AtomicCheckpointIO, plugins_with_io, write_whole
 from ornament_lit.checkpointing.latest import is_whole, newest_whole
+from ornament_lit.cli.signals import Terminated
 
 Saver = Callable[[Path, int], None]
 
@@ -137,7 +140,7 @@ def _save_for_ever(path: Path) -> None:
         slow(descriptor)
 
     def save(checkpoint: object, file: Any) -> None:
-        real(checkpoint, _Slowly(file))
+        real(checkpoint, _Writer(file, partial(time.sleep, 0.002)))
 
     os.fsync, real = fsync, torch.save
     checkpoint_io.torch.save = save  # type: ignore[attr-defined]
@@ -147,12 +150,14 @@ def _save_for_ever(path: Path) -> None:
         AtomicCheckpointIO().save_checkpoint(content(step), path)
 
 
-class _Slowly:
-    def __init__(self, file: Any) -> None:
-        self.file = file
+class _Writer:
+    """A file with something that happens before each write."""
+
+    def __init__(self, file: Any, before: Callable[[], object]) -> None:
+        self.file, self.before = file, before
 
     def write(self, part: Any) -> int:
-        time.sleep(0.002)
+        self.before()
         return int(self.file.write(part))
 
     def flush(self) -> None:
@@ -184,6 +189,45 @@ def test_a_kill_while_saving_never_leaves_a_broken_file(tmp_path: Path) -> None:
     assert caught > 10, "the kills must come while a file is written"
     AtomicCheckpointIO().save_checkpoint(content(0), tmp_path / "other.ckpt")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["last.ckpt", "other.ckpt"]
+
+
+def save_with(before: Callable[[], object], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save step 2 with something that happens before each write."""
+    real = torch.save
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", lambda checkpoint, file: real(checkpoint, _Writer(file, before)))
+        write_whole(content(2), path)
+
+
+def test_a_stop_at_any_write_comes_out_as_a_stop_and_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, writes = tmp_path / "last.ckpt", []
+    save_with(lambda: writes.append(1), path, monkeypatch)
+    AtomicCheckpointIO().save_checkpoint(content(1), path)
+
+    def stop() -> None:
+        if next(left) == 0:
+            raise Terminated
+
+    for number in range(len(writes)):
+        left = count(-number)
+        with pytest.raises(Terminated):
+            save_with(stop, path, monkeypatch)
+        assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"] and step_of(path) == 1
+
+
+def test_an_error_while_saving_after_a_stop_is_not_taken_for_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no number")
+
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with pytest.raises(RuntimeError):
+            save_with(fail, tmp_path / "last.ckpt", monkeypatch)
 
 
 @contextmanager
