@@ -100,3 +100,11 @@ def test_every_page_is_reached_from_the_first(site: Path) -> None:
     first = (site / "index.html").read_text(encoding="utf-8")
     for page in sorted((ROOT / "docs").glob("*.md")):
         assert page.stem == "index" or f'href="{page.stem}.html"' in first, page.name
+
+
+def test_the_navigation_starts_with_what_a_newcomer_needs(site: Path) -> None:
+    first = (site / "index.html").read_text(encoding="utf-8")
+    captions = re.findall(r'class="caption-text">(\w+)<', first)
+    assert captions == ["Start", "Use", "Extend", "Evidence", "Reference", "Changelog"]
+    words = words_of(site / "start.html")
+    assert "pip install -e ." in words and "make quickstart" in words and "python -m ornament_lit try-on" not in words
