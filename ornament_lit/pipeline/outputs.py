@@ -33,7 +33,8 @@ class TryOnOutput(BaseOutput):  # type: ignore[misc]
         generated: The crops as they were generated, (B, 3, r, r) in [0, 1].
         refined_masks: For each refresh along the denoising, the masks of all iterations, (T, B, 1, r, r) in [0, 1]; T
             is 0 where no mask is predicted.
-        attention: Attention mass on the ornament, (B, 1, r, r) in [0, 1], if it was asked for.
+        attention: Attention mass on the ornament, (B, 1, r, r) in [0, 1]; None where it was not asked for, and of a
+            model whose attention has no keys of the ornament.
         crops: Where each crop lies in its photograph.
         seeds: What each was generated from.
         warps: What the warp says of each, a row each, on the CPU; None for a model without one.
