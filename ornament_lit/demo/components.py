@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 import gradio.component_meta
 from gradio.data_classes import FileData, GradioModel, ImageData
+from gradio.utils import get_upload_folder
 
 from ornament_lit.demo.generating import NamedFile
 
@@ -92,8 +93,9 @@ def _uploaded(data: FileData | ImageData) -> NamedFile:
     """The file that was uploaded.
 
     Raises:
-        gr.Error: If it is an address, which the server would fetch, or pixels without a file.
+        gr.Error: If it was not: an address, pixels without a file, or another file of this machine.
     """
-    if not data.path or data.path.startswith(("http:", "https:")) or (data.url or "").startswith("data:"):
+    path = Path(data.path or "")
+    if not path.resolve().is_relative_to(Path(get_upload_folder()).resolve()):
         raise gr.Error("Choose a file.", print_exception=False)
-    return NamedFile(data.path, data.orig_name or Path(data.path).name)
+    return NamedFile(str(path), data.orig_name or path.name)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ornament_lit.demo.generating import NamedFile
 from ornament_lit.imaging.geometry import Box
 
+EXAMPLES = Path(str(files("ornament_lit"))) / "demo" / "examples"
 BOXES: dict[str, Box] = {
     "ring": (175, 174, 342, 284),
     "earring": (157, 231, 323, 466),
@@ -34,9 +35,9 @@ class Example(NamedTuple):
 
 def examples() -> list[Example]:
     """One example a type."""
-    folder = Path(str(files("ornament_lit"))) / "demo" / "examples"
     return [
-        Example(_named(folder / f"{c}.webp"), _named(folder / f"{c}_person.jpg"), box, c) for c, box in BOXES.items()
+        Example(_named(EXAMPLES / f"{c}.webp"), _named(EXAMPLES / f"{c}_person.jpg"), box, c)
+        for c, box in BOXES.items()
     ]
 
 

@@ -1,11 +1,13 @@
 """What the page does with a pipeline: check what was chosen, preview, generate, and make the images to look at."""
 
+import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +29,8 @@ PREVIEW_SIDE = 1280
 """Longest side of the photograph that a preview is made on, in pixels."""
 PANEL = 512
 """Side of the images that show how it came about, in pixels."""
+LONGEST_NAME = 100
+"""Bytes of an uploaded file's name that stand in the result's: file systems take 255 for both and ``-.png``."""
 
 StepCallback = Callable[[int, int], None]
 """Called after each step with how many were taken and how many there are; may raise."""
@@ -149,13 +153,13 @@ class Generator:
         place = (part[0] / width, part[1] / height, part[2] / width, part[3] / height)
         return Preview(encode_jpeg(as_rgb(output.images[0].crop(part)), 92), place)
 
-    def generate(self, order: Order, on_step: StepCallback, name: str) -> Worn:
+    def generate(self, order: Order, on_step: StepCallback, session: str) -> Worn:
         """Generate what is ordered.
 
         Args:
             order: What.
             on_step: Called after each step; what it raises ends the work.
-            name: Folder of the result in :attr:`folder`; what was in it is replaced.
+            session: Whose it is; an earlier result of the same session is replaced.
 
         Raises:
             ValueError: If something cannot be used.
@@ -181,15 +185,22 @@ class Generator:
                 return_attention=True,
                 callback_on_step_end=after_step,
             )
-        path = self._write(output.images[0], order, name)
+        path = self._write(output.images[0], order, session)
         return Worn(path, person.size, panels_of(output, _reduced(order.ornament)[0], person), told)
 
-    def _write(self, image: Image.Image, order: Order, name: str) -> Path:
-        folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for earlier in folder.iterdir():
-            earlier.unlink()
-        path = folder / f"{Path(order.person.name).stem}-{Path(order.ornament.name).stem}.png"
+    def forget(self, session: str) -> None:
+        """Delete a session's result."""
+        shutil.rmtree(self._folder_of(session), ignore_errors=True)
+
+    def _folder_of(self, session: str) -> Path:
+        """Where a session's result lies. Whoever asks says what the session is called, so that may be no path."""
+        return self.folder / sha256(session.encode()).hexdigest()
+
+    def _write(self, image: Image.Image, order: Order, session: str) -> Path:
+        self.forget(session)
+        folder = self._folder_of(session)
+        folder.mkdir(parents=True)
+        path = folder / f"{_stem(order.person)}-{_stem(order.ornament)}.png"
         worn = WornOrnament(order.ornament.name, order.box, order.category)
         told = image_metadata(
             self.pipeline,
@@ -288,6 +299,10 @@ def _opened(file: NamedFile) -> Image.Image:
         return open_photograph(file.path, file.name).pixels
     except FileNotFoundError as error:
         raise ValueError(f"{file.name} is no longer here; choose it again") from error
+
+
+def _stem(file: NamedFile) -> str:
+    return Path(file.name).stem.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def _reduced(file: NamedFile) -> tuple[Image.Image, float]:

@@ -2,7 +2,6 @@
 
 import base64
 import html
-import shutil
 import traceback
 from collections.abc import Callable
 from typing import Any, get_args
@@ -11,7 +10,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ornament_lit.demo.components import BoxPicker, ImageFile
-from ornament_lit.demo.examples import Example, examples
+from ornament_lit.demo.examples import EXAMPLES, Example, examples
 from ornament_lit.demo.generating import Generator, NamedFile, Order, Stopped, Worn, check_ornament, check_person
 from ornament_lit.demo.jobs import Jobs
 from ornament_lit.imaging.foreground import on_white
@@ -73,7 +72,11 @@ class Page:
         self.blocks = self._build()
 
     def mounted(self, application: FastAPI) -> FastAPI:
-        """Put the page into an application."""
+        """Put the page into an application, and let Gradio refuse paths of files that nobody has uploaded.
+
+        It does so once it has launched, which a page of another application never does.
+        """
+        self.blocks.has_launched = True
         mounted: FastAPI = gr.mount_gradio_app(
             application,
             self.blocks.queue(max_size=MOST_WAITING),
@@ -86,7 +89,7 @@ class Page:
             pwa=False,
             mcp_server=False,
             max_file_size=LARGEST_UPLOAD,
-            allowed_paths=[],
+            allowed_paths=[str(EXAMPLES)],
             app_kwargs={"openapi_url": None},
             theme=THEME,
             css=CSS,
@@ -285,7 +288,7 @@ class Page:
 
     def _leave(self, request: gr.Request) -> None:
         self.jobs.stop(str(request.session_hash))
-        shutil.rmtree(self.generator.folder / str(request.session_hash), ignore_errors=True)
+        self.generator.forget(str(request.session_hash))
 
 
 def about(generator: Generator) -> str:

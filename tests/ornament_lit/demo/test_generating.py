@@ -61,6 +61,14 @@ def test_what_is_in_the_folder_of_a_tab_is_replaced(warping: Generator, ring: Na
     assert list(second.parent.iterdir()) == [second]
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"), [("n" * 250, "n" * 100), ("\N{RING}" * 62, "\N{RING}" * 25), ("../up", "up")]
+)
+def test_names_of_files_are_cut(warping: Generator, ring: NamedFile, hand: NamedFile, name: str, kept: str) -> None:
+    files = [file._replace(name=f"{name}.png") for file in (ring, hand)]
+    assert warping.generate(Order(*files, BOX), nothing, "tab").path.name == f"{kept}-{kept}.png"
+
+
 def test_steps_are_counted_and_can_be_stopped(denoising: Generator, ring: NamedFile, hand: NamedFile) -> None:
     seen: list[tuple[int, int]] = []
     denoising.generate(Order(ring, hand, BOX), lambda *step: seen.append(step), "tab")

@@ -106,7 +106,10 @@ def test_a_preview_belongs_to_its_box(warping: Generator, ring: NamedFile, hand:
         assert page._preview(*nothing)["preview"] is None
 
 
-def test_files_come_with_the_name_that_the_person_knows(ring: NamedFile) -> None:
+def test_files_come_with_the_name_that_the_person_knows(
+    ring: NamedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     picker, image = BoxPicker(), ImageFile()
     data = FileData(path=ring.path, orig_name="my ring.png")
     assert picker.preprocess(BoxOnImage(image=data, box=BOX)) == (ring, BOX)
@@ -119,9 +122,20 @@ def test_files_come_with_the_name_that_the_person_knows(ring: NamedFile) -> None
 
 
 @pytest.mark.parametrize(
-    "data", [{"path": "http://example.org/a.png"}, {"path": "x", "url": "data:image/png;base64,AA"}]
+    "data",
+    [
+        {"path": "http://example.org/a.png"},
+        {"path": "x", "url": "data:image/png;base64,AA"},
+        {"path": ""},
+        {"path": str(ROOT / "examples" / "earring.jpg")},
+        {"path": "uploads/../ring.png"},
+    ],
 )
-def test_addresses_and_bare_pixels_are_refused(data: dict[str, str]) -> None:
+def test_what_was_not_uploaded_is_refused(
+    data: dict[str, str], ring: NamedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "uploads")
     with pytest.raises(gr.Error, match="Choose a file"):
         ImageFile().preprocess(ImageData(**data))
     with pytest.raises(gr.Error, match="Choose a file"):
