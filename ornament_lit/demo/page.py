@@ -115,7 +115,7 @@ class Page:
                 shown = [gr.Image(visible=False, **_panel(f"panel-{number}")) for number in range(PANELS)]
             given, made = [ornament, person, *settings], [result, download, note, *shown]
             self._on_choosing(given, made, shelf)
-            self._on_pressing(go, halt, note, given, made)
+            self._on_pressing(go, halt, given, made)
             blocks.unload(self._leave)
         return blocks
 
@@ -191,9 +191,8 @@ class Page:
             )
             taken.then(self._preview, concurrency_limit=1, concurrency_id="preview", **preview)
 
-    def _on_pressing(
-        self, go: gr.Button, halt: gr.Button, note: gr.Markdown, given: list[Any], made: list[Any]
-    ) -> None:
+    def _on_pressing(self, go: gr.Button, halt: gr.Button, given: list[Any], made: list[Any]) -> None:
+        result, _, note, *_ = made
         go.click(lambda: gr.update(interactive=True), None, halt, queue=False, **QUIET)
         job = go.click(
             self._run,
@@ -201,7 +200,7 @@ class Page:
             made,
             concurrency_limit=1,
             concurrency_id="generate",
-            show_progress_on=made[0],
+            show_progress_on=result,
             scroll_to_output=True,
             trigger_mode="once",
             api_visibility="private",

@@ -78,14 +78,14 @@ def address(shipped: OrnamentTryOnPipeline, folder: Path) -> Iterator[str]:
 class Slow(Generator):
     """A generator that takes its time at each step."""
 
-    def generate(self, order: object, on_step: StepCallback, name: str) -> Worn:
+    def generate(self, order: object, on_step: StepCallback, session: str) -> Worn:
         """Wait before each step is told."""
 
         def later(step: int, total: int) -> None:
             time.sleep(0.4)
             on_step(step, total)
 
-        return super().generate(order, later, name)  # type: ignore[arg-type]
+        return super().generate(order, later, session)  # type: ignore[arg-type]
 
 
 @pytest.fixture
